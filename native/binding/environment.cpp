@@ -1,0 +1,93 @@
+#include "binding/environment.h"
+
+#include <utility>
+
+namespace llama_native {
+
+Dispatcher::Dispatcher(Napi::Env env) :
+    env(env), function(Function::New(env, "llama-native", /* max_queue_size */ 0, /* threads */ 1, this)) {
+    function.Unref(env);
+}
+
+void Dispatcher::post(Task task) {
+    std::lock_guard<std::mutex> lock(mutex);
+    if (closed) return;
+    tasks.push_back(std::move(task));
+    if (scheduled) return;
+    scheduled = true;
+    function.NonBlockingCall();
+}
+
+void Dispatcher::run(Napi::Env env, Napi::Function, Dispatcher * self, void *) {
+    if (env == nullptr) return;  // the environment is going away
+    std::vector<Task> batch;
+    {
+        std::lock_guard<std::mutex> lock(self->mutex);
+        batch.swap(self->tasks);
+        self->scheduled = false;
+    }
+    for (auto & task : batch) {
+        Napi::HandleScope scope(env);
+        try {
+            task(env);
+        } catch (const Napi::Error & error) {
+            napi_fatal_exception(env, error.Value());  // thrown by a JS callback: an uncaught exception, as anywhere
+        }
+    }
+}
+
+void Dispatcher::hold() {
+    if (holds++ == 0) function.Ref(env);
+}
+
+void Dispatcher::release() {
+    if (--holds == 0) function.Unref(env);
+}
+
+void Dispatcher::close() {
+    {
+        std::lock_guard<std::mutex> lock(mutex);
+        closed = true;
+        tasks.clear();
+    }
+    function.Abort();
+}
+
+namespace {
+
+template <typename T> void forget_expired(std::list<std::weak_ptr<T>> & list) {
+    list.remove_if([](const std::weak_ptr<T> & item) { return item.expired(); });
+}
+
+} // namespace
+
+void Environment::track(const std::shared_ptr<Engine> & engine) {
+    forget_expired(engines);
+    engines.push_back(engine);
+}
+
+void Environment::track(const std::shared_ptr<LoadJob> & job) {
+    forget_expired(loads);
+    loads.push_back(job);
+}
+
+void Environment::shut_down() {
+    // First tell all, then wait for each: they stop side by side.
+    for (auto & item : loads) {
+        if (const auto job = item.lock()) job->cancelled = true;
+    }
+    for (auto & item : engines) {
+        if (const auto engine = item.lock()) engine->begin_stop({});
+    }
+    for (auto & item : engines) {
+        if (const auto engine = item.lock()) engine->stop();
+    }
+    for (auto & item : loads) {
+        if (const auto job = item.lock()) {
+            if (job->thread.joinable()) job->thread.join();
+        }
+    }
+    dispatcher->close();
+}
+
+} // namespace llama_native

@@ -1,0 +1,78 @@
+#pragma once
+
+#include "core/engine.h"
+
+#include <napi.h>
+
+#include <atomic>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace llama_native {
+
+// Hands functions from any thread to the JS thread of one environment, in order.
+//
+// Rules, each for a reason:
+// 1. The thread-safe function is made before the environment's cleanup hook is registered. Hooks run last in, first
+//    out, so ours stops every thread that could still call it before Node tears it down.
+// 2. It is unref'd unless work is under way (`hold` and `release`, on the JS thread), so that an idle model never keeps
+//    the process alive.
+// 3. After `close` posting does nothing: what was posted is dropped with the environment.
+class Dispatcher {
+public:
+    explicit Dispatcher(Napi::Env env);
+
+    using Task = std::function<void(Napi::Env)>;
+    void post(Task task);  // any thread
+
+    void hold();     // JS thread: something will be posted
+    void release();  // JS thread: and it has been
+    void close();    // JS thread
+
+private:
+    static void run(Napi::Env env, Napi::Function, Dispatcher * self, void *);
+    using Function = Napi::TypedThreadSafeFunction<Dispatcher, void, &Dispatcher::run>;
+
+    Napi::Env         env;
+    Function          function;
+    uint32_t          holds = 0;
+    std::mutex        mutex;
+    std::vector<Task> tasks;
+    bool              scheduled = false;
+    bool              closed = false;
+};
+
+// A model load on a thread of its own.
+struct LoadJob {
+    std::thread       thread;
+    std::atomic<bool> cancelled{ false };
+    ~LoadJob() {
+        cancelled = true;
+        if (thread.joinable()) thread.join();
+    }
+};
+
+// Everything the addon keeps for one environment (the main thread or a worker thread). Lives until Node frees instance
+// data; `shut_down` runs earlier, as a cleanup hook, and ends all threads.
+class Environment {
+public:
+    explicit Environment(Napi::Env env) : dispatcher(std::make_shared<Dispatcher>(env)) {}
+
+    static Environment & of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
+
+    void track(const std::shared_ptr<Engine> & engine);
+    void track(const std::shared_ptr<LoadJob> & job);
+    void shut_down();
+
+    const std::shared_ptr<Dispatcher> dispatcher;
+
+private:
+    std::list<std::weak_ptr<Engine>>  engines;
+    std::list<std::weak_ptr<LoadJob>> loads;
+};
+
+} // namespace llama_native

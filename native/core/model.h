@@ -1,0 +1,77 @@
+#pragma once
+
+#include "llama.h"
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace llama_native {
+
+struct MetadataOverride {
+    std::string key;
+    enum class Type { Int, Float, Bool, String } type;
+    int64_t     int_value = 0;
+    double      float_value = 0;
+    bool        bool_value = false;
+    std::string string_value;
+};
+
+struct LoadParams {
+    std::string                   path;
+    llama_load_mode               load_mode = LLAMA_LOAD_MODE_MMAP;
+    bool                          vocabulary_only = false;
+    bool                          check_tensors = false;
+    int32_t                       gpu_layers = -1;  // -1: all
+    bool                          repack = true;
+    std::vector<MetadataOverride> overrides;
+};
+
+// Weights and vocabulary, immutable once loaded; shared by every engine made from it. Thread safe.
+class Model {
+public:
+    // Blocks for as long as loading takes. `progress` gets 0..1 and may return false to cancel, which throws CANCELLED.
+    static std::shared_ptr<Model> load(const LoadParams & params, const std::function<bool(float)> & progress);
+    ~Model();
+    Model(const Model &) = delete;
+    Model & operator=(const Model &) = delete;
+
+    llama_model *       get() const { return model; }
+    const llama_vocab * vocab() const { return vocabulary; }
+    int32_t             vocabulary_size() const { return size; }
+    bool                vocabulary_only() const { return only_vocabulary; }
+    bool                has_tokenizer() const { return type != LLAMA_VOCAB_TYPE_NONE; }
+    const std::vector<llama_token> & end_of_generation() const { return eog; }
+
+    // Whether a sequence's memory can be cut at any position (false for recurrent and hybrid models).
+    bool can_truncate() const { return truncatable; }
+
+    // Identifies models whose saved sequence states are interchangeable.
+    uint64_t fingerprint() const;
+
+    // Throws INVALID_OPTION where `token` is not in the vocabulary.
+    void check_token(llama_token token, const char * what) const;
+
+    // Special-token text is plain text unless `parse_special`.
+    std::vector<llama_token> tokenize(const std::string & text, bool add_special, bool parse_special) const;
+    std::string detokenize(const llama_token * tokens, size_t count, bool remove_special, bool render_special) const;
+    // Raw bytes of one token, which may be part of a character.
+    std::string piece(llama_token token, bool render_special) const;
+
+private:
+    explicit Model(llama_model * model, bool vocabulary_only);
+
+    llama_model *            model;
+    const llama_vocab *      vocabulary;
+    int32_t                  size;
+    enum llama_vocab_type    type;
+    bool                     only_vocabulary;
+    bool                     truncatable;
+    std::vector<llama_token> eog;
+};
+
+} // namespace llama_native

@@ -1,0 +1,115 @@
+#include "core/runtime.h"
+
+#include "common.h"
+#include "ggml-backend.h"
+#include "llama.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+namespace llama_native {
+
+namespace {
+
+thread_local Guard * current_guard = nullptr;
+
+constexpr size_t max_log_bytes = 8 * 1024;
+
+// LLAMA_NATIVE_LOG=debug|info|warn|error prints llama.cpp's log to standard error as it comes; default: nothing.
+ggml_log_level print_level() {
+    static const ggml_log_level level = [] {
+        const char * name = std::getenv("LLAMA_NATIVE_LOG");
+        if (!name || !*name) return GGML_LOG_LEVEL_NONE;
+        if (!std::strcmp(name, "debug")) return GGML_LOG_LEVEL_DEBUG;
+        if (!std::strcmp(name, "info")) return GGML_LOG_LEVEL_INFO;
+        if (!std::strcmp(name, "warn")) return GGML_LOG_LEVEL_WARN;
+        return GGML_LOG_LEVEL_ERROR;
+    }();
+    return level;
+}
+
+} // namespace
+
+struct GuardAccess {
+    static void append(Guard & guard, const char * text) {
+        guard.lines += text;
+        if (guard.lines.size() > max_log_bytes) guard.lines.erase(0, guard.lines.size() - max_log_bytes);
+    }
+};
+
+namespace {
+
+void on_log(ggml_log_level level, const char * text, void *) {
+    static thread_local ggml_log_level last = GGML_LOG_LEVEL_INFO;
+    if (level == GGML_LOG_LEVEL_CONT) level = last;
+    last = level;
+    if (print_level() != GGML_LOG_LEVEL_NONE && level >= print_level()) std::fputs(text, stderr);
+    if (current_guard && level >= GGML_LOG_LEVEL_WARN) GuardAccess::append(*current_guard, text);
+}
+
+void on_abort(const char * message) {
+    if (current_guard) {
+        GuardAccess::append(*current_guard, message);
+        GuardAccess::append(*current_guard, "\n");
+        throw std::runtime_error(message);
+    }
+    std::fprintf(stderr, "%s\n", message);
+}
+
+} // namespace
+
+Guard::Guard() : outer(current_guard) { current_guard = this; }
+
+Guard::~Guard() {
+    current_guard = outer;
+    if (outer) GuardAccess::append(*outer, lines.c_str());
+}
+
+std::string Guard::log() const { return lines; }
+
+void ensure_backend() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+        llama_log_set(on_log, nullptr);
+        ggml_set_abort_callback(on_abort);
+        llama_backend_init();
+    });
+}
+
+#ifdef __linux__
+namespace {
+
+// cgroup v2's cpu.max is "quota period" or "max period"; the quota in whole CPUs, rounded up.
+int cgroup_cpu_limit() {
+    std::ifstream file("/sys/fs/cgroup/cpu.max");
+    std::string   quota;
+    double        period = 0;
+    if (!(file >> quota >> period) || quota == "max" || period <= 0) return 0;
+    return static_cast<int>(std::ceil(std::strtod(quota.c_str(), nullptr) / period));
+}
+
+} // namespace
+#endif
+
+int default_thread_count() {
+    int count = common_cpu_get_num_math();
+#ifdef __linux__
+    cpu_set_t allowed;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) == 0) count = std::min(count, CPU_COUNT(&allowed));
+    if (const int limit = cgroup_cpu_limit()) count = std::min(count, limit);
+#endif
+    return std::max(1, count);
+}
+
+} // namespace llama_native

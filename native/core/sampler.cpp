@@ -1,0 +1,201 @@
+#include "core/sampler.h"
+
+#include "core/error.h"
+#include "core/runtime.h"
+#include "llama-grammar.h"
+#include "sampling.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+namespace llama_native {
+
+namespace {
+
+// llama_grammar_parser::parse prints errors to standard error; its steps throw them.
+void check_grammar(const llama_vocab * vocab, const std::string & source) {
+    if (source.find('\0') != std::string::npos) throw Error("GRAMMAR", "The grammar contains a NUL character");
+    llama_grammar_parser parser(vocab);
+    const char *         at = source.c_str();
+    const auto skip_blank = [&] {
+        while (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n' || *at == '#') {
+            if (*at == '#') at += std::strcspn(at, "\r\n");
+            else at++;
+        }
+    };
+    const char * rule_start = at;
+    try {
+        for (skip_blank(); *at; skip_blank()) {
+            rule_start = at;
+            at = parser.parse_rule(at);
+        }
+    } catch (const std::exception & error) {
+        const auto  line = 1 + std::count(source.c_str(), rule_start, '\n');
+        std::string reason = error.what();
+        if (reason.size() > 200) reason = reason.substr(0, 200) + "…";
+        throw Error("GRAMMAR", "The grammar cannot be parsed (in the rule at line " + std::to_string(line) + "): " + reason,
+            { { "line", double(line) } });
+    }
+    for (const auto & [name, id] : parser.symbol_ids) {
+        if (id >= parser.rules.size() || parser.rules[id].empty()) {
+            throw Error("GRAMMAR", "The grammar uses the rule \"" + name + "\" but does not define it");
+        }
+    }
+    if (!parser.symbol_ids.count("root")) throw Error("GRAMMAR", "The grammar has no rule named \"root\"");
+}
+
+enum common_sampler_type sampler_type(const std::string & name) {
+    const auto types = common_sampler_types_from_names({ name });
+    if (types.empty() || name == "infill" || name == "adaptive_p") {
+        throw Error("INVALID_OPTION", "Expected names of samplers for samplerOrder but received \"" + name + "\"");
+    }
+    return types.front();
+}
+
+bool is_active(enum common_sampler_type type, const common_params_sampling & params) {
+    switch (type) {
+        case COMMON_SAMPLER_TYPE_PENALTIES:
+            return params.penalty_last_n != 0 &&
+                (params.penalty_repeat != 1 || params.penalty_freq != 0 || params.penalty_present != 0);
+        case COMMON_SAMPLER_TYPE_DRY:
+            return params.dry_multiplier != 0 && params.dry_base >= 1 && params.dry_penalty_last_n != 0;
+        case COMMON_SAMPLER_TYPE_TOP_N_SIGMA: return params.top_n_sigma > 0;
+        case COMMON_SAMPLER_TYPE_TOP_K: return params.top_k > 0;
+        case COMMON_SAMPLER_TYPE_TYPICAL_P: return params.typ_p < 1;
+        case COMMON_SAMPLER_TYPE_TOP_P: return params.top_p < 1;
+        case COMMON_SAMPLER_TYPE_MIN_P: return params.min_p > 0;
+        case COMMON_SAMPLER_TYPE_XTC: return params.xtc_probability > 0;
+        default: return true;
+    }
+}
+
+common_params_sampling convert(const SamplingParams & in, int32_t context_size) {
+    const auto look_back = [&](int32_t n) { return n < 0 ? context_size : std::min(n, context_size); };
+    common_params_sampling out;
+    out.seed = in.seed;
+    out.temp = in.temperature;
+    out.dynatemp_range = in.dynamic_temperature_range;
+    out.dynatemp_exponent = in.dynamic_temperature_exponent;
+    out.top_k = in.top_k;
+    out.top_p = in.top_p;
+    out.min_p = in.min_p;
+    out.typ_p = in.typical_p;
+    out.top_n_sigma = in.top_n_sigma;
+    out.min_keep = in.min_keep;
+    out.xtc_probability = in.xtc_probability;
+    out.xtc_threshold = in.xtc_threshold;
+    out.dry_multiplier = in.dry_multiplier;
+    out.dry_base = in.dry_base;
+    out.dry_allowed_length = in.dry_allowed_length;
+    out.dry_penalty_last_n = look_back(in.dry_penalty_last_n);
+    out.dry_sequence_breakers = in.dry_sequence_breakers;
+    out.penalty_repeat = in.repeat_penalty;
+    out.penalty_freq = in.frequency_penalty;
+    out.penalty_present = in.presence_penalty;
+    out.penalty_last_n = look_back(in.repeat_last_n);
+    out.mirostat = in.mirostat;
+    out.mirostat_tau = in.mirostat_tau;
+    out.mirostat_eta = in.mirostat_eta;
+    out.logit_bias = in.logit_bias;
+    out.no_perf = true;
+    if (!in.grammar.empty()) out.grammar = { COMMON_GRAMMAR_TYPE_USER, in.grammar };
+    out.samplers.clear();
+    for (const auto & name : in.order) {
+        const auto type = sampler_type(name);
+        if (is_active(type, out)) out.samplers.push_back(type);
+    }
+    return out;
+}
+
+llama_token argmax(const float * logits, int32_t size) {
+    // Two passes, as a compiler vectorizes the maximum but not a search for its place.
+    float best = logits[0];
+    for (int32_t i = 1; i < size; i++) best = logits[i] > best ? logits[i] : best;
+    for (int32_t i = 0; i < size; i++) {
+        if (logits[i] == best) return i;
+    }
+    return LLAMA_TOKEN_NULL;  // not-a-number only
+}
+
+} // namespace
+
+Sampler::Sampler(const Model & model, SamplingParams params, int32_t context_size) : model(model) {
+    Guard guard;
+    if (!params.grammar.empty()) {
+        if (params.grammar.rfind("%llguidance", 0) == 0) throw Error("GRAMMAR", "llguidance grammars are not supported; use GBNF");
+        check_grammar(model.vocab(), params.grammar);
+    }
+    if (params.mirostat < 0 || params.mirostat > 2) throw Error("INVALID_OPTION", "Expected 0, 1 or 2 for mirostat");
+    for (const auto & bias : params.logit_bias) model.check_token(bias.token, "logitBias");
+    if (params.ignore_eos) {
+        for (const llama_token token : model.end_of_generation()) params.logit_bias.push_back({ token, -INFINITY });
+    }
+
+    common_params_sampling native = convert(params, context_size);
+    has_grammar = !params.grammar.empty();
+    looks_back = is_active(COMMON_SAMPLER_TYPE_PENALTIES, native) || is_active(COMMON_SAMPLER_TYPE_DRY, native);
+    look_back = static_cast<size_t>(std::max(native.penalty_last_n, native.dry_penalty_last_n));
+
+    int32_t suppressed = 0;
+    llama_vocab_get_suppress_tokens(model.vocab(), &suppressed);
+    greedy = params.temperature <= 0 && params.mirostat == 0 && !has_grammar && !looks_back && native.logit_bias.empty() &&
+        suppressed == 0 && !is_active(COMMON_SAMPLER_TYPE_XTC, native);
+    if (greedy) return;
+    try {
+        chain = common_sampler_init(model.get(), native);
+    } catch (const std::exception & error) {
+        const std::string log = guard.log();
+        if (has_grammar && std::string(error.what()).find("grammar") != std::string::npos) {
+            throw Error("GRAMMAR", "The grammar cannot be used: " + (log.empty() ? error.what() : log.substr(0, log.find('\n'))), {}, log);
+        }
+        throw Error("INVALID_OPTION", std::string("These sampling options cannot be used: ") + error.what(), {}, log);
+    }
+}
+
+Sampler::~Sampler() { common_sampler_free(chain); }
+
+void Sampler::accept_prompt(const std::vector<llama_token> & tokens) {
+    if (!chain || !looks_back) return;
+    const size_t first = tokens.size() > look_back ? tokens.size() - look_back : 0;
+    for (size_t i = first; i < tokens.size(); i++) common_sampler_accept(chain, tokens[i], /* is_generated */ false);
+}
+
+llama_token Sampler::sample(llama_context * context, int32_t index) {
+    const float * logits = llama_get_logits_ith(context, index);
+    if (!logits) throw Error("DECODE", "llama.cpp gave no logits for this step");
+
+    const llama_token token = greedy ? argmax(logits, model.vocabulary_size()) : common_sampler_sample(chain, context, index);
+    if (token < 0 || token >= model.vocabulary_size() || std::isnan(logits[token])) {
+        throw Error("DECODE", "The model's output is not a number; its weights are damaged, or overflow in this precision");
+    }
+    if (!greedy) {
+        try {
+            common_sampler_accept(chain, token, /* is_generated */ true);
+        } catch (const std::exception & error) {
+            if (has_grammar) throw Error("GRAMMAR", std::string("No token of the model continues the grammar: ") + error.what());
+            throw;
+        }
+    }
+    return token;
+}
+
+std::vector<TokenLogprob> token_logprobs(const float * logits, int32_t size, llama_token token, int32_t top) {
+    const float highest = *std::max_element(logits, logits + size);
+    double      sum = 0;
+    for (int32_t i = 0; i < size; i++) sum += std::exp(double(logits[i]) - highest);
+    const double normalizer = highest + std::log(sum);
+
+    std::vector<llama_token> order(static_cast<size_t>(size));
+    std::iota(order.begin(), order.end(), 0);
+    const auto count = static_cast<std::ptrdiff_t>(std::min(top, size));
+    std::partial_sort(order.begin(), order.begin() + count, order.end(),
+        [&](llama_token a, llama_token b) { return logits[a] > logits[b]; });
+
+    std::vector<TokenLogprob> result{ { token, float(logits[token] - normalizer) } };
+    for (std::ptrdiff_t i = 0; i < count; i++) result.push_back({ order[size_t(i)], float(logits[order[size_t(i)]] - normalizer) });
+    return result;
+}
+
+} // namespace llama_native

@@ -1,0 +1,51 @@
+#include "core/schedule.h"
+
+#include <algorithm>
+
+namespace llama_native {
+
+namespace {
+
+constexpr double smoothing = 0.2;
+// A step with prompt tokens may take this many times a step without.
+constexpr double  stretch = 3.0;
+constexpr int32_t smallest_chunk = 16;
+// Until costs are known.
+constexpr int32_t first_chunk = 32;
+
+void average_in(double & average, double value) { average = average == 0 ? value : average + smoothing * (value - average); }
+
+} // namespace
+
+size_t common_prefix(const llama_token * a, size_t a_size, const llama_token * b, size_t b_size) {
+    const size_t limit = std::min(a_size, b_size);
+    return static_cast<size_t>(std::mismatch(a, a + limit, b).first - a);
+}
+
+void StepCost::record(double ms, int32_t decoding, int32_t prompt) {
+    if (prompt == 0) {
+        if (decoding > 0) average_in(decode, ms);
+        return;
+    }
+    const double rest = ms - (decoding > 0 ? decode : 0);
+    average_in(prompt_token, std::max(rest, 0.0) / prompt);
+}
+
+int32_t prompt_budget(const StepCost & cost, int32_t decoding, int32_t batch_size) {
+    const int32_t room = std::max(0, batch_size - decoding);
+    if (decoding == 0) return room;
+    if (cost.decode_ms() <= 0 || cost.prompt_token_ms() <= 0) return std::min(room, first_chunk);
+    const double tokens = (stretch - 1) * cost.decode_ms() / cost.prompt_token_ms();
+    return std::min(room, std::max(smallest_chunk, static_cast<int32_t>(std::min(tokens, 1e6))));
+}
+
+std::optional<int32_t> least_recently_used(const std::vector<SlotView> & slots, int32_t keep) {
+    const SlotView * oldest = nullptr;
+    for (const auto & view : slots) {
+        if (!view.cached || view.slot == keep) continue;
+        if (!oldest || view.last_used < oldest->last_used) oldest = &view;
+    }
+    return oldest ? std::optional<int32_t>(oldest->slot) : std::nullopt;
+}
+
+} // namespace llama_native

@@ -1,0 +1,376 @@
+#include "core/scheduler.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace llama_native {
+
+namespace {
+
+// A decode of fewer tokens ends sooner than repeating it for the other requests would take.
+constexpr int32_t smallest_batch_to_interrupt = 33;
+
+double ms_between(std::chrono::steady_clock::time_point from, std::chrono::steady_clock::time_point to) {
+    return std::chrono::duration<double, std::milli>(to - from).count();
+}
+
+} // namespace
+
+Scheduler::Run::Run(Request && in) :
+    request(std::move(in)), history(std::move(request.tokens)), prompt_size(history.size()), text(request.stop),
+    submitted(Clock::now()) {}
+
+Scheduler::Scheduler(Decoder & decoder, const ContextParams & params, uint32_t slot_count, EventSink sink) :
+    decoder(decoder), sink(std::move(sink)), max_running(params.sequences),
+    ledger(slot_count, params.context_size ? params.context_size : llama_n_ctx(decoder.context())), slots(slot_count),
+    sliding_window(llama_model_n_swa(decoder.model().get())) {
+    counters.total_cells = ledger.capacity();
+    update_stats();
+}
+
+// --- Requests come and go -------------------------------------------------------------------------------------------
+
+void Scheduler::add(Request && request) {
+    auto run = std::make_unique<Run>(std::move(request));
+    run->urgency = { run->request.priority, arrivals++ };
+    try {
+        run->sampler = std::make_unique<Sampler>(decoder.model(), run->request.sampling, int32_t(ledger.capacity()));
+        run->sampler->accept_prompt(run->history);
+    } catch (const Error & error) {
+        finish(*run, EndReason::Error, error);
+        return;
+    }
+    const auto position = std::find_if(waiting.begin(), waiting.end(),
+        [&](const auto & other) { return run->urgency.before(other->urgency); });
+    waiting.insert(position, std::move(run));
+}
+
+void Scheduler::cancel(int64_t id) {
+    for (auto * list : { &waiting, &running }) {
+        for (auto & run : *list) {
+            if (run->request.id == id && !run->ended) finish(*run, EndReason::Cancelled);
+        }
+    }
+    remove_ended();
+}
+
+void Scheduler::cancel_all() {
+    for (auto * list : { &waiting, &running }) {
+        for (auto & run : *list) finish(*run, EndReason::Cancelled);
+    }
+    remove_ended();
+    flush();
+}
+
+void Scheduler::interrupt(int64_t id) {
+    std::lock_guard<std::mutex> lock(shared_mutex);
+    if (std::find(in_flight.begin(), in_flight.end(), id) != in_flight.end()) decoder.abort();
+}
+
+SchedulerStats Scheduler::stats() const {
+    std::lock_guard<std::mutex> lock(shared_mutex);
+    return published;
+}
+
+void Scheduler::update_stats() {
+    counters.running = running.size();
+    counters.waiting = waiting.size();
+    counters.used_cells = ledger.used();
+    counters.cached_sequences = static_cast<uint64_t>(
+        std::count_if(slots.begin(), slots.end(), [](const Slot & slot) { return slot.use == Slot::Use::Cached; }));
+    std::lock_guard<std::mutex> lock(shared_mutex);
+    published = counters;
+}
+
+// --- One step -------------------------------------------------------------------------------------------------------
+
+void Scheduler::step() {
+    admit();
+    if (plan() && decode()) collect();
+    remove_ended();
+    update_stats();
+    flush();
+}
+
+// Fills the batch; false where there is nothing to evaluate.
+bool Scheduler::plan() {
+    while (true) {
+        decoder.clear_batch();
+        for (auto & run : running) {
+            run->in_batch = 0;
+            run->output = -1;
+        }
+        int32_t decoding = 0;
+        if (!plan_generation(decoding)) continue;  // made room by preempting: start over
+        plan_prompts(prompt_budget(cost, decoding, decoder.batch_capacity()));
+        remove_ended();
+        if (decoder.batch_size() > 0 || running.empty()) break;
+        // Nothing could be added though requests run: their cells are all taken.
+        if (!reclaim()) {
+            finish(*running.back(), EndReason::Error,
+                Error("CONTEXT_OVERFLOW", "The context's low-level sequences leave no room for this request",
+                    { { "contextSize", double(ledger.capacity()) }, { "usedTokens", double(ledger.used()) } }));
+            remove_ended();
+        }
+    }
+    return decoder.batch_size() > 0;
+}
+
+// Takes the next token of every request that is past its prompt.
+bool Scheduler::plan_generation(int32_t & decoding) {
+    for (auto & run : running) {
+        if (run->pending() == 1 && !fits_one_more(*run)) finish(*run, EndReason::Length);
+    }
+    remove_ended();
+    decoding = static_cast<int32_t>(
+        std::count_if(running.begin(), running.end(), [](const auto & run) { return run->pending() == 1; }));
+    if (!make_room(size_t(decoding), -1)) {
+        if (preempt_youngest()) return false;
+    }
+    for (auto & run : running) {
+        if (run->pending() != 1) continue;
+        if (ledger.free() == 0) {
+            finish(*run, EndReason::Length);
+            continue;
+        }
+        take_tokens(*run, 1);
+    }
+    return true;
+}
+
+void Scheduler::plan_prompts(int32_t budget) {
+    for (auto & run : running) {
+        if (budget <= 0) return;
+        if (run->ended || run->in_batch > 0 || run->pending() <= 1) continue;
+        size_t count = std::min(run->pending(), size_t(budget));
+        make_room(count, -1);
+        count = std::min(count, ledger.free());
+        if (count == 0) return;
+        take_tokens(*run, count);
+        budget -= int32_t(count);
+    }
+}
+
+// Whether the run's sequence may hold one token more; drops old tokens where the request wants that.
+bool Scheduler::fits_one_more(Run & run) {
+    if (run.history.size() <= ledger.capacity()) return true;
+    if (!run.request.context_shift) return false;
+    shift(run);
+    return true;
+}
+
+// Drops the older half of what comes after the tokens to keep. Where the memory cannot be moved in place - cells shared
+// with another sequence, or a kind that has no positions to shift - the kept tokens are evaluated again.
+void Scheduler::shift(Run & run) {
+    const size_t first = run.history[0] == llama_vocab_bos(decoder.model().vocab()) ? 1 : 0;
+    const size_t keep = std::min(std::max(size_t(run.request.keep_tokens), first), ledger.capacity() / 2);
+    const size_t discard = std::max<size_t>(1, (run.evaluated - keep) / 2);
+    const bool   in_place = llama_memory_can_shift(decoder.memory()) && decoder.model().can_truncate() &&
+        sliding_window == 0 && ledger.shares_nothing(run.slot);
+    if (in_place) {
+        llama_memory_seq_rm(decoder.memory(), run.slot, llama_pos(keep), llama_pos(keep + discard));
+        llama_memory_seq_add(decoder.memory(), run.slot, llama_pos(keep + discard), -1, -llama_pos(discard));
+        ledger.erase(run.slot, keep, keep + discard);
+        run.evaluated -= discard;
+    } else {
+        const size_t left = decoder.model().can_truncate() ? keep : 0;
+        cut(run.slot, left);
+        run.evaluated = left;
+    }
+    run.history.erase(run.history.begin() + std::ptrdiff_t(keep), run.history.begin() + std::ptrdiff_t(keep + discard));
+    run.shifts++;
+}
+
+void Scheduler::take_tokens(Run & run, size_t count) {
+    const bool last = count == run.pending();
+    for (size_t i = 0; i < count; i++) {
+        const size_t position = run.evaluated + i;
+        const bool   output = last && i + 1 == count && run.request.max_tokens > 0;
+        const int32_t index = decoder.add(run.history[position], llama_pos(position), run.slot, output);
+        if (output) run.output = index;
+    }
+    ledger.append(run.slot, count);
+    run.in_batch = count;
+}
+
+// Evaluates the batch; false where it has to be planned again.
+bool Scheduler::decode() {
+    int32_t decoding = 0;
+    decoder.clear_abort();
+    {
+        std::lock_guard<std::mutex> lock(shared_mutex);
+        for (const auto & run : running) {
+            if (run->in_batch == 0) continue;
+            if (run->pending() == 1) decoding++;
+            if (decoder.batch_size() >= smallest_batch_to_interrupt) in_flight.push_back(run->request.id);
+        }
+    }
+    const auto       began = Clock::now();
+    Decoder::Outcome outcome = Decoder::Outcome::Aborted;
+    try {
+        outcome = decoder.decode();
+    } catch (const Error & error) {
+        fail_batch(error);
+    }
+    {
+        std::lock_guard<std::mutex> lock(shared_mutex);
+        in_flight.clear();
+    }
+    switch (outcome) {
+        case Decoder::Outcome::Done:
+            cost.record(ms_between(began, Clock::now()), decoding, decoder.batch_size() - decoding);
+            counters.steps++;
+            for (auto & run : running) {
+                run->evaluated += run->in_batch;
+                counters.evaluated_tokens += run->in_batch;
+                counters.step_requests += run->in_batch > 0;
+            }
+            return true;
+        case Decoder::Outcome::NoRoom:
+            // The ledger counts every cell, but some kinds of memory (sliding window) have limits of their own.
+            for (auto & run : running) ledger.truncate(run->slot, run->evaluated);
+            if (!reclaim() && !running.empty()) finish(*running.back(), EndReason::Length);
+            return false;
+        case Decoder::Outcome::Aborted:
+            account_for_abort();
+            return false;
+    }
+    return false;
+}
+
+// After an abort the memory holds a prefix of the batch; what is missing is evaluated again in the next steps.
+void Scheduler::account_for_abort() {
+    for (auto & run : running) {
+        if (run->in_batch == 0 || run->ended) continue;
+        size_t held = decoder.model().can_truncate() ? size_t(decoder.position_end(run->slot)) : 0;
+        held = std::min(held, run->evaluated + run->in_batch);
+        // The last token's logits are lost even where its cell is not.
+        held = std::min(held, run->history.size() - 1);
+        cut(run->slot, held);
+        run->evaluated = held;
+    }
+}
+
+void Scheduler::collect() {
+    for (auto & run : running) {
+        if (run->in_batch == 0 || run->ended) continue;
+        event_of(*run).prompt_processed = int32_t(std::min(run->evaluated, run->prompt_size));
+        if (run->pending() > 0) continue;
+        if (run->request.max_tokens == 0) {
+            finish(*run, EndReason::Length);
+            continue;
+        }
+        try {
+            sample(*run);
+        } catch (const Error & error) {
+            finish(*run, EndReason::Error, error);
+        } catch (const std::exception & error) {
+            finish(*run, EndReason::Error, Error("DECODE", std::string("Sampling failed: ") + error.what()));
+        }
+    }
+}
+
+void Scheduler::sample(Run & run) {
+    const llama_token token = run.sampler->sample(decoder.context(), run.output);
+    if (run.generated == 0 && run.first_token == Clock::time_point()) run.first_token = Clock::now();
+
+    const auto & stop_tokens = run.request.stop_tokens;
+    if (llama_vocab_is_eog(decoder.model().vocab(), token) ||
+        std::find(stop_tokens.begin(), stop_tokens.end(), token) != stop_tokens.end()) {
+        finish(run, EndReason::Stop, {}, token);
+        return;
+    }
+    run.history.push_back(token);
+    run.generated++;
+    counters.generated_tokens++;
+
+    Event & event = event_of(run);
+    event.tokens.push_back(token);
+    event.text += run.text.push(decoder.model().piece(token, run.request.render_special));
+    if (run.request.logprobs >= 0) report_logprobs(event, run, token);
+
+    if (run.text.stopped()) finish(run, EndReason::Stop);
+    else if (run.generated >= run.request.max_tokens) finish(run, EndReason::Length);
+}
+
+void Scheduler::report_logprobs(Event & event, Run & run, llama_token token) {
+    ReportedToken reported;
+    for (const auto & item : token_logprobs(decoder.logits(run.output), decoder.model().vocabulary_size(), token, run.request.logprobs)) {
+        reported.push_back({ item.token, item.logprob, decoder.model().piece(item.token, true) });
+    }
+    event.logprobs.push_back(std::move(reported));
+}
+
+// --- Endings --------------------------------------------------------------------------------------------------------
+
+Event & Scheduler::event_of(Run & run) {
+    for (auto & event : outbox) {
+        if (event.id == run.request.id && !event.end) return event;
+    }
+    outbox.push_back({ run.request.id, {}, {}, {}, int32_t(std::min(run.evaluated, run.prompt_size)), {} });
+    return outbox.back();
+}
+
+void Scheduler::finish(Run & run, EndReason reason, std::optional<Error> error, std::optional<llama_token> stop_token) {
+    if (run.ended) return;
+    run.ended = true;
+    const auto    now = Clock::now();
+    const bool    began = run.admitted != Clock::time_point();
+    const bool    answered = run.first_token != Clock::time_point();
+    Event &       event = event_of(run);
+    GenerationEnd end{};
+    event.text += run.text.finish();
+    end.reason = reason;
+    if (run.text.stop_string()) end.stop_string = *run.text.stop_string();
+    end.stop_token = stop_token;
+    end.prompt_tokens = int32_t(run.prompt_size);
+    end.cached_tokens = run.cached;
+    end.generated_tokens = run.generated;
+    end.queue_ms = ms_between(run.submitted, began ? run.admitted : now);
+    end.first_token_ms = answered ? ms_between(run.submitted, run.first_token) : 0;
+    end.total_ms = ms_between(run.submitted, now);
+    end.prompt_ms = began ? ms_between(run.admitted, answered ? run.first_token : now) : 0;
+    end.generation_ms = answered ? ms_between(run.first_token, now) : 0;
+    end.context_shifts = run.shifts;
+    end.error = std::move(error);
+    event.end = std::move(end);
+    release_slot(run);
+}
+
+// The sequence stays in the cache for whoever shares its beginning.
+void Scheduler::release_slot(Run & run) {
+    if (run.slot < 0) return;
+    Slot & slot = slots[size_t(run.slot)];
+    if (ledger.length(run.slot) != run.evaluated) cut(run.slot, std::min(ledger.length(run.slot), run.evaluated));
+    slot.run = nullptr;
+    slot.last_used = ++tick;
+    slot.tokens = std::move(run.history);
+    slot.tokens.resize(std::min(slot.tokens.size(), ledger.length(run.slot)));
+    slot.use = Slot::Use::Cached;
+    if (slot.tokens.empty()) drop(run.slot);
+    run.slot = -1;
+}
+
+// llama.cpp says nothing of what is left in memory after a failure, so the sequences of the batch are given up.
+void Scheduler::fail_batch(const Error & error) {
+    for (auto & run : running) {
+        if (run->in_batch == 0) continue;
+        drop(run->slot);
+        run->slot = -1;
+        finish(*run, EndReason::Error, error);
+    }
+    remove_ended();
+}
+
+void Scheduler::remove_ended() {
+    const auto ended = [](const auto & run) { return run->ended; };
+    waiting.remove_if(ended);
+    running.remove_if(ended);
+}
+
+void Scheduler::flush() {
+    if (outbox.empty()) return;
+    sink(std::exchange(outbox, {}));
+}
+
+} // namespace llama_native

@@ -1,0 +1,155 @@
+#pragma once
+
+#include "core/cell_ledger.h"
+#include "core/decoder.h"
+#include "core/request.h"
+#include "core/schedule.h"
+#include "core/text_stream.h"
+
+#include <chrono>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace llama_native {
+
+// Continuous batching over one Decoder: every step evaluates one batch with the next token of every running request and
+// as many prompt tokens as keep the step short, then samples, and hands out one packet of events.
+//
+// A request's tokens (prompt and generated) are its history; the first `evaluated` of them are in the KV cache. A step
+// evaluates some of the rest, and samples once none is left. So a token that is lost from the cache - by an abort, by
+// preemption, by dropping old tokens - is simply evaluated again.
+//
+// Everything belongs to the engine's thread, but for `interrupt` and `stats`.
+class Scheduler {
+public:
+    Scheduler(Decoder & decoder, const ContextParams & params, uint32_t slots, EventSink sink);
+
+    void add(Request && request);
+    void cancel(int64_t id);
+    void cancel_all();
+    bool idle() const { return waiting.empty() && running.empty(); }
+    void step();
+
+    // From any thread: stops the decode in progress if it works on request `id` and is worth stopping.
+    void interrupt(int64_t id);
+
+    SchedulerStats stats() const;
+    size_t         capacity() const { return ledger.capacity(); }
+
+    // Low-level sequences. Each holds a slot until freed. All throw INVALID_OPTION for an unknown sequence.
+    int32_t open_sequence();
+    void    close_sequence(int32_t sequence);
+    int32_t fork_sequence(int32_t sequence);
+    void    truncate_sequence(int32_t sequence, size_t length);
+    // Evaluates up to a batch of `tokens` from `offset` on and appends their logits to `out` as `which` wants (rows of
+    // the vocabulary's size); returns how many tokens it took. Throws CONTEXT_OVERFLOW where they do not fit.
+    enum class Logits { None, Last, All };
+    size_t  evaluate(int32_t sequence, const std::vector<llama_token> & tokens, size_t offset, Logits which, std::vector<float> & out);
+    std::vector<uint8_t>     save_sequence(int32_t sequence);
+    std::vector<llama_token> restore_sequence(int32_t sequence, const std::vector<uint8_t> & state);
+
+private:
+    using Clock = std::chrono::steady_clock;
+
+    // A request from its arrival to its end.
+    struct Run {
+        Request                  request;
+        std::vector<llama_token> history;
+        size_t                   prompt_size;
+        size_t                   evaluated = 0;
+        int32_t                  slot = -1;  // -1: waiting
+        int32_t                  output = -1;  // index of its logits in the batch of this step
+        size_t                   in_batch = 0;
+        std::unique_ptr<Sampler> sampler;
+        TextStream               text;
+        Urgency                  urgency;
+        int32_t                  cached = 0;
+        int32_t                  generated = 0;
+        int32_t                  shifts = 0;
+        bool                     admitted_before = false;
+        bool                     ended = false;
+        Clock::time_point        submitted;
+        Clock::time_point        admitted;
+        Clock::time_point        first_token;
+
+        explicit Run(Request && request);
+        size_t pending() const { return history.size() - evaluated; }
+    };
+
+    // A sequence id of the llama context and what it holds.
+    struct Slot {
+        enum class Use { Free, Cached, Running, LowLevel } use = Use::Free;
+        std::vector<llama_token> tokens;  // what is in memory; a running slot's are its run's history
+        const Run *              run = nullptr;
+        uint64_t                 last_used = 0;
+    };
+    struct Content {
+        const llama_token * tokens;
+        size_t              size;
+    };
+
+    enum class Admission { Admitted, Later, NoRoom };
+
+    // Admission
+    void        admit();
+    Admission   try_admit(Run & run);
+    PrefixMatch best_prefix(const Run & run) const;
+    bool        worth_waiting_for_prefix(const Run & run, size_t found) const;
+    int32_t     place(const PrefixMatch & match);
+    size_t      usable_prefix(int32_t slot, size_t common) const;
+    Content     content(int32_t slot) const;
+
+    // Room
+    int32_t take_free_slot(int32_t keep);
+    bool    evict_one(int32_t keep);
+    bool    make_room(size_t cells, int32_t keep);
+    void    cut(int32_t slot, size_t length);
+    void    drop(int32_t slot);
+    bool    preempt_youngest();
+    bool    reclaim();
+
+    // A step
+    bool plan();
+    bool plan_generation(int32_t & decoding);
+    void plan_prompts(int32_t budget);
+    bool fits_one_more(Run & run);
+    void shift(Run & run);
+    void take_tokens(Run & run, size_t count);
+    bool decode();
+    void account_for_abort();
+    void collect();
+    void sample(Run & run);
+    void report_logprobs(Event & event, Run & run, llama_token token);
+
+    // Endings
+    void finish(Run & run, EndReason reason, std::optional<Error> error = {}, std::optional<llama_token> stop_token = {});
+    void release_slot(Run & run);
+    void fail_batch(const Error & error);
+    void remove_ended();
+    void flush();
+    void update_stats();
+    Event & event_of(Run & run);
+    Slot &  low_level(int32_t sequence);
+
+    Decoder &                        decoder;
+    EventSink                        sink;
+    uint32_t                         max_running;
+    CellLedger                       ledger;
+    std::vector<Slot>                slots;
+    std::list<std::unique_ptr<Run>>  waiting;  // in order of urgency
+    std::list<std::unique_ptr<Run>>  running;  // in order of admission
+    std::vector<Event>               outbox;
+    StepCost                         cost;
+    uint64_t                         tick = 0;
+    uint64_t                         arrivals = 0;
+    int32_t                          sliding_window;
+
+    mutable std::mutex   shared_mutex;  // guards the two below
+    std::vector<int64_t> in_flight;     // requests of the decode in progress, if it is long enough to be stopped
+    SchedulerStats       published;
+    SchedulerStats       counters;
+};
+
+} // namespace llama_native

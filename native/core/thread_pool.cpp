@@ -1,0 +1,42 @@
+#include "core/thread_pool.h"
+
+#include "core/error.h"
+#include "ggml-cpu.h"
+
+#include <map>
+
+namespace llama_native {
+
+std::shared_ptr<ThreadPool> ThreadPool::acquire(int threads) {
+    static std::mutex                             mutex;
+    static std::map<int, std::weak_ptr<ThreadPool>> pools;
+    std::lock_guard<std::mutex>                   lock(mutex);
+    auto                                          pool = pools[threads].lock();
+    if (!pool) {
+        pool = std::shared_ptr<ThreadPool>(new ThreadPool(threads));
+        pools[threads] = pool;
+    }
+    return pool;
+}
+
+ThreadPool::ThreadPool(int threads) {
+    ggml_threadpool_params params = ggml_threadpool_params_default(threads);
+    pool = ggml_threadpool_new(&params);
+    if (!pool) throw Error("INSUFFICIENT_MEMORY", "The compute threads could not be started");
+}
+
+ThreadPool::~ThreadPool() { ggml_threadpool_free(pool); }
+
+ThreadPool::Turn::Turn(ThreadPool & pool) : pool(pool) {
+    std::unique_lock<std::mutex> lock(pool.mutex);
+    const uint64_t               ticket = pool.next_ticket++;
+    pool.turn_changed.wait(lock, [&] { return pool.now_serving == ticket; });
+}
+
+ThreadPool::Turn::~Turn() {
+    std::lock_guard<std::mutex> lock(pool.mutex);
+    pool.now_serving++;
+    pool.turn_changed.notify_all();
+}
+
+} // namespace llama_native

@@ -1,0 +1,15 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+import { expect, test } from "vitest";
+
+const run = promisify(execFile);
+
+test("the parts of native/core without Node or model pass their own tests under the sanitizers", async () => {
+  const script = join(import.meta.dirname, "../../scripts/test-core.mjs");
+  const { stdout } = await run(process.execPath, [script]);
+  const [, passed, total] = /(\d+) of (\d+) core tests passed/.exec(stdout) ?? [];
+  expect(Number(total)).toBeGreaterThan(15);
+  expect(passed).toBe(total);
+}, 120_000);

@@ -1,0 +1,50 @@
+#include "check.h"
+#include "core/schedule.h"
+
+#include <vector>
+
+using namespace llama_native;
+
+TEST("common prefixes") {
+    const std::vector<llama_token> a = { 1, 2, 3, 4 }, b = { 1, 2, 9 };
+    EQUAL(common_prefix(a.data(), a.size(), b.data(), b.size()), 2u);
+    EQUAL(common_prefix(a.data(), 2, a.data(), a.size()), 2u);
+    EQUAL(common_prefix(a.data(), 0, b.data(), 0), 0u);
+}
+
+TEST("alone, a prompt takes the whole batch") {
+    StepCost cost;
+    EQUAL(prompt_budget(cost, 0, 512), 512);
+}
+
+TEST("beside generating requests a prompt is cut so that a step stays within a multiple of its usual time") {
+    StepCost cost;
+    EQUAL(prompt_budget(cost, 4, 512), 32);
+    for (int i = 0; i < 100; i++) {
+        cost.record(10, 4, 0);
+        cost.record(10 + 100 * 0.5, 4, 100);
+    }
+    EQUAL(prompt_budget(cost, 4, 512), 40);  // 20 ms more at 0.5 ms a token
+    EQUAL(prompt_budget(cost, 4, 30), 26);
+}
+
+TEST("however slow a prompt token is, prompts get on") {
+    StepCost cost;
+    cost.record(10, 4, 0);
+    cost.record(1e6, 4, 10);
+    EQUAL(prompt_budget(cost, 4, 512), 16);
+    EQUAL(prompt_budget(cost, 512, 512), 0);
+}
+
+TEST("the least recently used cached sequence is evicted, never one in use or the one to keep") {
+    const std::vector<SlotView> slots = { { 0, true, 5 }, { 1, false, 1 }, { 2, true, 3 }, { 3, true, 9 } };
+    EQUAL(*least_recently_used(slots, -1), 2);
+    EQUAL(*least_recently_used(slots, 2), 0);
+    CHECK(!least_recently_used({ { 1, false, 1 }, { 2, true, 1 } }, 2).has_value());
+}
+
+TEST("priority comes before arrival") {
+    CHECK((Urgency{ 1, 9 }.before({ 0, 1 })));
+    CHECK((Urgency{ 0, 1 }.before({ 0, 2 })));
+    CHECK((!Urgency{ 0, 2 }.before({ 0, 2 })));
+}
