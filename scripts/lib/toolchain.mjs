@@ -1,0 +1,123 @@
+// Which build tools this machine has.
+
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { findExecutable } from "./executables.mjs";
+
+/** What native/CMakeLists.txt asks for. */
+const MIN_CMAKE = { major: 3, minor: 18 };
+
+/**
+ * @typedef {object} Tool
+ * @property {string} path
+ * @property {string} version the line by which the tool names itself
+ *
+ * @typedef {object} Toolchain
+ * @property {Tool} cmake
+ * @property {Tool} compiler the C++ compiler; on Windows Visual Studio, which CMake finds by itself
+ * @property {string | null} cCompiler null on Windows
+ * @property {"Ninja" | "Unix Makefiles" | null} generator null: CMake's default (Visual Studio)
+ * @property {string | null} ccache
+ *
+ * @typedef {"cmake" | "cmake-too-old" | "compiler" | "make"} MissingTool
+ */
+
+/**
+ * @param {NodeJS.ProcessEnv} [env]
+ * @returns {{ toolchain: Toolchain } | { missing: MissingTool[] }}
+ */
+export function detectToolchain(env = process.env) {
+  /** @type {MissingTool[]} */
+  const missing = [];
+  const cmake = findCmake(env);
+  if (cmake === null) missing.push("cmake");
+  else if (!isRecent(cmake.version)) missing.push("cmake-too-old");
+  const compilers = process.platform === "win32" ? findVisualStudio(env) : findCompilers(env);
+  if (compilers === null) missing.push("compiler");
+  const generator = findGenerator(env);
+  if (generator === undefined) missing.push("make");
+  if (missing.length > 0 || cmake === null || compilers === null || generator === undefined) return { missing };
+  return { toolchain: { cmake, ...compilers, generator, ccache: findExecutable("ccache", env) } };
+}
+
+/** @param {NodeJS.ProcessEnv} env */
+function findCmake(env) {
+  const path = findExecutable(env.LLAMA_NATIVE_CMAKE ?? "cmake", env);
+  return path === null ? null : askVersion(path, env);
+}
+
+/** @param {string} version */
+function isRecent(version) {
+  const [major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(version) ?? []).slice(1).map(Number);
+  return major > MIN_CMAKE.major || (major === MIN_CMAKE.major && minor >= MIN_CMAKE.minor);
+}
+
+/** CC and CXX decide where they are set, as everywhere. @param {NodeJS.ProcessEnv} env */
+function findCompilers(env) {
+  // On macOS the compilers are stubs that open a dialog until the command line tools are installed.
+  if (process.platform === "darwin" && !succeeds("/usr/bin/xcode-select", ["-p"], env)) return null;
+  for (const [cName, cxxName] of /** @type {const} */ ([
+    ["cc", "c++"],
+    ["gcc", "g++"],
+    ["clang", "clang++"],
+  ])) {
+    const cCompiler = findExecutable(env.CC || cName, env);
+    const cxxPath = findExecutable(env.CXX || cxxName, env);
+    const compiler = cCompiler === null || cxxPath === null ? null : askVersion(cxxPath, env);
+    if (compiler !== null) return { compiler, cCompiler };
+  }
+  return null;
+}
+
+/** @param {NodeJS.ProcessEnv} env */
+function findVisualStudio(env) {
+  const programFiles = env["ProgramFiles(x86)"] ?? "C:\\Program Files (x86)";
+  const vswhere = join(programFiles, "Microsoft Visual Studio", "Installer", "vswhere.exe");
+  const query = ["-latest", "-products", "*", "-requires", "Microsoft.VisualStudio.Component.VC.Tools.x86.x64"];
+  const path = firstLine(vswhere, [...query, "-property", "installationPath"], env);
+  const version = firstLine(vswhere, [...query, "-property", "installationVersion"], env);
+  return path && version ? { compiler: { path, version: `Visual Studio ${version}` }, cCompiler: null } : null;
+}
+
+/**
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {Toolchain["generator"] | undefined} undefined where no program can drive a build
+ */
+function findGenerator(env) {
+  if (process.platform === "win32") return null;
+  if (findExecutable("ninja", env) !== null) return "Ninja";
+  return findExecutable("make", env) === null ? undefined : "Unix Makefiles";
+}
+
+/**
+ * @param {string} path
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {Tool | null} null where the tool does not run
+ */
+function askVersion(path, env) {
+  const version = firstLine(path, ["--version"], env);
+  return version ? { path, version } : null;
+}
+
+/**
+ * @param {string} program
+ * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} env
+ */
+function firstLine(program, args, env) {
+  try {
+    const output = execFileSync(program, args, { env, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+    return output.split("\n")[0]?.trim() ?? null;
+  } catch {
+    return null; // the caller says what is missing
+  }
+}
+
+/**
+ * @param {string} program
+ * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} env
+ */
+function succeeds(program, args, env) {
+  return firstLine(program, args, env) !== null;
+}

@@ -1,0 +1,86 @@
+#!/usr/bin/env node
+// Writes a GGUF file in the shape of Mistral-7B-Instruct-v0.2 with random weights; `--help` tells the options. For tests
+// and benchmarks: it computes what the real model computes, at the same speed, and answers nonsense.
+
+import { resolve } from "node:path";
+import { argv, exit, stderr, stdout } from "node:process";
+import { parseArgs } from "node:util";
+import { messageOf } from "./lib/errors.mjs";
+import { cachedModel } from "./models/cached-model.mjs";
+import { FILE_TYPES, SHAPES } from "./models/mistral.mjs";
+import { writeModel } from "./models/write-model.mjs";
+
+const HELP = `Usage: node scripts/make-model.mjs --size <size> [options] (--out <file.gguf> | --cached)
+
+  --size <size>       ${Object.keys(SHAPES).join(", ")}: 18 million, 125 million or 7.24 billion parameters
+  --type <type>       ${FILE_TYPES.join(", ")} (default q4_k_m)
+  --out <file.gguf>   where to write
+  --cached            write into the cache folder unless it is there already
+  --seed <number>     of the random weights (default 1): the same seed gives the same file
+  --split <count>     spread the tensors over so many files, named <file>-00001-of-0000N.gguf
+  --vocab-only        metadata and vocabulary, no tensors
+
+Prints the path of the file, or of the first one of a split.
+`;
+
+try {
+  const { values } = parseArgs({
+    args: argv.slice(2),
+    options: {
+      size: { type: "string" },
+      type: { type: "string", default: "q4_k_m" },
+      out: { type: "string" },
+      cached: { type: "boolean", default: false },
+      seed: { type: "string", default: "1" },
+      split: { type: "string", default: "1" },
+      "vocab-only": { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    stdout.write(HELP);
+    exit(0);
+  }
+  const options = {
+    size: oneOf("--size", values.size, /** @type {(keyof typeof SHAPES)[]} */ (Object.keys(SHAPES))),
+    type: oneOf("--type", values.type, FILE_TYPES),
+    seed: wholeNumber("--seed", values.seed, 0, Number.MAX_SAFE_INTEGER),
+    split: wholeNumber("--split", values.split, 1, 20),
+    vocabularyOnly: values["vocab-only"],
+  };
+  if ((values.out === undefined) !== values.cached) throw new Error("Expected either --out or --cached");
+  const [first] =
+    values.out === undefined ? await cachedModel(options) : await writeModel(resolve(values.out), options);
+  stdout.write(`${first}\n`);
+} catch (error) {
+  stderr.write(`make-model: ${messageOf(error)}\n`);
+  exit(1);
+}
+
+/**
+ * @template {string} Name
+ * @param {string} option
+ * @param {string | undefined} value
+ * @param {Name[]} names
+ * @returns {Name}
+ */
+function oneOf(option, value, names) {
+  const name = names.find((candidate) => candidate === value);
+  if (name === undefined)
+    throw new Error(`Expected ${names.join(" or ")} for ${option} but received ${value ?? "nothing"}`);
+  return name;
+}
+
+/**
+ * @param {string} option
+ * @param {string} value
+ * @param {number} least
+ * @param {number} most
+ */
+function wholeNumber(option, value, least, most) {
+  const number = /^\d+$/.test(value) ? Number(value) : NaN;
+  if (!(number >= least && number <= most)) {
+    throw new Error(`Expected a whole number from ${least} to ${most} for ${option} but received ${value}`);
+  }
+  return number;
+}

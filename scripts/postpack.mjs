@@ -1,0 +1,8 @@
+// Runs after `npm pack` and `npm publish`: removes what prepack put into the package, which would else be taken for the
+// sources of the next build.
+
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { packageDir } from "./lib/paths.mjs";
+
+rmSync(join(packageDir, "llama.cpp"), { recursive: true, force: true });

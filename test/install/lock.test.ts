@@ -1,0 +1,81 @@
+import { existsSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { withLock } from "../../scripts/lib/lock.mjs";
+import { Sandbox } from "./sandbox.js";
+
+let sandbox: Sandbox;
+let path: string;
+beforeEach(() => {
+  sandbox = new Sandbox();
+  path = join(sandbox.root, "locks", "build");
+});
+afterEach(() => {
+  sandbox.remove();
+});
+
+/** Leaves a lock as a process would that held it and touched it so many seconds ago. */
+function leaveLock(owner: { pid: number; host?: string } | null, secondsAgo: number): void {
+  mkdirSync(path, { recursive: true });
+  const file = owner === null ? path : join(path, "owner.json");
+  if (owner !== null) writeFileSync(file, JSON.stringify({ host: hostname(), ...owner }));
+  const then = new Date(Date.now() - secondsAgo * 1000);
+  utimesSync(file, then, then);
+}
+
+/** No process has this pid: Linux and macOS count to 2^22 at most. */
+const deadPid = 2 ** 22 + 1;
+
+describe("a lock", () => {
+  it("lets one in at a time", async () => {
+    let inside = 0;
+    let most = 0;
+    const work = async (): Promise<void> => {
+      most = Math.max(most, ++inside);
+      await sleep(20);
+      inside -= 1;
+    };
+    await Promise.all([1, 2, 3, 4].map(() => withLock(path, work, { pollMs: 5 })));
+    expect(most).toBe(1);
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it("is released when the work fails", async () => {
+    const failure = withLock(path, () => Promise.reject(new Error("no luck")));
+    await expect(failure).rejects.toThrow("no luck");
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it("that was taken over meanwhile is not released", async () => {
+    await withLock(path, async () => {
+      leaveLock({ pid: process.ppid }, 0);
+    });
+    expect(existsSync(path)).toBe(true);
+  });
+
+  it.each([
+    ["its holder is dead", { pid: deadPid }, 0],
+    ["its holder's pid belongs to another program", { pid: process.ppid }, 600],
+    ["its holder, on another machine, is silent", { pid: 1, host: "elsewhere" }, 600],
+    ["its holder was killed before it wrote its name", null, 60],
+  ])("is taken over when %s", async (_what, owner, secondsAgo) => {
+    leaveLock(owner, secondsAgo);
+    expect(await withLock(path, () => Promise.resolve("in"))).toBe("in");
+  });
+
+  it.each([
+    ["its holder is alive", { pid: process.ppid }],
+    ["its holder is on another machine", { pid: deadPid, host: "elsewhere" }],
+    ["its holder has not written its name yet", null],
+  ])("is waited for when %s", async (_what, owner) => {
+    leaveLock(owner, 0);
+    let waited = false;
+    const entered = withLock(path, () => Promise.resolve("in"), { pollMs: 10, onWait: () => (waited = true) });
+    expect(await Promise.race([entered, sleep(200, "out")])).toBe("out");
+    expect(waited).toBe(true);
+    leaveLock({ pid: deadPid }, 0);
+    expect(await entered).toBe("in");
+  });
+});
