@@ -1,0 +1,38 @@
+import { Engine } from "../context/engine.js";
+import { DisposedError } from "../errors.js";
+import type { Model } from "../model/model.js";
+import type { NativeContextParams } from "../native/contract.js";
+
+/** Where a session's answers are generated: in a context that others use too, or in one of its own. */
+export interface ChatEngine {
+  get(): Engine | Promise<Engine>;
+  /** Ends what belongs to the session alone. */
+  dispose(): Promise<void>;
+}
+
+export function sharedEngine(engine: Engine): ChatEngine {
+  return { get: () => engine, dispose: () => Promise.resolve() };
+}
+
+/** A context made when it is first needed, and made again on the next use where that failed. */
+export function ownEngine(model: Model, params: NativeContextParams): ChatEngine {
+  let creation: Promise<Engine> | undefined;
+  let disposal: Promise<void> | undefined;
+  return {
+    async get() {
+      if (disposal !== undefined) throw new DisposedError("The chat session's context");
+      creation ??= Engine.create(model, params).catch((error: unknown) => {
+        creation = undefined;
+        throw error;
+      });
+      return creation;
+    },
+    dispose() {
+      disposal ??= (async () => {
+        const engine = await creation?.catch(() => undefined);
+        await engine?.dispose();
+      })();
+      return disposal;
+    },
+  };
+}

@@ -1,0 +1,195 @@
+import { toUSVString } from "node:util";
+
+import { InvalidOptionError } from "../errors.js";
+import type { Model } from "../model/model.js";
+import type { Tokenizer } from "../model/tokenizer.js";
+import type { TemplateHandle } from "../native/contract.js";
+import { awaitAddon, callAddon } from "../native/errors.js";
+import type { Check, OptionsOf, RulesFor } from "../validate.js";
+import { aBoolean, aNonEmptyString, asRecord, optional, readOptions, withDefault } from "../validate.js";
+import { encodePrompt, encodePromptSoon } from "./encode-prompt.js";
+import { aJsonValue, mapStrings, someString } from "./json-values.js";
+import type { ChatMessage, PlainMessage } from "./messages.js";
+import { mapTexts, someMessages } from "./messages.js";
+import { normalizeMessages } from "./normalize-messages.js";
+import type { RenderedPrompt } from "./special-text-shield.js";
+import { SpecialTextShield } from "./special-text-shield.js";
+import type { TemplateMessage } from "./template-messages.js";
+import { toTemplateMessage } from "./template-messages.js";
+import type { TemplateTraits } from "./template-traits.js";
+import { probeTemplate } from "./template-traits.js";
+
+/** A tool in the form templates take: OpenAI's, with a JSON schema of the parameters. */
+export interface ToolDefinition {
+  readonly type: "function";
+  readonly function: {
+    readonly name: string;
+    readonly description?: string | undefined;
+    readonly parameters?: Readonly<Record<string, unknown>> | undefined;
+  };
+}
+
+export interface RenderOptions {
+  /** End with what makes the model answer. Default true. */
+  addGenerationPrompt?: boolean | undefined;
+  /** Tools the model may ask for; templates that know none ignore them. */
+  tools?: readonly ToolDefinition[] | undefined;
+  /** Further variables of the template, e.g. `{ enable_thinking: false }`. */
+  variables?: Readonly<Record<string, unknown>> | undefined;
+}
+
+export interface ApplyOptions extends RenderOptions {
+  /** Turn the text of control tokens in messages into those tokens. Default false: what a user types is plain text. */
+  parseSpecial?: boolean | undefined;
+}
+
+/** Characters of variables beyond which rendering belongs off the JS thread. */
+const longVariables = 16384;
+
+/** Set by rendering itself. */
+const reservedVariables = ["messages", "tools", "add_generation_prompt"];
+
+export const someTools: Check<readonly ToolDefinition[]> = (value, name) => {
+  if (!Array.isArray(value)) throw new InvalidOptionError(name, "an array of tools", value);
+  return value.map((tool: unknown, index) => aTool(tool, `${name}[${index}]`));
+};
+
+const aTool: Check<ToolDefinition> = (value, name) => {
+  const tool = asRecord(value, name) as Partial<ToolDefinition>;
+  if (tool.type !== "function") throw new InvalidOptionError(`${name}.type`, '"function"', tool.type);
+  aNonEmptyString(asRecord(tool.function, `${name}.function`)["name"], `${name}.function.name`);
+  return aJsonValue(tool as ToolDefinition, name);
+};
+
+export const someVariables: Check<Record<string, unknown>> = (value, name) => {
+  const variables = asRecord(value, name);
+  for (const reserved of reservedVariables) {
+    if (Object.hasOwn(variables, reserved))
+      throw new InvalidOptionError(`${name}.${reserved}`, "no value", variables[reserved]);
+  }
+  return aJsonValue(variables, name);
+};
+
+const renderRules = {
+  addGenerationPrompt: withDefault(aBoolean, true),
+  tools: optional(someTools),
+  variables: optional(someVariables),
+} satisfies RulesFor<RenderOptions>;
+
+const applyRules = { ...renderRules, parseSpecial: withDefault(aBoolean, false) } satisfies RulesFor<ApplyOptions>;
+
+/** Checked options. */
+export type ReadApplyOptions = OptionsOf<typeof applyRules>;
+
+/**
+ * A Jinja chat template with the vocabulary it writes for. Conversations that a template refuses (a system message, two
+ * messages of one role in a row, results of tools, …) are put in a form it accepts; see `normalizeMessages`.
+ */
+export class ChatTemplate {
+  readonly source: string;
+  readonly #model: Model;
+  readonly #handle: TemplateHandle;
+  #traits: TemplateTraits | undefined;
+  #specialTokens: { bos_token: string; eos_token: string } | undefined;
+
+  /** Use `model.createChatTemplate`. Throws `TEMPLATE` where the source cannot be parsed. */
+  constructor(model: Model, source: string) {
+    this.#model = model;
+    this.source = aNonEmptyString(source, "the template's source");
+    this.#handle = callAddon(() => model.addon.templateCreate({ source: toUSVString(source) }));
+  }
+
+  /** The conversation as text. Throws `TEMPLATE` where the template fails, with its line in `details` where known. */
+  render(messages: readonly ChatMessage[], options?: RenderOptions): string {
+    const read = readOptions("render", renderRules, options);
+    return this.prompt(someMessages(messages, "messages"), { ...read, parseSpecial: false }).text;
+  }
+
+  /** The conversation as tokens: the rendered text tokenized, with BOS in front exactly once where the model wants one. */
+  apply(messages: readonly ChatMessage[], options?: ApplyOptions): Int32Array {
+    const read = readOptions("apply", applyRules, options);
+    return encodePrompt(this.#tokenizer, this.prompt(someMessages(messages, "messages"), read));
+  }
+
+  /** {@link ChatTemplate.apply} without holding the JS thread for long conversations. */
+  async applyAsync(messages: readonly ChatMessage[], options?: ApplyOptions): Promise<Int32Array> {
+    const read = readOptions("apply", applyRules, options);
+    return encodePromptSoon(this.#tokenizer, await this.promptSoon(someMessages(messages, "messages"), read));
+  }
+
+  /** Renders checked messages, and tells which of the text must stay plain. */
+  prompt(messages: readonly PlainMessage[], options: ReadApplyOptions): RenderedPrompt {
+    const { variables, restore } = this.#prepare(messages, options);
+    return restore(this.#render(variables));
+  }
+
+  /** {@link ChatTemplate.prompt}; long conversations are rendered off the JS thread. */
+  async promptSoon(messages: readonly PlainMessage[], options: ReadApplyOptions): Promise<RenderedPrompt> {
+    const { variables, restore } = this.#prepare(messages, options);
+    if (variables.length <= longVariables) return restore(this.#render(variables));
+    const template = this.#handle;
+    return restore(await awaitAddon(() => this.#model.addon.templateRenderAsync({ template, variables })));
+  }
+
+  get #tokenizer(): Tokenizer {
+    return this.#model.tokenizer;
+  }
+
+  #render(variables: string): string {
+    return callAddon(() => this.#model.addon.templateRender({ template: this.#handle, variables }));
+  }
+
+  /** Found out on first use, by rendering a few words a dozen times. */
+  get #accepted(): TemplateTraits {
+    this.#traits ??= probeTemplate((messages, tools) => {
+      const options = { addGenerationPrompt: true, tools, variables: {} };
+      return this.#render(JSON.stringify(this.#variables(messages, options)));
+    });
+    return this.#traits;
+  }
+
+  #prepare(
+    messages: readonly PlainMessage[],
+    options: ReadApplyOptions,
+  ): { variables: string; restore: (rendered: string) => RenderedPrompt } {
+    this.#model.assertUsable();
+    const accepted = this.#accepted;
+    const normalized = normalizeMessages(messages, accepted).map((message) => mapTexts(message, toUSVString));
+    const tools = mapStrings(options.tools ?? accepted.form.noTools, toUSVString);
+    const shield = options.parseSpecial ? undefined : this.#shieldFor(normalized, tools);
+    const hide = (text: string): string => shield?.hide(text) ?? text;
+    const variables = this.#variables(
+      normalized.map((message) => toTemplateMessage(mapTexts(message, hide), accepted.form)),
+      { ...options, tools: mapStrings(tools, hide), variables: mapStrings(options.variables ?? {}, toUSVString) },
+    );
+    return {
+      variables: JSON.stringify(variables),
+      restore: (text) => shield?.restore(text) ?? { text, literals: [] },
+    };
+  }
+
+  /** Undefined where nothing holds the text of a control token, as is the rule. */
+  #shieldFor(messages: readonly PlainMessage[], tools: unknown): SpecialTextShield | undefined {
+    const specials = this.#tokenizer.specialTexts;
+    const found = someString([messages, tools], (text) => specials.isIn(text));
+    return found ? new SpecialTextShield(specials, JSON.stringify([messages, tools]) + this.source) : undefined;
+  }
+
+  #variables(
+    messages: readonly TemplateMessage[],
+    options: { addGenerationPrompt: boolean; tools: unknown; variables: Record<string, unknown> },
+  ): Record<string, unknown> {
+    const { bos, eos } = this.#tokenizer.special;
+    this.#specialTokens ??= {
+      bos_token: bos === null ? "" : this.#tokenizer.piece(bos),
+      eos_token: eos === null ? "" : this.#tokenizer.piece(eos),
+    };
+    return {
+      ...this.#specialTokens,
+      ...options.variables,
+      messages,
+      tools: options.tools,
+      add_generation_prompt: options.addGenerationPrompt,
+    };
+  }
+}

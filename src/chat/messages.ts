@@ -1,0 +1,118 @@
+import { InvalidOptionError } from "../errors.js";
+import type { Check, RulesFor } from "../validate.js";
+import { aNonEmptyString, aString, asRecord, oneOf, optional, readOptions, required } from "../validate.js";
+import { aJsonValue, mapStrings } from "./json-values.js";
+
+export type ChatRole = "system" | "user" | "assistant" | "tool";
+
+export interface TextPart {
+  readonly type: "text";
+  readonly text: string;
+}
+
+/** A call of a tool that the assistant asked for. */
+export interface ToolCall {
+  readonly id?: string | undefined;
+  readonly name: string;
+  readonly arguments: Readonly<Record<string, unknown>>;
+}
+
+export interface ChatMessage {
+  readonly role: ChatRole;
+  /** Parts are joined without anything between them. May be left out of an assistant message with `toolCalls`. */
+  readonly content?: string | readonly TextPart[] | undefined;
+  /** Name of the tool, in a message of role "tool". */
+  readonly name?: string | undefined;
+  readonly toolCalls?: readonly ToolCall[] | undefined;
+  /** The `id` of the call that a message of role "tool" answers. */
+  readonly toolCallId?: string | undefined;
+}
+
+/** A checked message whose content is one text. */
+export interface PlainMessage {
+  readonly role: ChatRole;
+  readonly content: string;
+  readonly name?: string;
+  readonly toolCalls?: readonly ToolCall[];
+  readonly toolCallId?: string;
+}
+
+const aRole = oneOf("system", "user", "assistant", "tool");
+
+const aTextPart: Check<string> = (value, name) => {
+  const part = asRecord(value, name);
+  if (part["type"] !== "text") throw new InvalidOptionError(`${name}.type`, '"text"', part["type"]);
+  return aString(part["text"], `${name}.text`);
+};
+
+const aContent: Check<string> = (value, name) => {
+  if (typeof value === "string") return value;
+  if (!Array.isArray(value)) throw new InvalidOptionError(name, "a string or an array of text parts", value);
+  return value.map((part: unknown, index) => aTextPart(part, `${name}[${index}]`)).join("");
+};
+
+const toolCallRules = {
+  id: optional(aNonEmptyString),
+  name: required(aNonEmptyString),
+  arguments: required<Record<string, unknown>>((value, name) => aJsonValue(asRecord(value, name), name)),
+} satisfies RulesFor<ToolCall>;
+
+const someToolCalls: Check<ToolCall[]> = (value, name) => {
+  if (!Array.isArray(value)) throw new InvalidOptionError(name, "an array of tool calls", value);
+  return value.map((call: unknown, index) => {
+    const owner = `${name}[${index}]`;
+    return readOptions(owner, toolCallRules, asRecord(call, owner), `${owner}.`);
+  });
+};
+
+const messageRules = {
+  role: required(aRole),
+  content: optional(aContent),
+  name: optional(aNonEmptyString),
+  toolCalls: optional(someToolCalls),
+  toolCallId: optional(aNonEmptyString),
+} satisfies RulesFor<ChatMessage>;
+
+export function readMessage(value: unknown, name: string): PlainMessage {
+  const read = readOptions(name, messageRules, asRecord(value, name), `${name}.`);
+  if (read.toolCalls !== undefined && read.role !== "assistant") {
+    throw new InvalidOptionError(`${name}.toolCalls`, `no value in a message of role "${read.role}"`, read.toolCalls);
+  }
+  if (read.content === undefined && read.toolCalls === undefined) {
+    throw new InvalidOptionError(`${name}.content`, "a string or an array of text parts", undefined);
+  }
+  return {
+    role: read.role,
+    content: read.content ?? "",
+    ...(read.name === undefined ? {} : { name: read.name }),
+    ...(read.toolCalls === undefined || read.toolCalls.length === 0 ? {} : { toolCalls: read.toolCalls }),
+    ...(read.toolCallId === undefined ? {} : { toolCallId: read.toolCallId }),
+  };
+}
+
+/** A conversation of any roles in any order; only an empty one is refused. */
+export const someMessages: Check<PlainMessage[]> = (value, name) => {
+  if (!Array.isArray(value) || value.length === 0)
+    throw new InvalidOptionError(name, "a non-empty array of messages", value);
+  return value.map((message: unknown, index) => readMessage(message, `${name}[${index}]`));
+};
+
+/** Every text of a message through `map`, but for its role. */
+export function mapTexts(message: PlainMessage, map: (text: string) => string): PlainMessage {
+  const { role, content, name, toolCalls, toolCallId } = message;
+  return {
+    role,
+    content: map(content),
+    ...(name === undefined ? {} : { name: map(name) }),
+    ...(toolCalls === undefined ? {} : { toolCalls: toolCalls.map((call) => mapCallTexts(call, map)) }),
+    ...(toolCallId === undefined ? {} : { toolCallId: map(toolCallId) }),
+  };
+}
+
+function mapCallTexts(call: ToolCall, map: (text: string) => string): ToolCall {
+  return {
+    ...(call.id === undefined ? {} : { id: map(call.id) }),
+    name: map(call.name),
+    arguments: mapStrings(call.arguments, map, "keys too"),
+  };
+}

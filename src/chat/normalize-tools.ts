@@ -1,0 +1,101 @@
+import { joinTexts } from "./join-texts.js";
+import type { PlainMessage, ToolCall } from "./messages.js";
+import type { TemplateTraits, ToolTraits } from "./template-traits.js";
+
+type CallWithId = ToolCall & { readonly id: string };
+
+/** A message with the results of tools that follow it. */
+interface Turn {
+  readonly message: PlainMessage;
+  readonly results: PlainMessage[];
+}
+
+/** Puts calls and results of tools in a form that the template accepts. */
+export function normalizeTools(messages: readonly PlainMessage[], tools: TemplateTraits["tools"]): PlainMessage[] {
+  if (tools === "none") return messages.map(asText);
+  const ids = new ToolIds(messages, tools.ids);
+  const turns = toTurns(messages);
+  return turns.flatMap((turn, index) => {
+    const { message, results } = turn;
+    // Calls without results may only stand last, results without calls nowhere.
+    const answered = results.length > 0 || index === turns.length - 1;
+    if (message.toolCalls !== undefined && answered) return normalizeTurn(turn, ids, tools.parallel);
+    return [message, ...results].map(asText);
+  });
+}
+
+function toTurns(messages: readonly PlainMessage[]): Turn[] {
+  const turns: Turn[] = [];
+  for (const message of messages) {
+    const last = turns.at(-1);
+    if (message.role === "tool" && last !== undefined) last.results.push(message);
+    else turns.push({ message, results: [] });
+  }
+  return turns;
+}
+
+/** Results follow in the order of their calls; those that answer none become text. */
+function normalizeTurn({ message, results }: Turn, ids: ToolIds, parallel: boolean): PlainMessage[] {
+  const calls: CallWithId[] = (message.toolCalls ?? []).map((call) => ({ ...call, id: call.id ?? ids.next() }));
+  const answers = new Map<CallWithId, PlainMessage>();
+  const stray: PlainMessage[] = [];
+  for (const result of results) {
+    const call = answeredCall(
+      result,
+      calls.filter((candidate) => !answers.has(candidate)),
+    );
+    if (call === undefined) stray.push(asText(result));
+    else answers.set(call, { ...result, name: result.name ?? call.name, toolCallId: ids.accepted(call.id) });
+  }
+  const groups = parallel ? [calls] : calls.map((call) => [call]);
+  const normalized = groups.flatMap((group, index): PlainMessage[] => [
+    {
+      ...message,
+      content: index === 0 ? message.content : "",
+      toolCalls: group.map((call) => ({ ...call, id: ids.accepted(call.id) })),
+    },
+    ...group.map((call) => answers.get(call)).filter((answer) => answer !== undefined),
+  ]);
+  return [...normalized, ...stray];
+}
+
+/** By id, or else by name, or else in order. */
+function answeredCall({ toolCallId, name }: PlainMessage, open: readonly CallWithId[]): CallWithId | undefined {
+  if (toolCallId !== undefined) return open.find((call) => call.id === toolCallId);
+  return name === undefined ? open[0] : open.find((call) => call.name === name);
+}
+
+/** Calls become text of the assistant, results text of the user. */
+function asText(message: PlainMessage): PlainMessage {
+  if (message.role === "tool") return { role: "user", content: message.content };
+  if (message.toolCalls === undefined) return message;
+  const calls = message.toolCalls.map(({ name, arguments: args }) => JSON.stringify({ name, arguments: args }));
+  return { role: message.role, content: joinTexts([message.content, ...calls]) };
+}
+
+/** Gives calls without an id one, and others a short one where the template insists on that. */
+class ToolIds {
+  readonly #kind: ToolTraits["ids"];
+  readonly #given: ReadonlySet<string | undefined>;
+  readonly #short = new Map<string, string>();
+  #count = 0;
+
+  constructor(messages: readonly PlainMessage[], kind: ToolTraits["ids"]) {
+    this.#kind = kind;
+    this.#given = new Set(messages.flatMap(({ toolCalls = [] }) => toolCalls.map(({ id }) => id)));
+  }
+
+  next(): string {
+    let id: string;
+    do id = `call${String(++this.#count).padStart(5, "0")}`;
+    while (this.#given.has(id));
+    return id;
+  }
+
+  accepted(id: string): string {
+    if (this.#kind === "any" || /^[a-zA-Z0-9]{9}$/.test(id)) return id;
+    const short = this.#short.get(id) ?? this.next();
+    this.#short.set(id, short);
+    return short;
+  }
+}

@@ -1,0 +1,154 @@
+import type { ReadRequestOptions, RequestOptions } from "../context/request-options.js";
+import { aTokenList, requestRules } from "../context/request-options.js";
+import { InvalidOptionError } from "../errors.js";
+import type { Model } from "../model/model.js";
+import type { OptionsOf, RulesFor } from "../validate.js";
+import { aBoolean, aString, asRecord, optional, readOptions, required, withDefault } from "../validate.js";
+import type { ToolDefinition } from "./chat-template.js";
+import { ChatTemplate, someTools, someVariables } from "./chat-template.js";
+import { encodePromptSoon } from "./encode-prompt.js";
+import type { ChatMessage } from "./messages.js";
+import { someMessages } from "./messages.js";
+
+/** How a conversation becomes a prompt. */
+export interface TemplateOptions {
+  /** A template other than the model's own, or the source of one. */
+  template?: ChatTemplate | string | undefined;
+  /** Tools the model may ask for; templates that know none ignore them. */
+  tools?: readonly ToolDefinition[] | undefined;
+  /** Further variables of the template. */
+  templateVariables?: Readonly<Record<string, unknown>> | undefined;
+}
+
+interface NoPrompt {
+  prompt?: undefined;
+  messages?: undefined;
+  tokens?: undefined;
+}
+
+/** A text as it is, without any template. */
+export interface TextPrompt extends Omit<NoPrompt, "prompt"> {
+  prompt: string;
+  /** Add what the vocabulary asks for around a text, as a leading BOS. Default true. */
+  addSpecial?: boolean | undefined;
+  /** Turn the text of control tokens in `prompt` into those tokens, as llama.cpp's completion does. Default true. */
+  parseSpecial?: boolean | undefined;
+}
+
+/** A conversation, through a chat template. */
+export interface MessagesPrompt extends Omit<NoPrompt, "messages">, TemplateOptions {
+  messages: readonly ChatMessage[];
+  /** End with what makes the model answer. Default true. */
+  addGenerationPrompt?: boolean | undefined;
+  /** Turn the text of control tokens in messages into those tokens. Default false: what a user types is plain text. */
+  parseSpecial?: boolean | undefined;
+}
+
+/** Tokens as they are: nothing is added. */
+export interface TokensPrompt extends Omit<NoPrompt, "tokens"> {
+  tokens: Int32Array | readonly number[];
+}
+
+/** Exactly one of `prompt`, `messages` and `tokens`, with what belongs to it. */
+export type PromptOptions = TextPrompt | MessagesPrompt | TokensPrompt;
+
+export type GenerateOptions = RequestOptions & PromptOptions;
+
+const templateRules = {
+  template: optional(aTemplate),
+  tools: optional(someTools),
+  templateVariables: optional(someVariables),
+} satisfies RulesFor<TemplateOptions>;
+
+const textRules = {
+  ...requestRules,
+  prompt: required(aString),
+  addSpecial: withDefault(aBoolean, true),
+  parseSpecial: withDefault(aBoolean, true),
+};
+const messagesRules = {
+  ...requestRules,
+  ...templateRules,
+  messages: required(someMessages),
+  addGenerationPrompt: withDefault(aBoolean, true),
+  parseSpecial: withDefault(aBoolean, false),
+};
+const tokensRules = { ...requestRules, tokens: required(aTokenList) };
+
+/** Options of `ChatSession.send`. */
+export const sendRules = {
+  ...requestRules,
+  tools: templateRules.tools,
+  templateVariables: templateRules.templateVariables,
+};
+
+const sources = ["prompt", "messages", "tokens"] as const;
+
+export interface PromptAndRequest {
+  readonly request: ReadRequestOptions;
+  readonly encode: () => Int32Array | Promise<Int32Array>;
+}
+
+/** Reads options of `LlamaContext.generate`. Throws before anything runs; `encode` then makes the prompt. */
+export function readGenerateOptions(options: unknown, model: Model, ownTemplate: () => ChatTemplate): PromptAndRequest {
+  const all = Object.entries(asRecord(options, "the options of generate"));
+  const given = Object.fromEntries(all.filter(([, value]) => value !== undefined));
+  const named = sources.filter((source) => given[source] !== undefined);
+  if (named.length !== 1) {
+    const expected = "exactly one of prompt, messages and tokens";
+    throw new InvalidOptionError("generate", expected, named.length === 0 ? undefined : named.join(", "));
+  }
+  switch (named[0]) {
+    case "messages":
+      return readMessagesPrompt(given, model, ownTemplate);
+    case "tokens":
+      return readTokensPrompt(given, model);
+    default:
+      return readTextPrompt(given, model);
+  }
+}
+
+function readTextPrompt(given: Record<string, unknown>, { tokenizer }: Model): PromptAndRequest {
+  const request = readOptions("generate with prompt", textRules, given);
+  const { prompt, addSpecial, parseSpecial } = request;
+  const encode = async (): Promise<Int32Array> => {
+    const tokens = await tokenizer.encodeSoon(prompt, { addSpecial, parseSpecial });
+    if (tokens.length === 0) throw new InvalidOptionError("prompt", "a text of at least one token", prompt);
+    return tokens;
+  };
+  return { request, encode };
+}
+
+function readMessagesPrompt(
+  given: Record<string, unknown>,
+  model: Model,
+  ownTemplate: () => ChatTemplate,
+): PromptAndRequest {
+  const request = readOptions("generate with messages", messagesRules, given);
+  const template = resolveTemplate(request.template, model) ?? ownTemplate();
+  const { tools, templateVariables: variables, addGenerationPrompt, parseSpecial } = request;
+  const encode = async (): Promise<Int32Array> => {
+    const prompt = await template.promptSoon(request.messages, { tools, variables, addGenerationPrompt, parseSpecial });
+    return encodePromptSoon(model.tokenizer, prompt);
+  };
+  return { request, encode };
+}
+
+function readTokensPrompt(given: Record<string, unknown>, { tokenizer }: Model): PromptAndRequest {
+  const request = readOptions("generate with tokens", tokensRules, given);
+  const tokens = tokenizer.checkTokens(request.tokens, "tokens");
+  if (tokens.length === 0) throw new InvalidOptionError("tokens", "at least one token", request.tokens);
+  const own = Int32Array.from(tokens); // the caller may reuse the array before the request is submitted
+  return { request, encode: () => own };
+}
+
+export function aTemplate(value: unknown, name: string): ChatTemplate | string {
+  if (value instanceof ChatTemplate || (typeof value === "string" && value !== "")) return value;
+  throw new InvalidOptionError(name, "a ChatTemplate or the source of one", value);
+}
+
+export function resolveTemplate(template: ChatTemplate | string | undefined, model: Model): ChatTemplate | undefined {
+  return typeof template === "string" ? new ChatTemplate(model, template) : template;
+}
+
+export type ReadSendOptions = OptionsOf<typeof sendRules>;

@@ -1,0 +1,47 @@
+import type { Generation } from "../generation/generation.js";
+import type { GenerationResult } from "../generation/result.js";
+import { writeNotes } from "./answer-notes.js";
+import type { AnswerFlags } from "./generation-flags.js";
+import { TextOutput, writeJson } from "./output.js";
+
+/** Shows the one answer of a command as the flags ask for: its text as it comes, or one JSON document in the end. */
+export async function showAnswer(
+  generation: Generation,
+  { flags, model, before = "" }: { flags: AnswerFlags; model: string; before?: string },
+): Promise<void> {
+  const result = flags.json === true ? await generation : await streamText(generation, before);
+  if (flags.json === true) writeJson(toDocument(result, model));
+  writeNotes(result, flags);
+}
+
+/** Writes the text as it comes, behind `before`. */
+export async function streamText(generation: Generation, before = ""): Promise<GenerationResult> {
+  const output = new TextOutput();
+  try {
+    output.write(before);
+    for await (const text of generation) output.write(text);
+  } catch (error) {
+    // What a terminal shows next, after `^C`, begins a line of its own; a program gets nothing that is not the model's.
+    if (process.stdout.isTTY) output.write("\n");
+    throw error;
+  }
+  const result = await generation;
+  if (result.finishReason === "cancelled") output.write("\n");
+  else output.end();
+  return result;
+}
+
+/** What `--json` prints. */
+function toDocument(result: GenerationResult, model: string): object {
+  const { text, finishReason, stopString, usage, timings, seed, logprobs } = result;
+  return {
+    text,
+    finishReason,
+    stopString,
+    usage,
+    timings,
+    seed,
+    ...(logprobs === undefined ? {} : { logprobs }),
+    model,
+  };
+}

@@ -1,0 +1,73 @@
+import { execFile } from "node:child_process";
+import { readFile, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+
+import type { NativeSystemInfo } from "../../native/contract.js";
+import { addonPath } from "../../native/load-addon.js";
+
+/** Of the addon on disk, and of what it says where it loads. */
+export interface AddonFacts {
+  readonly path: string;
+  readonly sizeBytes: number | null;
+  /** What the build wrote beside it, or null. */
+  readonly build: {
+    readonly backend: string;
+    readonly compiler: string;
+    readonly flags: string;
+    readonly builtAt: string;
+  } | null;
+  readonly system: NativeSystemInfo | null;
+  /** Why it does not load, or null. */
+  readonly error: { readonly code: string; readonly message: string } | null;
+}
+
+type Attempt = Pick<AddonFacts, "system" | "error">;
+
+export async function examineAddon(): Promise<AddonFacts> {
+  const path = addonPath();
+  const [found, build, attempt] = await Promise.all([
+    stat(path).catch(() => null),
+    readBuild(join(dirname(path), "build.json")),
+    tryLoading(),
+  ]);
+  return { path, sizeBytes: found?.size ?? null, build, ...attempt };
+}
+
+async function readBuild(path: string): Promise<AddonFacts["build"]> {
+  try {
+    const { backend, compiler, flags, builtAt } = JSON.parse(await readFile(path, "utf8")) as NonNullable<
+      AddonFacts["build"]
+    >;
+    return { backend, compiler, flags, builtAt };
+  } catch {
+    return null; // an addon from elsewhere, as LLAMA_NATIVE_ADDON may name one
+  }
+}
+
+/** In a process of its own, as an addon made for another CPU ends the process that loads it. */
+async function tryLoading(): Promise<Attempt> {
+  const module = JSON.stringify(new URL("../../native/load-addon.js", import.meta.url).href);
+  const program = `
+    import { systemInfo } from ${module};
+    try {
+      console.log(JSON.stringify({ system: systemInfo(), error: null }));
+    } catch ({ code, message }) {
+      console.log(JSON.stringify({ system: null, error: { code: String(code), message } }));
+    }`;
+  return new Promise((resolve) => {
+    execFile(process.execPath, ["--input-type=module", "--eval", program], (error, stdout) => {
+      if (error === null) resolve(JSON.parse(stdout) as Attempt);
+      else resolve({ system: null, error: crashed(error) });
+    });
+  });
+}
+
+function crashed({ signal, code }: { signal?: NodeJS.Signals | null; code?: number | string | null }): {
+  code: string;
+  message: string;
+} {
+  const how = signal ?? `exit code ${code ?? "unknown"}`;
+  const why = signal === "SIGILL" ? "it was built for another CPU" : "it is damaged";
+  const message = `The addon ends the process that loads it (${how}): ${why}; run \`npx llama-native build --force\``;
+  return { code: "BACKEND_UNAVAILABLE", message };
+}

@@ -1,0 +1,71 @@
+import type { NativeDevice } from "../../native/contract.js";
+import { formatBytes, plural } from "../format.js";
+import { bold } from "../style.js";
+import type { AddonFacts } from "./addon-facts.js";
+import type { CacheFacts } from "./cache-facts.js";
+import type { Examination } from "./examine.js";
+import type { ToolchainFacts } from "./toolchain-facts.js";
+
+const labelWidth = 16;
+
+type Row = readonly [label: string, value: string];
+
+/** For people to read; the verdict comes last. */
+export function describeExamination({
+  package: own,
+  node,
+  machine,
+  addon,
+  cache,
+  toolchain,
+  verdict,
+}: Examination): string[] {
+  const rows: Row[] = [
+    ["llama-native", `${own.version}, for llama.cpp ${own.llamaCpp}`],
+    ["Node", `${node.version}, ${node.platform}, ${node.path}`],
+    ["Machine", `${machine.cpu}, ${plural(machine.cores, "core")}, ${formatBytes(machine.memoryBytes)} of memory`],
+    ...describeAddon(addon),
+    ...describeToolchain(toolchain),
+    ...describeCache(cache),
+  ];
+  return [...rows.map(([label, value]) => bold(label.padEnd(labelWidth)) + value), "", bold(verdict)];
+}
+
+function describeAddon({ path, sizeBytes, build, system, error }: AddonFacts): Row[] {
+  const state = sizeBytes === null ? "missing" : `${formatBytes(sizeBytes)}${error === null ? "" : ", does not load"}`;
+  return [
+    ["Addon", `${path} (${state})`],
+    ...(build === null
+      ? []
+      : [["  built", `${build.builtAt}, ${build.backend}, ${build.flags}, ${build.compiler}`] as const]),
+    ...(system === null
+      ? []
+      : [
+          ["llama.cpp", `${system.llamaVersion}, compiled by ${system.compiler}`] as const,
+          ["CPU features", system.cpuFeatures.join(" ")] as const,
+          ...system.devices.map(describeDevice),
+        ]),
+  ];
+}
+
+function describeDevice({ name, description, type, freeBytes, totalBytes }: NativeDevice, index: number): Row {
+  const memory = `${formatBytes(freeBytes)} of ${formatBytes(totalBytes)} free`;
+  return [index === 0 ? "Devices" : "", `${name} (${type}): ${description}, ${memory}`];
+}
+
+function describeToolchain(toolchain: ToolchainFacts): Row[] {
+  if ("missing" in toolchain) return [["Build tools", `missing: ${toolchain.missing.join(", ")}`]];
+  const { cmake, compiler, generator, ccache } = toolchain;
+  return [
+    ["Build tools", `${compiler.version}, ${compiler.path}`],
+    ["", `${cmake.version}, ${cmake.path}`],
+    ["", `${generator ?? "CMake's default generator"}, ${ccache === null ? "no ccache" : `ccache, ${ccache}`}`],
+  ];
+}
+
+function describeCache({ path, sizeBytes, entries }: CacheFacts): Row[] {
+  return [
+    ["Cache", `${path} (${formatBytes(sizeBytes)})`],
+    ...entries.map(({ name, sizeBytes: bytes }) => ["", `${name}  ${formatBytes(bytes)}`] as const),
+  ];
+}

@@ -1,0 +1,56 @@
+import { cpus, freemem, totalmem } from "node:os";
+
+import { llamaCppVersion, packageVersion } from "../package-facts.js";
+import type { AddonFacts } from "./addon-facts.js";
+import { examineAddon } from "./addon-facts.js";
+import type { CacheFacts } from "./cache-facts.js";
+import { measureCache } from "./cache-facts.js";
+import type { ToolchainFacts } from "./toolchain-facts.js";
+import { findToolchain } from "./toolchain-facts.js";
+
+/** What `doctor` finds out. Sizes in bytes. */
+export interface Examination {
+  readonly package: { readonly version: string; readonly llamaCpp: string };
+  readonly node: { readonly version: string; readonly platform: string; readonly path: string };
+  readonly machine: {
+    readonly cpu: string;
+    readonly cores: number;
+    readonly memoryBytes: number;
+    readonly freeBytes: number;
+  };
+  readonly addon: AddonFacts;
+  readonly cache: CacheFacts;
+  readonly toolchain: ToolchainFacts;
+  /** Whether models can be run. */
+  readonly ok: boolean;
+  readonly verdict: string;
+}
+
+export async function examine(): Promise<Examination> {
+  const [llamaCpp, addon, cache, toolchain] = await Promise.all([
+    llamaCppVersion(),
+    examineAddon(),
+    measureCache(),
+    findToolchain(),
+  ]);
+  const processors = cpus();
+  const ok = addon.error === null;
+  return {
+    package: { version: packageVersion(), llamaCpp },
+    node: { version: process.version, platform: `${process.platform}-${process.arch}`, path: process.execPath },
+    machine: {
+      cpu: processors[0]?.model ?? "unknown",
+      cores: processors.length,
+      memoryBytes: totalmem(),
+      freeBytes: freemem(),
+    },
+    addon,
+    cache,
+    toolchain,
+    ok,
+    verdict:
+      addon.error === null
+        ? "Ready: models can be run."
+        : `Models cannot be run: ${addon.error.message.replace(/^llama-native: /, "")}`,
+  };
+}

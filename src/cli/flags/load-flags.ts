@@ -1,0 +1,21 @@
+import type { LoadModelOptions } from "../../model/load-options.js";
+import type { FlagsFor } from "./flag-table.js";
+import { metadataOverrides, number } from "./values.js";
+
+export const loadFlags = {
+  gpuLayers: { value: "<count>", parse: number, help: 'layers to put on GPUs, "auto" or "all" (auto)' },
+  useMmap: { name: "no-mmap", help: "read the file instead of mapping it into memory" },
+  useMlock: { name: "mlock", help: "lock the weights in memory" },
+  directIo: { help: "read past the system's page cache" },
+  repack: { name: "no-repack", help: "leave the weights as they are in the file" },
+  checkTensors: { help: "check every tensor for impossible values" },
+  metadataOverrides: {
+    name: "metadata-override",
+    value: "<key=value>",
+    parseAll: metadataOverrides,
+    help: "in place of the file's own; repeatable",
+  },
+  vocabularyOnly: null,
+  onProgress: null,
+  signal: null,
+} satisfies FlagsFor<LoadModelOptions>;

@@ -1,0 +1,119 @@
+import { DisposedError } from "../errors.js";
+import type { GenerationRun } from "../generation/generation-run.js";
+import type { Model } from "../model/model.js";
+import type {
+  ContextHandle,
+  ModelHandle,
+  NativeAddon,
+  NativeContextInfo,
+  NativeContextParams,
+  NativeContextStats,
+  NativeEvent,
+} from "../native/contract.js";
+import { awaitAddon, callAddon } from "../native/errors.js";
+import type { RequestPlan } from "./request-options.js";
+
+/** A context's handle, its requests in progress, and its end. */
+export class Engine {
+  readonly model: Model;
+  readonly info: NativeContextInfo;
+  readonly #addon: NativeAddon;
+  readonly #handle: ContextHandle;
+  readonly #runs: Map<number, GenerationRun>;
+  #nextId = 1;
+  #onDisposed: () => void = () => undefined;
+  #disposal: Promise<void> | undefined;
+
+  private constructor(model: Model, handle: ContextHandle, runs: Map<number, GenerationRun>) {
+    this.model = model;
+    this.#addon = model.addon;
+    this.#handle = handle;
+    this.#runs = runs;
+    this.info = Object.freeze(callAddon(() => this.#addon.contextInfo({ context: handle })));
+  }
+
+  /** The model owns the engine from the first moment: disposing it in the meantime waits for the creation too. */
+  static async create(model: Model, params: NativeContextParams): Promise<Engine> {
+    const creation = Engine.#create(model, model.handle, params);
+    const owned = {
+      dispose: (): Promise<void> =>
+        creation.then(
+          (engine) => engine.dispose(),
+          () => undefined,
+        ),
+    };
+    model.adopt(owned);
+    try {
+      const engine = await creation;
+      engine.#onDisposed = () => model.release(owned);
+      if (model.disposed) throw new DisposedError("The model");
+      return engine;
+    } catch (error) {
+      model.release(owned);
+      throw error;
+    }
+  }
+
+  static async #create(model: Model, weights: ModelHandle, params: NativeContextParams): Promise<Engine> {
+    const runs = new Map<number, GenerationRun>();
+    const handle = await awaitAddon(() =>
+      model.addon.contextCreate({ model: weights, params, onEvents: (events) => dispatch(runs, events) }),
+    );
+    return new Engine(model, handle, runs);
+  }
+
+  get disposed(): boolean {
+    return this.#disposal !== undefined;
+  }
+
+  /** Throws once the context is disposed, or about to be. */
+  get handle(): ContextHandle {
+    this.assertUsable();
+    return this.#handle;
+  }
+
+  assertUsable(): void {
+    if (this.disposed) throw new DisposedError("The context");
+  }
+
+  get stats(): NativeContextStats {
+    return callAddon(() => this.#addon.contextStats({ context: this.handle }));
+  }
+
+  /** Queues a request whose prompt is ready; all later news of it reach `run`. Throws what the addon refuses. */
+  submit(run: GenerationRun, tokens: Int32Array, plan: RequestPlan): void {
+    const context = this.handle;
+    const id = this.#nextId++;
+    this.#runs.set(id, run);
+    try {
+      callAddon(() => this.#addon.contextGenerate({ context, id, tokens, ...plan }));
+    } catch (error) {
+      this.#runs.delete(id);
+      throw error;
+    }
+    run.submitted(tokens.length, () => {
+      if (this.#runs.has(id) && !this.disposed) callAddon(() => this.#addon.contextCancel({ context, id }));
+    });
+  }
+
+  dispose(): Promise<void> {
+    this.#disposal ??= this.#dispose();
+    return this.#disposal;
+  }
+
+  async #dispose(): Promise<void> {
+    await Promise.resolve(); // `disposed` is true before anybody hears of it
+    for (const run of this.#runs.values()) run.fail(new DisposedError("The context"));
+    this.#runs.clear();
+    await awaitAddon(() => this.#addon.contextDispose({ context: this.#handle }));
+    this.#onDisposed();
+  }
+}
+
+function dispatch(runs: Map<number, GenerationRun>, events: NativeEvent[]): void {
+  for (const event of events) {
+    const run = runs.get(event.id);
+    if (event.end !== null) runs.delete(event.id);
+    run?.accept(event);
+  }
+}

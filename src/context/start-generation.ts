@@ -1,0 +1,42 @@
+import type { Generation } from "../generation/generation.js";
+import { GenerationRun } from "../generation/generation-run.js";
+import type { GenerationResult } from "../generation/result.js";
+import type { Model } from "../model/model.js";
+import { captureOrigin } from "../native/errors.js";
+import type { Engine } from "./engine.js";
+import type { ReadRequestOptions } from "./request-options.js";
+import { interpretRequest } from "./request-options.js";
+
+export interface StartOptions {
+  readonly model: Model;
+  /** Asked once the prompt is ready; a promise where the context is still to be made. */
+  readonly engine: () => Engine | Promise<Engine>;
+  readonly options: ReadRequestOptions;
+  /** Makes the prompt. Runs at once; long texts are worked on off the JS thread. */
+  readonly prompt: () => Int32Array | Promise<Int32Array>;
+  readonly onSettled?: (result: GenerationResult | undefined) => void;
+}
+
+/** Starts a request. Options are fully checked before this returns; everything else that fails rejects the generation. */
+export function startGeneration({ model, engine, options, prompt, onSettled }: StartOptions): Generation {
+  const { tokenizer } = model;
+  const plan = interpretRequest(options, tokenizer);
+  const run = new GenerationRun({
+    seed: plan.sampling.seed,
+    logprobs: options.logprobs >= 0,
+    signal: options.signal,
+    onToken: options.onToken,
+    onSettled,
+    tokenText: (token) => tokenizer.piece(token),
+    origin: captureOrigin(startGeneration),
+  });
+  const submit = async (): Promise<void> => {
+    if (run.ended) return; // its signal was aborted before
+    const tokens = await prompt();
+    if (run.ended) return;
+    const ready = await engine();
+    if (!run.ended) ready.submit(run, tokens, plan);
+  };
+  submit().catch((error: unknown) => run.fail(error));
+  return run.generation;
+}

@@ -1,0 +1,200 @@
+import { TextDecoder } from "node:util";
+
+import type {
+  NativeErrorShape,
+  NativeEvent,
+  NativeGenerationEnd,
+  NativeLogprob,
+  NativeTokenLogprob,
+} from "../native/contract.js";
+import { fromErrorShape, withOrigin } from "../native/errors.js";
+import type { Origin } from "../native/errors.js";
+import { EventLog } from "./event-log.js";
+import { Generation } from "./generation.js";
+import type {
+  FinishReason,
+  GenerationEvent,
+  GenerationPiece,
+  GenerationResult,
+  TokenLogprob,
+  TokenProbability,
+} from "./result.js";
+import { toTimings, toUsage } from "./result.js";
+
+export interface RunOptions {
+  readonly seed: number;
+  readonly logprobs: boolean;
+  readonly signal?: AbortSignal | undefined;
+  readonly onToken?: ((piece: GenerationPiece) => void) | undefined;
+  /** Called once, before anybody who awaits the generation goes on. */
+  readonly onSettled?: ((result: GenerationResult | undefined) => void) | undefined;
+  readonly tokenText: (token: number) => string;
+  /** Where the request was made. */
+  readonly origin: Origin;
+}
+
+/** A token may well be a byte order mark. */
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+const neverStarted: NativeGenerationEnd = {
+  reason: "cancelled",
+  stopString: null,
+  stopToken: null,
+  promptTokens: 0,
+  cachedTokens: 0,
+  generatedTokens: 0,
+  queueMs: 0,
+  firstTokenMs: 0,
+  totalMs: 0,
+  promptMs: 0,
+  generationMs: 0,
+  contextShifts: 0,
+  error: null,
+};
+
+const unexplained: NativeErrorShape = {
+  code: "DECODE",
+  message: "The generation failed without saying why",
+  details: {},
+  log: null,
+};
+
+/** The producing side of a {@link Generation}: takes the engine's events, ends once, in one of three ways. */
+export class GenerationRun {
+  readonly generation: Generation;
+  readonly #options: RunOptions;
+  readonly #log = new EventLog<GenerationEvent>();
+  readonly #resolve: (result: GenerationResult) => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #texts: string[] = [];
+  readonly #tokens: number[] = [];
+  readonly #logprobs: TokenLogprob[] = [];
+  #promptTokens = 0;
+  #promptProcessed = 0;
+  /** Stops the request in the engine; undefined until it is submitted there. */
+  #stop: (() => void) | undefined;
+
+  constructor(options: RunOptions) {
+    this.#options = options;
+    const { promise, resolve, reject } = deferred<GenerationResult>();
+    this.#resolve = resolve;
+    this.#reject = reject;
+    promise.catch(() => undefined); // a rejection nobody awaits is meant to be silent
+    this.generation = new Generation({
+      result: promise,
+      log: this.#log,
+      cancel: () => this.cancel(),
+      tokenText: options.tokenText,
+    });
+    const { signal } = options;
+    if (signal?.aborted === true) this.#abort();
+    else signal?.addEventListener("abort", this.#abort, { once: true });
+  }
+
+  get ended(): boolean {
+    return !this.#log.open;
+  }
+
+  /** From now on the engine has the request, `stop` cancels it there, and its end event will come. */
+  submitted(promptTokens: number, stop: () => void): void {
+    this.#promptTokens = promptTokens;
+    this.#stop = stop;
+  }
+
+  /** Ends with what there is: at once before the request is submitted, with the engine's end event after. */
+  cancel(): void {
+    if (this.ended) return;
+    if (this.#stop === undefined) this.#finish(neverStarted, "cancelled");
+    else this.#stop();
+  }
+
+  fail(error: unknown): void {
+    if (this.ended) return;
+    const failure = withOrigin(error, this.#options.origin);
+    this.#log.fail(failure);
+    this.#settle(undefined);
+    this.#reject(failure);
+  }
+
+  accept(event: NativeEvent): void {
+    if (this.ended) return;
+    if (event.tokens.length > 0 || event.text !== "") this.#acceptPiece(event);
+    else if (event.promptProcessed > this.#promptProcessed) this.#acceptProgress(event.promptProcessed);
+    if (event.end === null || this.ended) return;
+    const { reason, error } = event.end;
+    if (reason === "error") this.fail(fromErrorShape(error ?? unexplained));
+    else this.#finish(event.end, reason);
+  }
+
+  readonly #abort = (): void => {
+    const stop = this.#stop;
+    // The reason is the caller's own and keeps its own stack; the engine's end event comes later and is ignored.
+    this.fail(this.#options.signal?.reason);
+    stop?.();
+  };
+
+  #acceptProgress(processedTokens: number): void {
+    this.#promptProcessed = processedTokens;
+    this.#log.append({ type: "prompt", processedTokens, promptTokens: this.#promptTokens });
+  }
+
+  #acceptPiece(event: NativeEvent): void {
+    const piece: GenerationPiece = { text: event.text, tokens: event.tokens, ...this.#readLogprobs(event.logprobs) };
+    this.#tokens.push(...piece.tokens);
+    if (piece.text !== "") this.#texts.push(piece.text);
+    this.#log.append({ type: "piece", ...piece });
+    if (this.#options.onToken === undefined) return;
+    try {
+      this.#options.onToken(piece);
+    } catch (error) {
+      const stop = this.#stop;
+      this.fail(error);
+      stop?.();
+    }
+  }
+
+  #readLogprobs(logprobs: NativeTokenLogprob[] | null): { logprobs?: TokenLogprob[] } {
+    if (!this.#options.logprobs) return {};
+    const read = (logprobs ?? []).map((entry) => ({ ...toProbability(entry), top: entry.top.map(toProbability) }));
+    this.#logprobs.push(...read);
+    return { logprobs: read };
+  }
+
+  #finish(end: NativeGenerationEnd, finishReason: FinishReason): void {
+    const result: GenerationResult = {
+      text: this.#texts.join(""),
+      finishReason,
+      stopString: end.stopString,
+      stopToken: end.stopToken,
+      tokens: Int32Array.from(this.#tokens),
+      usage: toUsage(end),
+      timings: toTimings(end),
+      ...(this.#options.logprobs ? { logprobs: this.#logprobs } : {}),
+      seed: this.#options.seed,
+      contextShifts: end.contextShifts,
+    };
+    this.#log.append({ type: "end", result });
+    this.#log.end();
+    this.#settle(result);
+    this.#resolve(result);
+  }
+
+  #settle(result: GenerationResult | undefined): void {
+    this.#options.signal?.removeEventListener("abort", this.#abort);
+    this.#options.onSettled?.(result);
+  }
+}
+
+function toProbability({ token, logprob, bytes }: NativeLogprob & { bytes: Uint8Array }): TokenProbability {
+  return { token, text: decoder.decode(bytes), bytes, logprob };
+}
+
+function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void; reject: (error: unknown) => void } {
+  let resolve!: (value: T) => void;
+  let reject!: (error: unknown) => void;
+  const promise = new Promise<T>((onResolve, onReject) => {
+    resolve = onResolve;
+    reject = onReject;
+  });
+  return { promise, resolve, reject };
+}

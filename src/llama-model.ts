@@ -1,0 +1,129 @@
+import { ownEngine } from "./chat/chat-engine.js";
+import { ChatSession } from "./chat/chat-session.js";
+import { ChatTemplate } from "./chat/chat-template.js";
+import { resolveTemplate } from "./chat/prompt-source.js";
+import type { ChatSessionOptions } from "./chat/session-options.js";
+import { sessionRules } from "./chat/session-options.js";
+import type { ContextOptions } from "./context/context-options.js";
+import { readContextOptions, requireWeights } from "./context/context-options.js";
+import { Engine } from "./context/engine.js";
+import { LlamaError } from "./errors.js";
+import { LlamaContext } from "./llama-context.js";
+import type { EmbedOptions } from "./model/embedder.js";
+import { Embedder } from "./model/embedder.js";
+import type { ModelInfo } from "./model/model-info.js";
+import type { Model } from "./model/model.js";
+import type { Tokenizer } from "./model/tokenizer.js";
+import type { Check } from "./validate.js";
+import { asRecord, optional, readOptions } from "./validate.js";
+
+export interface ModelChatOptions extends ChatSessionOptions {
+  /** Of the context that is made for the session. */
+  context?: ContextOptions | undefined;
+}
+
+const aContextOptions: Check<ContextOptions> = (value, name) => asRecord(value, name);
+const modelChatRules = { ...sessionRules, context: optional(aContextOptions) };
+
+/**
+ * A loaded model: its weights once in memory, for any number of contexts. Made by `loadModel`; it lives until it is
+ * disposed, which ends everything made from it first.
+ */
+export class LlamaModel {
+  readonly #model: Model;
+  #chatTemplate: ChatTemplate | undefined;
+  #embedder: Embedder | undefined;
+
+  /** Use `loadModel`. */
+  constructor(model: Model) {
+    this.#model = model;
+  }
+
+  /** Absolute path of the file, or of the first part of a split one. */
+  get path(): string {
+    return this.#model.path;
+  }
+
+  get info(): ModelInfo {
+    return this.#model.info;
+  }
+
+  /** Scalar metadata of the file as text, by GGUF key. `inspectModel` has the arrays too. */
+  get metadata(): Readonly<Record<string, string>> {
+    return this.#model.metadata;
+  }
+
+  get tokenizer(): Tokenizer {
+    return this.#model.tokenizer;
+  }
+
+  /** The source of the model's own chat template, or null where its file has none. */
+  get chatTemplateSource(): string | null {
+    return this.#model.chatTemplateSource;
+  }
+
+  /** The model's own chat template. Throws `TEMPLATE` where its file has none, or a broken one. */
+  get chatTemplate(): ChatTemplate {
+    this.#model.assertUsable();
+    this.#chatTemplate ??= this.createChatTemplate(this.#requireTemplateSource());
+    return this.#chatTemplate;
+  }
+
+  get disposed(): boolean {
+    return this.#model.disposed;
+  }
+
+  /** A template from Jinja source. Throws `TEMPLATE`, with the line in `details`, where it cannot be parsed. */
+  createChatTemplate(source: string): ChatTemplate {
+    this.#model.assertUsable();
+    return new ChatTemplate(this.#model, source);
+  }
+
+  /** Makes a context to generate in. Rejects with `INSUFFICIENT_MEMORY` where its KV cache does not fit. */
+  async createContext(options?: ContextOptions): Promise<LlamaContext> {
+    this.#model.assertUsable();
+    const params = readContextOptions(options, this.#model);
+    return new LlamaContext(this, await Engine.create(this.#model, params));
+  }
+
+  /** A conversation in a context of its own, which is made on the first `send` and disposed with the session. */
+  createChat(options?: ModelChatOptions): ChatSession {
+    this.#model.assertUsable();
+    const { context, template, ...read } = readOptions("createChat", modelChatRules, options);
+    const params = readContextOptions(context, this.#model, "createChat");
+    const host = {
+      model: this.#model,
+      template: resolveTemplate(template, this.#model) ?? this.chatTemplate,
+      engine: ownEngine(this.#model, params),
+    };
+    return new ChatSession(host, read);
+  }
+
+  /** Embeddings of texts, in their order; vectors of `info.embeddingLength` numbers. */
+  embed(text: string, options?: EmbedOptions): Promise<Float32Array>;
+  embed(texts: readonly string[], options?: EmbedOptions): Promise<Float32Array[]>;
+  async embed(texts: string | readonly string[], options?: EmbedOptions): Promise<Float32Array | Float32Array[]> {
+    this.#model.assertUsable();
+    requireWeights(this.#model, "embed");
+    this.#embedder ??= new Embedder(this.#model);
+    if (typeof texts !== "string") return this.#embedder.embed(texts, options);
+    const [vector] = await this.#embedder.embed([texts], options);
+    if (vector === undefined) throw new LlamaError("DECODE", "The addon returned no embedding");
+    return vector;
+  }
+
+  /** Ends everything made from the model, then frees the weights. Idempotent. */
+  dispose(): Promise<void> {
+    return this.#model.dispose();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.dispose();
+  }
+
+  #requireTemplateSource(): string {
+    const source = this.#model.chatTemplateSource;
+    if (source !== null) return source;
+    throw new LlamaError("TEMPLATE", "The model's file has no chat template; pass one with the template option");
+  }
+}

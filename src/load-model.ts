@@ -1,0 +1,54 @@
+import { resolveModel } from "./hub/index.js";
+import { LlamaModel } from "./llama-model.js";
+import type { LoadModelOptions, ReadLoadOptions } from "./model/load-options.js";
+import { readLoadOptions } from "./model/load-options.js";
+import { Model } from "./model/model.js";
+import { loadAddon } from "./native/load-addon.js";
+import { aNonEmptyString } from "./validate.js";
+
+/** Share of the progress that belongs to a download, where there is one. */
+const downloadShare = 0.9;
+
+/**
+ * Loads a model, off the JS thread.
+ *
+ * `source` is the path of a GGUF file (of the first part of a split one), or a name that the hub knows. Rejects with
+ * `MODEL_NOT_FOUND`, `DOWNLOAD`, `MODEL_FORMAT`, `INSUFFICIENT_MEMORY`, `NOT_BUILT` or `INVALID_OPTION`; with the
+ * signal's reason where that was aborted; and with what `onProgress` threw.
+ */
+export async function loadModel(source: string, options?: LoadModelOptions): Promise<LlamaModel> {
+  aNonEmptyString(source, "the model's source");
+  const read = readLoadOptions(options);
+  read.signal?.throwIfAborted();
+  const addon = loadAddon();
+  const progress = new Progress(read.onProgress);
+  const path = await resolveModel(source, {
+    onProgress: (fraction) => progress.downloaded(fraction),
+    ...(read.signal === undefined ? {} : { signal: read.signal }),
+  });
+  return new LlamaModel(await Model.load(addon, path, { ...read, onProgress: progress.loading }));
+}
+
+/** Joins download and loading into one fraction that never falls. */
+class Progress {
+  readonly #report: ReadLoadOptions["onProgress"];
+  #start = 0;
+  #last = -1;
+  readonly loading: ReadLoadOptions["onProgress"];
+
+  constructor(report: ReadLoadOptions["onProgress"]) {
+    this.#report = report;
+    this.loading = report && ((fraction) => this.#reached(this.#start + (1 - this.#start) * fraction));
+  }
+
+  downloaded(fraction: number): void {
+    this.#start = downloadShare;
+    this.#reached(downloadShare * fraction);
+  }
+
+  #reached(fraction: number): void {
+    if (fraction <= this.#last) return;
+    this.#last = fraction;
+    this.#report?.(Math.min(1, fraction));
+  }
+}

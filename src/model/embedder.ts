@@ -1,0 +1,138 @@
+import { InvalidOptionError, LlamaError } from "../errors.js";
+import type { ContextHandle } from "../native/contract.js";
+import { awaitAddon } from "../native/errors.js";
+import type { RulesFor } from "../validate.js";
+import { aBoolean, anArrayOf, aString, oneOf, readOptions, withDefault } from "../validate.js";
+import type { Model } from "./model.js";
+
+export interface EmbedOptions {
+  /**
+   * How the vectors of a text's tokens become one. "default" is what the model was made for (its metadata say so), and
+   * "mean" for models that were made for no embeddings.
+   */
+  pooling?: "default" | "mean" | "cls" | "last" | undefined;
+  /** Scale each vector to length 1. Default true. */
+  normalize?: boolean | undefined;
+}
+
+type Pooling = "default" | "mean" | "cls" | "last";
+
+const rules = {
+  pooling: withDefault(oneOf("default", "mean", "cls", "last"), "default"),
+  normalize: withDefault(aBoolean, true),
+} satisfies RulesFor<EmbedOptions>;
+
+const smallestContext = 512;
+
+/** Makes embeddings in contexts of its own, one for each way of pooling, that grow with the texts. */
+export class Embedder {
+  readonly #model: Model;
+  readonly #contexts = new Map<Pooling, { size: number; handle: ContextHandle }>();
+  /** Contexts are remade between calls, so that these take turns. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(model: Model) {
+    this.#model = model;
+    model.adopt(this);
+  }
+
+  async embed(texts: readonly string[], options: EmbedOptions | undefined): Promise<Float32Array[]> {
+    const { pooling, normalize } = readOptions("embed", rules, options);
+    const inputs = await this.#encode(anArrayOf(aString, "a string or an array of strings")(texts, "texts"));
+    if (inputs.length === 0) return [];
+    const run = this.#last.then(() => this.#run(inputs, this.#resolvePooling(pooling)));
+    this.#last = run.catch(() => undefined);
+    const vectors = await run;
+    return normalize ? vectors.map(toUnitLength) : vectors;
+  }
+
+  async dispose(): Promise<void> {
+    await this.#last;
+    const { addon } = this.#model;
+    const handles = [...this.#contexts.values()].map(({ handle }) => handle);
+    this.#contexts.clear();
+    await Promise.all(handles.map((context) => awaitAddon(() => addon.contextDispose({ context }))));
+  }
+
+  async #encode(texts: readonly string[]): Promise<Int32Array[]> {
+    const { tokenizer, info } = this.#model;
+    const inputs = await Promise.all(texts.map(async (text) => tokenizer.encodeSoon(text, { addSpecial: true })));
+    for (const [index, tokens] of inputs.entries()) {
+      if (tokens.length === 0)
+        throw new InvalidOptionError(`texts[${index}]`, "a text of at least one token", texts[index]);
+      if (info.contextLength > 0 && tokens.length > info.contextLength) {
+        throw new LlamaError(
+          "CONTEXT_OVERFLOW",
+          `A text of ${tokens.length} tokens does not fit in the model's context of ${info.contextLength}`,
+          { details: { promptTokens: tokens.length, contextSize: info.contextLength } },
+        );
+      }
+    }
+    return inputs;
+  }
+
+  async #run(inputs: Int32Array[], pooling: Pooling): Promise<Float32Array[]> {
+    const longest = Math.max(...inputs.map((tokens) => tokens.length));
+    const context = await this.#contextFor(longest, pooling);
+    return awaitAddon(() => this.#model.addon.contextEmbed({ context, inputs }));
+  }
+
+  async #contextFor(tokens: number, pooling: Pooling): Promise<ContextHandle> {
+    this.#model.assertUsable();
+    const { addon } = this.#model;
+    const present = this.#contexts.get(pooling);
+    if (present !== undefined && present.size >= tokens) return present.handle;
+    if (present !== undefined) {
+      this.#contexts.delete(pooling);
+      await awaitAddon(() => addon.contextDispose({ context: present.handle }));
+    }
+    const size = contextSizeFor(tokens, this.#model.info.contextLength);
+    const params = embeddingParams(size, pooling);
+    const handle = await awaitAddon(() =>
+      addon.contextCreate({ model: this.#model.handle, params, onEvents: () => undefined }),
+    );
+    this.#contexts.set(pooling, { size, handle });
+    return handle;
+  }
+
+  #resolvePooling(pooling: Pooling): Pooling {
+    if (pooling !== "default") return pooling;
+    const { metadata, info } = this.#model;
+    // llama.cpp's numbers: 0 is none, 1 mean, 2 the first token's, 3 the last token's.
+    return ["1", "2", "3"].includes(metadata[`${info.architecture}.pooling_type`] ?? "") ? "default" : "mean";
+  }
+}
+
+/** A power of two, so that texts of growing length do not remake the context each time. */
+function contextSizeFor(tokens: number, contextLength: number): number {
+  const size = Math.max(smallestContext, 2 ** Math.ceil(Math.log2(tokens)));
+  return contextLength > 0 ? Math.max(tokens, Math.min(size, contextLength)) : size;
+}
+
+/** A whole text is computed at once, as models for embeddings look at it in both directions. */
+function embeddingParams(size: number, pooling: Pooling): Parameters<Model["addon"]["contextCreate"]>[0]["params"] {
+  return {
+    contextSize: size,
+    sequences: 16,
+    batchSize: size,
+    microBatchSize: size,
+    threads: 0,
+    batchThreads: 0,
+    kvTypeK: "f16",
+    kvTypeV: "f16",
+    flashAttention: "auto",
+    offloadKv: true,
+    queueSize: 0,
+    ropeFrequencyBase: 0,
+    ropeFrequencyScale: 0,
+    embeddings: true,
+    pooling,
+  };
+}
+
+function toUnitLength(vector: Float32Array): Float32Array {
+  let sum = 0;
+  for (const value of vector) sum += value * value;
+  const length = Math.sqrt(sum);
+  return length > 0 ? vector.map((value) => value / length) : vector;
+}

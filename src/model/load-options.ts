@@ -1,0 +1,137 @@
+import { resolve } from "node:path";
+
+import { InvalidOptionError } from "../errors.js";
+import type { NativeLoadOptions, NativeMetadataOverride } from "../native/contract.js";
+import type { Check, OptionsOf, RulesFor } from "../validate.js";
+import { aBoolean, aFunction, anAbortSignal, asRecord, optional, readOptions, withDefault } from "../validate.js";
+
+/** A value of `metadataOverrides` whose type cannot be told from the value, e.g. the float 10000. */
+export interface TypedMetadataValue {
+  type: "int" | "float" | "bool" | "string";
+  value: number | bigint | boolean | string;
+}
+
+/** `bigint` and integer numbers override integers, other numbers floats; see {@link TypedMetadataValue} for the rest. */
+export type MetadataValue = number | bigint | boolean | string | TypedMetadataValue;
+
+export interface LoadModelOptions {
+  /** Called with the fraction done, from 0 to 1, never falling; 1 comes last. */
+  onProgress?: ((fraction: number) => void) | undefined;
+  /** Stops the load, which then rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
+  /** Map the file into memory instead of reading it. Default true. */
+  useMmap?: boolean | undefined;
+  /** Lock the weights in memory, so that they are never swapped out. Default false. */
+  useMlock?: boolean | undefined;
+  /** Read past the system's page cache; excludes `useMmap` (which is then off) and `useMlock`. Default false. */
+  directIo?: boolean | undefined;
+  /** Layers to put on GPUs. Default "auto": as many as the backend takes; backends without a GPU ignore it. */
+  gpuLayers?: number | "auto" | "all" | undefined;
+  /** Load the vocabulary without the weights: enough for `tokenizer` and `chatTemplate`. Default false. */
+  vocabularyOnly?: boolean | undefined;
+  /** Metadata to use in place of the file's, by GGUF key; keys and texts have at most 127 bytes. */
+  metadataOverrides?: Readonly<Record<string, MetadataValue>> | undefined;
+  /** Check every tensor for impossible values; slower. Default false. */
+  checkTensors?: boolean | undefined;
+  /** Rearrange weights in memory for this CPU's kernels, which is faster. Default true. */
+  repack?: boolean | undefined;
+}
+
+const longestOverrideBytes = 127;
+
+const aLayerCount: Check<number | "auto" | "all"> = (value, name) => {
+  if (value === "auto" || value === "all") return value;
+  if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > 0x7fffffff) {
+    throw new InvalidOptionError(name, 'a number of layers, "auto" or "all"', value);
+  }
+  return value;
+};
+
+const metadataOverrides: Check<NativeMetadataOverride[]> = (value, name) =>
+  Object.entries(asRecord(value, name)).map(([key, item]) => {
+    const option = `${name}[${JSON.stringify(key)}]`;
+    if (key === "" || key.includes("\0") || Buffer.byteLength(key) > longestOverrideBytes) {
+      throw new InvalidOptionError(`a key of ${name}`, `1 to ${longestOverrideBytes} bytes of text`, key);
+    }
+    return { key, ...interpretOverride(item, option) };
+  });
+
+function interpretOverride(item: unknown, option: string): Omit<NativeMetadataOverride, "key"> {
+  const typed = typeof item === "object" && item !== null ? (item as Partial<TypedMetadataValue>) : undefined;
+  const value = typed === undefined ? item : typed.value;
+  switch (typed === undefined ? typeOf(value) : typed.type) {
+    case "int":
+      if (typeof value === "bigint" || Number.isInteger(value))
+        return { type: "int", value: toSafeInteger(value, option) };
+      break;
+    case "float":
+      if (typeof value === "number" && Number.isFinite(value)) return { type: "float", value };
+      break;
+    case "bool":
+      if (typeof value === "boolean") return { type: "bool", value };
+      break;
+    case "string":
+      if (typeof value === "string" && !value.includes("\0") && Buffer.byteLength(value) <= longestOverrideBytes) {
+        return { type: "string", value };
+      }
+      break;
+    default:
+  }
+  const expected = `an integer, a finite number, a boolean, a text of at most ${longestOverrideBytes} bytes, or {type, value} of these`;
+  throw new InvalidOptionError(option, expected, value);
+}
+
+function typeOf(value: unknown): TypedMetadataValue["type"] | undefined {
+  if (typeof value === "bigint") return "int";
+  if (typeof value === "number") return Number.isInteger(value) ? "int" : "float";
+  if (typeof value === "boolean") return "bool";
+  return typeof value === "string" ? "string" : undefined;
+}
+
+/** The addon takes integers as numbers. */
+function toSafeInteger(value: unknown, option: string): number {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number)) throw new InvalidOptionError(option, "an integer within ±(2^53 - 1)", value);
+  return number;
+}
+
+const rules = {
+  onProgress: optional(aFunction<(fraction: number) => void>()),
+  signal: optional(anAbortSignal),
+  useMmap: optional(aBoolean),
+  useMlock: withDefault(aBoolean, false),
+  directIo: withDefault(aBoolean, false),
+  gpuLayers: withDefault(aLayerCount, "auto"),
+  vocabularyOnly: withDefault(aBoolean, false),
+  metadataOverrides: withDefault(metadataOverrides, []),
+  checkTensors: withDefault(aBoolean, false),
+  repack: withDefault(aBoolean, true),
+} satisfies RulesFor<LoadModelOptions>;
+
+export type ReadLoadOptions = OptionsOf<typeof rules>;
+
+export function readLoadOptions(options: unknown): ReadLoadOptions {
+  const read = readOptions("loadModel", rules, options);
+  if (read.directIo && read.useMmap === true)
+    throw new InvalidOptionError("useMmap", "false together with directIo", true);
+  if (read.directIo && read.useMlock) throw new InvalidOptionError("useMlock", "false together with directIo", true);
+  return read;
+}
+
+export function toNativeLoadOptions(path: string, options: ReadLoadOptions): Omit<NativeLoadOptions, "onProgress"> {
+  return {
+    path: resolve(path),
+    loadMode: loadMode(options),
+    vocabularyOnly: options.vocabularyOnly,
+    checkTensors: options.checkTensors,
+    gpuLayers: typeof options.gpuLayers === "number" ? options.gpuLayers : -1,
+    repack: options.repack,
+    metadataOverrides: options.metadataOverrides,
+  };
+}
+
+function loadMode({ directIo, useMmap = true, useMlock }: ReadLoadOptions): NativeLoadOptions["loadMode"] {
+  if (directIo) return "direct-io";
+  if (useMmap) return useMlock ? "mmap+mlock" : "mmap";
+  return useMlock ? "mlock" : "read";
+}
