@@ -1,0 +1,77 @@
+import { describe, expect, it } from "vitest";
+
+import { readLoadOptions, toNativeLoadOptions } from "../../src/model/load-options.js";
+
+const native = (options: unknown): unknown => toNativeLoadOptions("/m.gguf", readLoadOptions(options));
+
+it("has defaults", () => {
+  expect(native(undefined)).toEqual({
+    path: "/m.gguf",
+    loadMode: "mmap",
+    vocabularyOnly: false,
+    checkTensors: false,
+    gpuLayers: -1,
+    repack: true,
+    metadataOverrides: [],
+  });
+});
+
+it.each([
+  [{ useMlock: true }, "mmap+mlock"],
+  [{ useMmap: false }, "read"],
+  [{ useMmap: false, useMlock: true }, "mlock"],
+  [{ directIo: true }, "direct-io"],
+  [{ directIo: true, useMmap: false }, "direct-io"],
+])("reads %j as %s", (options, loadMode) => {
+  expect(native(options)).toMatchObject({ loadMode });
+});
+
+it.each([
+  ["auto", -1],
+  ["all", -1],
+  [0, 0],
+  [33, 33],
+])("reads gpuLayers %j as %d", (gpuLayers, expected) => {
+  expect(native({ gpuLayers })).toMatchObject({ gpuLayers: expected });
+});
+
+it("tells the types of metadata overrides", () => {
+  const metadataOverrides = {
+    "a.int": 3,
+    "a.big": 5n,
+    "a.float": 0.5,
+    "a.bool": false,
+    "a.text": "x",
+    "a.typed": { type: "float", value: 10000 },
+  };
+  expect(native({ metadataOverrides })).toMatchObject({
+    metadataOverrides: [
+      { key: "a.int", type: "int", value: 3 },
+      { key: "a.big", type: "int", value: 5 },
+      { key: "a.float", type: "float", value: 0.5 },
+      { key: "a.bool", type: "bool", value: false },
+      { key: "a.text", type: "string", value: "x" },
+      { key: "a.typed", type: "float", value: 10000 },
+    ],
+  });
+});
+
+describe("refuses", () => {
+  it.each([
+    [{ useMap: true }, '(did you mean "useMmap"?) for an option name of loadModel but received "useMap"'],
+    [{ gpuLayers: -1 }, 'Expected a number of layers, "auto" or "all" for gpuLayers but received -1'],
+    [{ gpuLayers: "most" }, 'for gpuLayers but received "most"'],
+    [{ directIo: true, useMmap: true }, "Expected false together with directIo for useMmap but received true"],
+    [{ directIo: true, useMlock: true }, "Expected false together with directIo for useMlock but received true"],
+    [{ signal: {} }, "Expected an AbortSignal for signal"],
+    [{ onProgress: 1 }, "Expected a function for onProgress but received 1"],
+    [{ metadataOverrides: { k: null } }, 'for metadataOverrides["k"] but received null'],
+    [{ metadataOverrides: { k: NaN } }, 'for metadataOverrides["k"] but received NaN'],
+    [{ metadataOverrides: { k: 2n ** 60n } }, 'for metadataOverrides["k"] but received 1152921504606846976n'],
+    [{ metadataOverrides: { k: "é".repeat(64) } }, 'for metadataOverrides["k"] but received a string of 64 characters'],
+    [{ metadataOverrides: { ["k".repeat(128)]: 1 } }, "1 to 127 bytes of text for a key of metadataOverrides"],
+    [{ metadataOverrides: { k: { type: "int", value: 1.5 } } }, 'for metadataOverrides["k"] but received 1.5'],
+  ])("%o", (options, message) => {
+    expect(() => readLoadOptions(options)).toThrow(message);
+  });
+});

@@ -1,0 +1,86 @@
+import { expect, it } from "vitest";
+
+import type { PlainMessage, ToolCall } from "../../src/chat/messages.js";
+import { normalizeTools } from "../../src/chat/normalize-tools.js";
+import type { ToolTraits } from "../../src/chat/template-traits.js";
+
+const any: ToolTraits = { ids: "any", parallel: true };
+const call = (name: string, id?: string): ToolCall => ({ name, arguments: { for: name }, ...(id ? { id } : {}) });
+const user: PlainMessage = { role: "user", content: "?" };
+const calls = (...toolCalls: ToolCall[]): PlainMessage => ({ role: "assistant", content: "Let me see.", toolCalls });
+const result = (content: string, more: Partial<PlainMessage> = {}): PlainMessage => ({
+  role: "tool",
+  content,
+  ...more,
+});
+
+it("leaves a complete conversation as it is", () => {
+  const messages = [
+    user,
+    calls(call("a", "id-1"), call("b", "id-2")),
+    result("A", { toolCallId: "id-1", name: "a" }),
+    result("B", { toolCallId: "id-2", name: "b" }),
+    { role: "assistant", content: "Done." } as const,
+  ];
+  expect(normalizeTools(messages, any)).toEqual(messages);
+});
+
+it("fills in ids and names", () => {
+  const messages = [calls(call("a"), call("b"), call("c", "call00001")), result("B", { name: "b" }), result("A")];
+  expect(normalizeTools(messages, any)).toEqual([
+    calls(call("a", "call00002"), call("b", "call00003"), call("c", "call00001")),
+    result("A", { toolCallId: "call00002", name: "a" }),
+    result("B", { toolCallId: "call00003", name: "b" }),
+  ]);
+});
+
+it("gives short ids where the template insists on them, the same for a call and its result", () => {
+  const messages = [
+    calls(call("a", "call_0123456789")),
+    result("A", { toolCallId: "call_0123456789" }),
+    calls(call("b", "abcDEF123")),
+    result("B", { toolCallId: "abcDEF123" }),
+  ];
+  expect(normalizeTools(messages, { ids: "short", parallel: true })).toMatchObject([
+    { toolCalls: [{ id: "call00001" }] },
+    { toolCallId: "call00001" },
+    { toolCalls: [{ id: "abcDEF123" }] },
+    { toolCallId: "abcDEF123" },
+  ]);
+});
+
+it("splits calls where a message may have one only", () => {
+  const messages = [
+    calls(call("a", "1"), call("b", "2")),
+    result("B", { toolCallId: "2", name: "b" }),
+    result("A", { toolCallId: "1", name: "a" }),
+  ];
+  expect(normalizeTools(messages, { ids: "any", parallel: false })).toEqual([
+    calls(call("a", "1")),
+    result("A", { toolCallId: "1", name: "a" }),
+    { ...calls(call("b", "2")), content: "" },
+    result("B", { toolCallId: "2", name: "b" }),
+  ]);
+});
+
+it("turns everything into text where the template knows no tools", () => {
+  expect(normalizeTools([user, calls(call("a")), result("A")], "none")).toEqual([
+    user,
+    { role: "assistant", content: 'Let me see.\n\n{"name":"a","arguments":{"for":"a"}}' },
+    { role: "user", content: "A" },
+  ]);
+});
+
+it("turns into text what has no counterpart", () => {
+  const asText = { role: "assistant", content: 'Let me see.\n\n{"name":"a","arguments":{"for":"a"}}' };
+  expect(normalizeTools([calls(call("a", "1")), user], any)).toEqual([asText, user]);
+  expect(normalizeTools([user, result("A")], any)).toEqual([user, { role: "user", content: "A" }]);
+  expect(normalizeTools([calls(call("a", "1")), result("A", { toolCallId: "2" })], any)).toEqual([
+    calls(call("a", "1")),
+    { role: "user", content: "A" },
+  ]);
+});
+
+it("keeps calls at the end, which are about to be answered", () => {
+  expect(normalizeTools([user, calls(call("a", "1"))], any)).toEqual([user, calls(call("a", "1"))]);
+});

@@ -1,0 +1,117 @@
+import { describe, expect, it } from "vitest";
+
+import type { TemplateMessage } from "../../src/chat/template-messages.js";
+import type { RenderProbe, TemplateTraits } from "../../src/chat/template-traits.js";
+import { probeTemplate } from "../../src/chat/template-traits.js";
+import { chatml, mistral } from "./fake-addon.js";
+
+const form = { content: "string", toolArguments: "object", noTools: null } as const;
+const permissive: TemplateTraits = {
+  form,
+  system: "anywhere",
+  alternates: false,
+  userFirst: false,
+  needsUser: false,
+  tools: { ids: "any", parallel: true },
+};
+
+const rendering =
+  (template: typeof chatml): RenderProbe =>
+  (messages) =>
+    template({ messages, tools: null, add_generation_prompt: true, bos_token: "", eos_token: "" });
+const lines = (messages: TemplateMessage[]): string => messages.map((message) => JSON.stringify(message)).join("\n");
+const refuseIf = (condition: boolean): void => {
+  if (condition) throw new Error("the template raised");
+};
+
+describe("probeTemplate", () => {
+  it("knows a template that takes everything but tools", () => {
+    expect(probeTemplate(rendering(chatml))).toEqual({ ...permissive, tools: "none" });
+  });
+
+  it("knows Mistral-7B-Instruct-v0.2's", () => {
+    expect(probeTemplate(rendering(mistral))).toEqual({
+      form,
+      system: "none",
+      alternates: true,
+      userFirst: true,
+      needsUser: true,
+      tools: "none",
+    });
+  });
+
+  it("notices system text that vanishes without an error", () => {
+    const render: RenderProbe = (messages) => lines(messages.filter(({ role }) => role !== "system"));
+    expect(probeTemplate(render)).toMatchObject({ system: "none", alternates: false });
+  });
+
+  it("notices that only the first message may be a system message", () => {
+    const render: RenderProbe = (messages) => {
+      refuseIf(messages.slice(1).some(({ role }) => role === "system"));
+      return lines(messages);
+    };
+    expect(probeTemplate(render)).toEqual({ ...permissive, system: "first" });
+  });
+
+  it("notices that only the last of several system messages is kept", () => {
+    const render: RenderProbe = (messages) => {
+      const lastSystem = messages.findLast(({ role }) => role === "system");
+      return lines(messages.filter((message) => message.role !== "system" || message === lastSystem));
+    };
+    expect(probeTemplate(render)).toMatchObject({ system: "first" });
+  });
+
+  it("notices a template that takes parts only", () => {
+    const render: RenderProbe = (messages) =>
+      messages
+        .map(({ role, content }) => role + (content as { text: string }[]).map(({ text }) => text).join(""))
+        .join();
+    expect(probeTemplate(render)).toEqual({ ...permissive, form: { ...form, content: "parts" }, tools: "none" });
+  });
+
+  it("notices calls of tools whose arguments must be text", () => {
+    const render: RenderProbe = (messages) =>
+      messages
+        .map(({ content, tool_calls = [] }) => {
+          for (const { function: call } of tool_calls) refuseIf(typeof call.arguments !== "string");
+          return (
+            JSON.stringify(content) +
+            tool_calls.map((call) => call.function.name + String(call.function.arguments)).join()
+          );
+        })
+        .join();
+    expect(probeTemplate(render)).toEqual({ ...permissive, form: { ...form, toolArguments: "json" } });
+  });
+
+  it("notices a template that goes over its tools without asking whether there are any", () => {
+    const render: RenderProbe = (messages, tools) => {
+      refuseIf(tools === null);
+      return lines(messages);
+    };
+    expect(probeTemplate(render)).toEqual({ ...permissive, form: { ...form, noTools: [] } });
+  });
+
+  it("notices that there must be a user", () => {
+    const render: RenderProbe = (messages) => {
+      refuseIf(messages.every(({ role }) => role !== "user"));
+      return lines(messages);
+    };
+    expect(probeTemplate(render)).toEqual({ ...permissive, needsUser: true });
+  });
+
+  it("notices restrictions of calls", () => {
+    const render: RenderProbe = (messages) => {
+      for (const { tool_calls = [] } of messages)
+        refuseIf(tool_calls.length > 1 || (tool_calls[0]?.id ?? "123456789").length !== 9);
+      return lines(messages);
+    };
+    expect(probeTemplate(render)).toEqual({ ...permissive, tools: { ids: "short", parallel: false } });
+  });
+
+  it("assumes nothing of a template that always fails, so that its own error shows", () => {
+    const render: RenderProbe = () => {
+      throw new Error("undefined filter");
+    };
+    expect(probeTemplate(render)).toEqual(permissive);
+  });
+});
