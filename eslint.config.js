@@ -94,6 +94,8 @@ export default defineConfig(
     files: ["test/**/*.ts", "bench/**/*.ts", "examples/**/*.ts"],
     rules: {
       "no-console": "off",
+      // What is written to terminals is compared with its escape sequences.
+      "no-control-regex": "off",
       // Tests pass wrong values on purpose, and say what must be there with `!`.
       "@typescript-eslint/no-non-null-assertion": "off",
       "@typescript-eslint/no-unsafe-argument": "off",

@@ -17,7 +17,6 @@ const kinds: Kind[] = [
   { name: "core", timeout: 120_000, ...quick },
   { name: "install", timeout: 60_000, ...quick },
   { name: "types", timeout: 60_000, ...quick },
-  { name: "core", timeout: 300_000, ...engine },
   { name: "native", timeout: 120_000, ...engine },
   { name: "model", timeout: 120_000, ...engine },
   { name: "lifecycle", timeout: 180_000, ...engine },

@@ -20,7 +20,16 @@ try {
   execFileSync(
     compiler,
     [
-      ...["-std=c++17", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined", "-fno-sanitize-recover"],
+      ...[
+        "-std=c++17",
+        "-g",
+        "-O1",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover",
+      ],
       ...[join(packageDir, "native"), join(packageDir, "test/core")].map((path) => `-I${path}`),
       ...["include", "ggml/include"].map((path) => `-isystem${join(sources, path)}`),
       ...tests.map((name) => join(packageDir, "test/core", name)),

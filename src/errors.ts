@@ -91,6 +91,6 @@ export function describe(value: unknown): string {
       return "a symbol";
     default:
       if (Array.isArray(value)) return `an array of length ${value.length}`;
-      return `an object of type ${Object.getPrototypeOf(value)?.constructor?.name ?? "Object"}`;
+      return `an object of type ${(value as { constructor?: { name?: string } }).constructor?.name ?? "Object"}`;
   }
 }

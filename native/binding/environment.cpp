@@ -31,7 +31,9 @@ void Dispatcher::run(Napi::Env env, Napi::Function, Dispatcher * self, void *) {
         try {
             task(env);
         } catch (const Napi::Error & error) {
-            napi_fatal_exception(env, error.Value());  // thrown by a JS callback: an uncaught exception, as anywhere
+            // Thrown by a JS callback: an uncaught exception, as anywhere. (An environment that is being terminated
+            // takes none; then there is nobody to tell.)
+            napi_fatal_exception(env, error.Value());
         }
     }
 }

@@ -227,8 +227,8 @@ Napi::Value model_info(const Options & options) {
     info.Set("contextLength", llama_model_n_ctx_train(model));
     info.Set("embeddingLength", llama_model_n_embd(model));
     info.Set("layerCount", llama_model_n_layer(model));
-    info.Set("headCount", llama_model_n_head(model));
-    info.Set("headCountKv", llama_model_n_head_kv(model));
+    info.Set("headCount", handle->head_count());
+    info.Set("headCountKv", handle->head_count_kv());
     info.Set("slidingWindow", llama_model_n_swa(model));
     info.Set("hasEncoder", llama_model_has_encoder(model));
     info.Set("hasDecoder", llama_model_has_decoder(model));

@@ -79,8 +79,12 @@ private:
     }
 
     void OnOK() override {
-        if (error) deferred.Reject(to_js(Env(), *error));
-        else deferred.Resolve(convert(Env(), std::move(*result)));
+        try {
+            if (error) deferred.Reject(to_js(Env(), *error));
+            else deferred.Resolve(convert(Env(), std::move(*result)));
+        } catch (const Napi::Error &) {
+            // A worker thread that is being terminated runs no JS any more: nobody is left to tell.
+        }
     }
 
     Napi::Promise::Deferred deferred;

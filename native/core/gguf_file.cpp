@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -100,6 +101,32 @@ void check_data_is_complete(const std::string & path, const gguf_context * conte
     }
 }
 
+bool ends_with(const std::string & text, const std::string & end) {
+    return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+// What llama.cpp's loader lets pass but its kernels assert, on threads where a failed assertion ends the process.
+void check_what_kernels_assert(const std::string & path, const gguf_context * context) {
+    for (int64_t i = 0, n = gguf_get_n_kv(context); i < n; i++) {
+        const std::string key = gguf_get_key(context, i);
+        if (!ends_with(key, "norm_epsilon") && !ends_with(key, "norm_rms_epsilon")) continue;
+        if (gguf_get_kv_type(context, i) != GGUF_TYPE_FLOAT32) continue;  // the loader refuses it
+        const float epsilon = gguf_get_val_f32(context, i);
+        if (!(epsilon >= 0) || !std::isfinite(epsilon)) {
+            format_error(path, "is a corrupt GGUF file: expected a number of 0 or more for " + key + " but it has " + std::to_string(epsilon));
+        }
+    }
+    for (int64_t i = 0, n = gguf_get_n_tensors(context); i < n; i++) {
+        const std::string name = gguf_get_tensor_name(context, i);
+        if (!ends_with(name, "norm.weight") && !ends_with(name, "norm.bias") && !ends_with(name, ".bias")) continue;
+        const ggml_type type = gguf_get_tensor_type(context, i);
+        if (type != GGML_TYPE_F32 && type != GGML_TYPE_F16 && type != GGML_TYPE_BF16) {
+            format_error(path, "is a corrupt GGUF file: expected floating-point numbers for tensor \"" + name + "\" but it has the type " +
+                ggml_type_name(type));
+        }
+    }
+}
+
 template <typename T> GgufValue numeric(const void * data, size_t index) {
     const T value = static_cast<const T *>(data)[index];
     if constexpr (std::is_floating_point_v<T>) return double(value);
@@ -185,6 +212,7 @@ std::vector<std::string> check_model_files(const std::string & path) {
         const GgufPtr  context = open_gguf(part);
         Guard          guard;
         check_data_is_complete(part, context.get(), bytes);
+        check_what_kernels_assert(part, context.get());
     }
     return paths;
 }

@@ -141,7 +141,7 @@ uint64_t Model::fingerprint() const {
     mix(llama_model_size(model));
     mix(llama_model_n_embd(model));
     mix(llama_model_n_layer(model));
-    mix(llama_model_n_head_kv(model));
+    mix(static_cast<uint64_t>(head_count_kv()));
     mix(static_cast<uint64_t>(size));
     return hash;
 }

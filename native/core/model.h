@@ -50,6 +50,10 @@ public:
     // Whether a sequence's memory can be cut at any position (false for recurrent and hybrid models).
     bool can_truncate() const { return truncatable; }
 
+    // 0 where only the vocabulary was loaded: llama.cpp has not read the layers then, and aborts when asked.
+    int32_t head_count() const { return only_vocabulary ? 0 : llama_model_n_head(model); }
+    int32_t head_count_kv() const { return only_vocabulary ? 0 : llama_model_n_head_kv(model); }
+
     // Identifies models whose saved sequence states are interchangeable.
     uint64_t fingerprint() const;
 

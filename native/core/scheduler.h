@@ -109,6 +109,7 @@ private:
     void    drop(int32_t slot);
     bool    preempt_youngest();
     bool    reclaim();
+    void    forget_cached();
 
     // A step
     bool plan();

@@ -35,8 +35,13 @@ void Scheduler::admit() {
 }
 
 Scheduler::Admission Scheduler::try_admit(Run & run) {
-    PrefixMatch match = run.request.cache_prompt ? best_prefix(run) : PrefixMatch();
-    if (run.request.cache_prompt && worth_waiting_for_prefix(run, match.length)) return Admission::Later;
+    PrefixMatch match;
+    if (run.request.cache_prompt) {
+        match = best_prefix(run);
+        if (worth_waiting_for_prefix(run, match.length)) return Admission::Later;
+    } else if (running.empty()) {
+        forget_cached();
+    }
 
     // Room for the rest of the prompt and the first generated token.
     const auto need = [&] { return std::min(run.history.size() + 1, ledger.capacity()) - match.length; };
@@ -157,6 +162,14 @@ bool Scheduler::make_room(size_t cells, int32_t keep) {
         if (!evict_one(keep)) return false;
     }
     return true;
+}
+
+// Makes a request that runs alone and uses no cache repeatable to the last bit: the order in which attention sums depends
+// on which cells its tokens come to lie in, so it begins as in a new context.
+void Scheduler::forget_cached() {
+    while (evict_one(-1)) {
+    }
+    if (ledger.used() == 0) llama_memory_clear(decoder.memory(), /* data */ false);
 }
 
 // Evicts a cached sequence, or else sends the youngest request back to wait. False where neither is possible.

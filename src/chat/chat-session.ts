@@ -1,6 +1,7 @@
 import { startGeneration } from "../context/start-generation.js";
 import { DisposedError, InvalidOptionError, LlamaError } from "../errors.js";
 import type { Generation } from "../generation/generation.js";
+import type { Prompt } from "../generation/generation-run.js";
 import type { GenerationResult } from "../generation/result.js";
 import type { Model } from "../model/model.js";
 import { asRecord, readOptions } from "../validate.js";
@@ -28,7 +29,7 @@ export interface ChatMaker {
   createChat(options: ChatSessionOptions): ChatSession;
 }
 
-type Prompt = Pick<AnsweredPrompt, "text" | "tokens">;
+type RenderedTurn = Prompt & Pick<AnsweredPrompt, "text">;
 
 /**
  * A conversation with history. The history grows by a message and its answer whenever a `send` resolves: so a cancelled
@@ -97,20 +98,20 @@ export class ChatSession {
     this.#assertIdle("send");
     const read = readOptions("send", sendRules, { ...this.#defaults, ...withoutUndefined(options) });
     const added = readInput(input);
-    let prompt: Prompt | undefined;
+    let turn: RenderedTurn | undefined;
     let settled = false;
     const generation = startGeneration({
       model: this.#host.model,
       engine: () => this.#host.engine.get(),
       options: read,
       prompt: async () => {
-        prompt = await this.#encode(added, read);
-        return prompt.tokens;
+        turn = await this.#encode(added, read);
+        return turn;
       },
       onSettled: (result) => {
         settled = true;
         this.#pending = undefined;
-        if (result !== undefined && prompt !== undefined) this.#keep(added, prompt, result);
+        if (result !== undefined && turn !== undefined) this.#keep(added, turn, result);
       },
     });
     if (!settled) this.#pending = generation;
@@ -157,7 +158,7 @@ export class ChatSession {
     await this.#host.engine.dispose();
   }
 
-  async #encode(added: readonly PlainMessage[], options: ReadSendOptions): Promise<Prompt> {
+  async #encode(added: readonly PlainMessage[], options: ReadSendOptions): Promise<RenderedTurn> {
     const { model, template } = this.#host;
     const system: PlainMessage[] = this.#system === null ? [] : [{ role: "system", content: this.#system }];
     const { tools, templateVariables: variables } = options;
@@ -171,14 +172,14 @@ export class ChatSession {
     });
     const encode = (from: number): Promise<Int32Array> => encodePromptSoon(model.tokenizer, prompt, from);
     const continued = answered && (await continuePrompt(model.tokenizer, answered, prompt, encode));
-    return { text: prompt.text, tokens: continued ?? (await encode(0)) };
+    return { ...prompt, tokens: continued ?? (await encode(0)) };
   }
 
-  #keep(added: readonly PlainMessage[], prompt: Prompt, result: GenerationResult): void {
+  #keep(added: readonly PlainMessage[], turn: RenderedTurn, result: GenerationResult): void {
     if (result.finishReason === "cancelled" && result.text === "") return;
     this.#history.push(...added, { role: "assistant", content: result.text });
     // With a stop string the tokens hold more than the text does.
-    this.#answered = result.stopString === null ? { ...prompt, answer: result } : undefined;
+    this.#answered = result.stopString === null ? { text: turn.text, tokens: turn.tokens, answer: result } : undefined;
   }
 
   #assertUsable(): void {
@@ -191,7 +192,7 @@ export class ChatSession {
     if (!this.busy) return;
     throw new LlamaError(
       "INVALID_OPTION",
-      `${action}() was called while an answer is being generated; await or cancel that first, or fork() the session`,
+      `${action}() was called while an answer is being generated; await that first, also after cancel(), or fork() the session`,
     );
   }
 }

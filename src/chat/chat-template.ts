@@ -12,11 +12,11 @@ import { aJsonValue, mapStrings, someString } from "./json-values.js";
 import type { ChatMessage, PlainMessage } from "./messages.js";
 import { mapTexts, someMessages } from "./messages.js";
 import { normalizeMessages } from "./normalize-messages.js";
-import type { RenderedPrompt } from "./special-text-shield.js";
+import type { RenderedText } from "./special-text-shield.js";
 import { SpecialTextShield } from "./special-text-shield.js";
 import type { TemplateMessage } from "./template-messages.js";
 import { toTemplateMessage } from "./template-messages.js";
-import type { TemplateTraits } from "./template-traits.js";
+import type { ProbeVocabulary, TemplateTraits } from "./template-traits.js";
 import { probeTemplate } from "./template-traits.js";
 
 /** A tool in the form templates take: OpenAI's, with a JSON schema of the parameters. */
@@ -77,6 +77,12 @@ const renderRules = {
 } satisfies RulesFor<RenderOptions>;
 
 const applyRules = { ...renderRules, parseSpecial: withDefault(aBoolean, false) } satisfies RulesFor<ApplyOptions>;
+
+/** A conversation in front of an answer. */
+export interface RenderedPrompt extends RenderedText {
+  /** Whether the space that the model begins its answer with belongs to the format; see `TemplateTraits`. */
+  readonly spaceFollows: boolean;
+}
 
 /** Checked options. */
 export type ReadApplyOptions = OptionsOf<typeof applyRules>;
@@ -144,8 +150,16 @@ export class ChatTemplate {
     this.#traits ??= probeTemplate((messages, tools) => {
       const options = { addGenerationPrompt: true, tools, variables: {} };
       return this.#render(JSON.stringify(this.#variables(messages, options)));
-    });
+    }, this.#vocabulary);
     return this.#traits;
+  }
+
+  get #vocabulary(): ProbeVocabulary {
+    const tokenizer = this.#tokenizer;
+    return {
+      spacePrefix: tokenizer.spacePrefix,
+      endsWithControlToken: (text) => tokenizer.specialTexts.isAtEnd(text),
+    };
   }
 
   #prepare(
@@ -162,9 +176,11 @@ export class ChatTemplate {
       normalized.map((message) => toTemplateMessage(mapTexts(message, hide), accepted.form)),
       { ...options, tools: mapStrings(tools, hide), variables: mapStrings(options.variables ?? {}, toUSVString) },
     );
+    const answerFollows = options.addGenerationPrompt && messages.at(-1)?.role !== "assistant";
+    const spaceFollows = answerFollows && accepted.answerSpace !== "none";
     return {
       variables: JSON.stringify(variables),
-      restore: (text) => shield?.restore(text) ?? { text, literals: [] },
+      restore: (text) => ({ ...(shield?.restore(text) ?? { text, literals: [] }), spaceFollows }),
     };
   }
 

@@ -1,6 +1,6 @@
 import type { Tokenizer } from "../model/tokenizer.js";
 import { concatTokens } from "./encode-prompt.js";
-import type { RenderedPrompt } from "./special-text-shield.js";
+import type { RenderedText } from "./special-text-shield.js";
 
 /** A prompt that was answered, with the tokens as they are in the KV cache. */
 export interface AnsweredPrompt {
@@ -37,7 +37,7 @@ export function continuationStart(previous: AnsweredPrompt, text: string): numbe
 export async function continuePrompt(
   tokenizer: Tokenizer,
   previous: AnsweredPrompt,
-  prompt: RenderedPrompt,
+  prompt: RenderedText,
   encode: (from: number) => Promise<Int32Array>,
 ): Promise<Int32Array | undefined> {
   const from = continuationStart(previous, prompt.text);
@@ -45,7 +45,7 @@ export async function continuePrompt(
   return concatTokens([previous.tokens, previous.answer.tokens, await encode(from)]);
 }
 
-function beginsWithControlToken(tokenizer: Tokenizer, { text, literals }: RenderedPrompt, from: number): boolean {
+function beginsWithControlToken(tokenizer: Tokenizer, { text, literals }: RenderedText, from: number): boolean {
   if (literals.some((literal) => literal.start <= from && from < literal.end)) return false;
   return tokenizer.specialTexts.isAt(text, from);
 }

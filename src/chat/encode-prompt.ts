@@ -1,6 +1,6 @@
 import type { SpecialTexts } from "../model/special-texts.js";
 import type { Tokenizer } from "../model/tokenizer.js";
-import type { RenderedPrompt } from "./special-text-shield.js";
+import type { RenderedText } from "./special-text-shield.js";
 
 interface Segment {
   readonly text: string;
@@ -18,7 +18,7 @@ const filler = "\uffff";
  * control tokens changes nothing: a stretch with a literal is cut out, from the control token before it to the one after
  * it, and tokenized without parsing control tokens. Without literals the whole is one segment.
  */
-export function segmentPrompt(prompt: RenderedPrompt, specials: SpecialTexts, from = 0): Segment[] {
+export function segmentPrompt(prompt: RenderedText, specials: SpecialTexts, from = 0): Segment[] {
   const { text } = prompt;
   const literals = prompt.literals.filter((literal) => literal.start >= from);
   if (literals.length === 0) return nonEmpty([{ text: text.slice(from), parseSpecial: true }]);
@@ -38,7 +38,7 @@ export function segmentPrompt(prompt: RenderedPrompt, specials: SpecialTexts, fr
   return nonEmpty(segments);
 }
 
-function masked(text: string, { literals }: RenderedPrompt): string {
+function masked(text: string, { literals }: RenderedText): string {
   let result = "";
   let from = 0;
   for (const { start, end } of literals) {
@@ -53,14 +53,14 @@ function nonEmpty(segments: Segment[]): Segment[] {
 }
 
 /** Tokens of a prompt from `from` on, with BOS in front exactly once where the vocabulary asks for it. */
-export function encodePrompt(tokenizer: Tokenizer, prompt: RenderedPrompt, from = 0): Int32Array {
+export function encodePrompt(tokenizer: Tokenizer, prompt: RenderedText, from = 0): Int32Array {
   const segments = segmentsFor(tokenizer, prompt, from);
   const parts = segments.map(({ text, parseSpecial }) => tokenizer.encode(text, { parseSpecial }));
   return from === 0 ? withBos(tokenizer, parts) : concatTokens(parts);
 }
 
 /** The same; the JS thread does not wait for long texts. */
-export async function encodePromptSoon(tokenizer: Tokenizer, prompt: RenderedPrompt, from = 0): Promise<Int32Array> {
+export async function encodePromptSoon(tokenizer: Tokenizer, prompt: RenderedText, from = 0): Promise<Int32Array> {
   const segments = segmentsFor(tokenizer, prompt, from);
   const parts = await Promise.all(
     segments.map(async ({ text, parseSpecial }) => tokenizer.encodeSoon(text, { parseSpecial })),
@@ -68,7 +68,7 @@ export async function encodePromptSoon(tokenizer: Tokenizer, prompt: RenderedPro
   return from === 0 ? withBos(tokenizer, parts) : concatTokens(parts);
 }
 
-function segmentsFor(tokenizer: Tokenizer, prompt: RenderedPrompt, from: number): Segment[] {
+function segmentsFor(tokenizer: Tokenizer, prompt: RenderedText, from: number): Segment[] {
   if (prompt.literals.length === 0) return nonEmpty([{ text: prompt.text.slice(from), parseSpecial: true }]);
   return segmentPrompt(prompt, tokenizer.specialTexts, from);
 }

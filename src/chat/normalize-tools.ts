@@ -1,4 +1,3 @@
-import { joinTexts } from "./join-texts.js";
 import type { PlainMessage, ToolCall } from "./messages.js";
 import type { TemplateTraits, ToolTraits } from "./template-traits.js";
 
@@ -70,7 +69,7 @@ function asText(message: PlainMessage): PlainMessage {
   if (message.role === "tool") return { role: "user", content: message.content };
   if (message.toolCalls === undefined) return message;
   const calls = message.toolCalls.map(({ name, arguments: args }) => JSON.stringify({ name, arguments: args }));
-  return { role: message.role, content: joinTexts([message.content, ...calls]) };
+  return { role: message.role, content: [message.content, ...calls].filter((text) => text !== "").join("\n\n") };
 }
 
 /** Gives calls without an id one, and others a short one where the template insists on that. */

@@ -1,6 +1,7 @@
 import type { ReadRequestOptions, RequestOptions } from "../context/request-options.js";
 import { aTokenList, requestRules } from "../context/request-options.js";
 import { InvalidOptionError } from "../errors.js";
+import type { Prompt } from "../generation/generation-run.js";
 import type { Model } from "../model/model.js";
 import type { OptionsOf, RulesFor } from "../validate.js";
 import { aBoolean, aString, asRecord, optional, readOptions, required, withDefault } from "../validate.js";
@@ -78,6 +79,7 @@ const tokensRules = { ...requestRules, tokens: required(aTokenList) };
 /** Options of `ChatSession.send`. */
 export const sendRules = {
   ...requestRules,
+  cachePrompt: withDefault(aBoolean, true),
   tools: templateRules.tools,
   templateVariables: templateRules.templateVariables,
 };
@@ -86,7 +88,7 @@ const sources = ["prompt", "messages", "tokens"] as const;
 
 export interface PromptAndRequest {
   readonly request: ReadRequestOptions;
-  readonly encode: () => Int32Array | Promise<Int32Array>;
+  readonly encode: () => Prompt | Promise<Prompt>;
 }
 
 /** Reads options of `LlamaContext.generate`. Throws before anything runs; `encode` then makes the prompt. */
@@ -111,10 +113,10 @@ export function readGenerateOptions(options: unknown, model: Model, ownTemplate:
 function readTextPrompt(given: Record<string, unknown>, { tokenizer }: Model): PromptAndRequest {
   const request = readOptions("generate with prompt", textRules, given);
   const { prompt, addSpecial, parseSpecial } = request;
-  const encode = async (): Promise<Int32Array> => {
+  const encode = async (): Promise<Prompt> => {
     const tokens = await tokenizer.encodeSoon(prompt, { addSpecial, parseSpecial });
     if (tokens.length === 0) throw new InvalidOptionError("prompt", "a text of at least one token", prompt);
-    return tokens;
+    return { tokens, spaceFollows: false };
   };
   return { request, encode };
 }
@@ -127,9 +129,9 @@ function readMessagesPrompt(
   const request = readOptions("generate with messages", messagesRules, given);
   const template = resolveTemplate(request.template, model) ?? ownTemplate();
   const { tools, templateVariables: variables, addGenerationPrompt, parseSpecial } = request;
-  const encode = async (): Promise<Int32Array> => {
+  const encode = async (): Promise<Prompt> => {
     const prompt = await template.promptSoon(request.messages, { tools, variables, addGenerationPrompt, parseSpecial });
-    return encodePromptSoon(model.tokenizer, prompt);
+    return { tokens: await encodePromptSoon(model.tokenizer, prompt), spaceFollows: prompt.spaceFollows };
   };
   return { request, encode };
 }
@@ -139,7 +141,7 @@ function readTokensPrompt(given: Record<string, unknown>, { tokenizer }: Model):
   const tokens = tokenizer.checkTokens(request.tokens, "tokens");
   if (tokens.length === 0) throw new InvalidOptionError("tokens", "at least one token", request.tokens);
   const own = Int32Array.from(tokens); // the caller may reuse the array before the request is submitted
-  return { request, encode: () => own };
+  return { request, encode: () => ({ tokens: own, spaceFollows: false }) };
 }
 
 export function aTemplate(value: unknown, name: string): ChatTemplate | string {

@@ -1,7 +1,7 @@
 import type { SpecialTexts, TextRange } from "../model/special-texts.js";
 
-/** A rendered conversation. `literals` are texts of control tokens that stem from messages and must stay plain text. */
-export interface RenderedPrompt {
+/** A rendered text. `literals` are texts of control tokens that stem from messages and must stay plain text. */
+export interface RenderedText {
   readonly text: string;
   readonly literals: readonly TextRange[];
 }
@@ -35,7 +35,7 @@ export class SpecialTextShield {
     });
   }
 
-  restore(rendered: string): RenderedPrompt {
+  restore(rendered: string): RenderedText {
     const placeholder = new RegExp(`${this.#open}(\\d+)${this.#close}`, "gu");
     const literals: TextRange[] = [];
     let text = "";

@@ -12,6 +12,13 @@ export interface TemplateTraits {
   /** Whether a user's message must come first, and whether there must be one at all. */
   readonly userFirst: boolean;
   readonly needsUser: boolean;
+  /**
+   * The space between a prompt and its answer, as in `[/INST] answer`: it belongs to the format and is not part of the
+   * answer, though the model generates it. "missing" where the format has one that the template does not write:
+   * SentencePiece puts a space in front of every text it encodes, which gives each message of the training one. Only
+   * behind a control token the tokenizer does so by itself.
+   */
+  readonly answerSpace: "none" | "template" | "missing";
   /** What calls and results of tools may be like, where there may be any. */
   readonly tools: "none" | ToolTraits;
 }
@@ -25,6 +32,13 @@ export interface ToolTraits {
 
 /** Renders messages with the template, `tools` standing for no tools; throws where the template does. */
 export type RenderProbe = (messages: TemplateMessage[], tools: null | readonly []) => string;
+
+/** What a template's traits depend on besides itself. */
+export interface ProbeVocabulary {
+  /** Whether the tokenizer sets a space before texts. */
+  readonly spacePrefix: boolean;
+  readonly endsWithControlToken: (text: string) => boolean;
+}
 
 type Accepts = (...probes: Probe[]) => boolean;
 type Probe = PlainMessage & { readonly marks: readonly string[] };
@@ -46,19 +60,20 @@ const forms: readonly TemplateForm[] = [
 ];
 
 /** A conversation counts as accepted where all of its texts are in the output. */
-export function probeTemplate(render: RenderProbe): TemplateTraits {
+export function probeTemplate(render: RenderProbe, vocabulary: ProbeVocabulary): TemplateTraits {
+  const renderIn = (form: TemplateForm, probes: Probe[]): string | undefined => {
+    const messages = probes.map((message) => toTemplateMessage(message, form));
+    try {
+      return render(messages, form.noTools);
+    } catch {
+      return undefined;
+    }
+  };
   const acceptsIn =
     (form: TemplateForm): Accepts =>
     (...probes) => {
-      try {
-        const text = render(
-          probes.map((message) => toTemplateMessage(message, form)),
-          form.noTools,
-        );
-        return probes.every(({ marks }) => marks.every((mark) => text.includes(mark)));
-      } catch {
-        return false;
-      }
+      const text = renderIn(form, probes);
+      return text !== undefined && probes.every(({ marks }) => marks.every((mark) => text.includes(mark)));
     };
   const form = forms.find((candidate) => acceptsIn(candidate)(user));
   if (form === undefined) return unknownTemplate;
@@ -68,6 +83,7 @@ export function probeTemplate(render: RenderProbe): TemplateTraits {
     alternates: !accepts(user, nextUser) || !accepts(user, assistant, nextAssistant, nextUser),
     userFirst: !accepts(assistant, user),
     needsUser: !accepts(system) || !accepts(assistant),
+    answerSpace: probeAnswerSpace(renderIn(form, [user]), renderIn(form, [user, assistant]), vocabulary),
     ...probeTools(form, acceptsIn),
   };
 }
@@ -79,6 +95,7 @@ const unknownTemplate: TemplateTraits = {
   alternates: false,
   userFirst: false,
   needsUser: false,
+  answerSpace: "none",
   tools: { ids: "any", parallel: true },
 };
 
@@ -86,6 +103,16 @@ function probeSystem(accepts: Accepts): TemplateTraits["system"] {
   if (!accepts(system, user)) return "none";
   const anywhere = accepts(system, laterSystem, user) && accepts(system, user, assistant, laterSystem, nextUser);
   return anywhere ? "anywhere" : "first";
+}
+
+function probeAnswerSpace(
+  prompt = "",
+  answered = "",
+  { spacePrefix, endsWithControlToken }: ProbeVocabulary,
+): TemplateTraits["answerSpace"] {
+  if (answered.startsWith(`${prompt} ${assistant.content}`)) return "template";
+  const flush = answered.startsWith(prompt + assistant.content) && /\S$/.test(prompt);
+  return flush && spacePrefix && !endsWithControlToken(prompt) ? "missing" : "none";
 }
 
 function probeTools(

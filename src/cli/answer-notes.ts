@@ -9,8 +9,8 @@ export function writeNotes(result: GenerationResult, { stats, maxTokens }: Answe
   if (stats === true) process.stderr.write(`${dim(statistics(result), process.stderr)}\n`);
   if (finishReason !== "length" || usage.completionTokens === maxTokens) return;
   process.stderr.write(
-    `llama-native: the text ends here because the context of ${usage.totalTokens} tokens is full; ` +
-      "--context-size makes it larger, --context-shift drops the oldest tokens\n",
+    "llama-native: the text ends here because the context is full; --context-size makes it larger, " +
+      "--context-shift drops the oldest tokens\n",
   );
 }
 

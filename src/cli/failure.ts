@@ -22,7 +22,7 @@ export function reportFailure(error: unknown, verbose: boolean): number {
 /** One line, `llama-native: …`; with `verbose` the causes below it. */
 export function writeError(error: unknown, verbose: boolean): void {
   const lines = [`llama-native: ${messageOf(error)}`];
-  if (verbose) lines.push(...causesOf(error));
+  if (verbose) lines.push(...causesOf(error).map((line) => `  ${line}`));
   if (process.env["LLAMA_NATIVE_DEBUG"] && error instanceof Error) lines.push(error.stack ?? "");
   process.stderr.write(`${lines.join("\n")}\n`);
 }
@@ -50,9 +50,10 @@ function inFlags({ message, details }: InvalidOptionError): string {
   );
 }
 
+/** Line by line, from the outermost cause on. */
 function causesOf(error: unknown): string[] {
   const cause = error instanceof Error ? error.cause : undefined;
   if (cause === undefined) return [];
-  const text = (cause instanceof Error ? cause.message : describe(cause)).trimEnd();
-  return [...text.split("\n").map((line) => `  ${line}`), ...causesOf(cause)];
+  const text = cause instanceof Error ? cause.message : describe(cause);
+  return [...text.trimEnd().split("\n"), ...causesOf(cause)];
 }

@@ -19,7 +19,7 @@ export class ProgressBar {
 
   /** `fraction` goes from 0 to 1. */
   show(fraction: number): void {
-    if (!this.#stream.isTTY || Date.now() - this.#start < patience) return;
+    if (!this.#stream.isTTY || process.env["TERM"] === "dumb" || Date.now() - this.#start < patience) return;
     const done = Math.round(fraction * barWidth);
     const percent = String(Math.floor(fraction * 100)).padStart(3);
     const line = `${this.#label} [${"#".repeat(done)}${".".repeat(barWidth - done)}] ${percent}%`;

@@ -1,5 +1,5 @@
 import { DisposedError } from "../errors.js";
-import type { GenerationRun } from "../generation/generation-run.js";
+import type { GenerationRun, Prompt } from "../generation/generation-run.js";
 import type { Model } from "../model/model.js";
 import type {
   ContextHandle,
@@ -81,17 +81,17 @@ export class Engine {
   }
 
   /** Queues a request whose prompt is ready; all later news of it reach `run`. Throws what the addon refuses. */
-  submit(run: GenerationRun, tokens: Int32Array, plan: RequestPlan): void {
+  submit(run: GenerationRun, prompt: Prompt, plan: RequestPlan): void {
     const context = this.handle;
     const id = this.#nextId++;
     this.#runs.set(id, run);
     try {
-      callAddon(() => this.#addon.contextGenerate({ context, id, tokens, ...plan }));
+      callAddon(() => this.#addon.contextGenerate({ context, id, tokens: prompt.tokens, ...plan }));
     } catch (error) {
       this.#runs.delete(id);
       throw error;
     }
-    run.submitted(tokens.length, () => {
+    run.submitted(prompt, () => {
       if (this.#runs.has(id) && !this.disposed) callAddon(() => this.#addon.contextCancel({ context, id }));
     });
   }

@@ -34,7 +34,10 @@ export interface RequestOptions extends SamplingOptions {
   contextShift?: boolean | undefined;
   /** Tokens at the beginning that `contextShift` keeps. Default 0. */
   keepTokens?: number | undefined;
-  /** Take what the KV cache already has of the prompt. Default true. */
+  /**
+   * Take what the KV cache already has of the prompt. Default true in chat sessions; elsewhere true unless a `seed` is
+   * given, since only a request that evaluates its whole prompt, alone in its context, repeats to the last bit.
+   */
   cachePrompt?: boolean | undefined;
   /** Render control tokens into the text. Default false. */
   renderSpecial?: boolean | undefined;
@@ -76,7 +79,7 @@ export const requestRules = {
   logprobs: withDefault(aLogprobCount, -1),
   contextShift: withDefault(aBoolean, false),
   keepTokens: withDefault(anInteger(0, int32.max), 0),
-  cachePrompt: withDefault(aBoolean, true),
+  cachePrompt: optional(aBoolean),
   renderSpecial: withDefault(aBoolean, false),
   priority: withDefault(anInteger(int32.min, int32.max), 0),
   signal: optional(anAbortSignal),
@@ -98,7 +101,7 @@ export function interpretRequest(options: ReadRequestOptions, tokenizer: Tokeniz
     logprobs: options.logprobs,
     contextShift: options.contextShift,
     keepTokens: options.keepTokens,
-    cachePrompt: options.cachePrompt,
+    cachePrompt: options.cachePrompt ?? options.seed === undefined,
     renderSpecial: options.renderSpecial,
     priority: options.priority,
     sampling: interpretSampling(options, tokenizer),

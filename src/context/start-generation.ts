@@ -1,4 +1,5 @@
 import type { Generation } from "../generation/generation.js";
+import type { Prompt } from "../generation/generation-run.js";
 import { GenerationRun } from "../generation/generation-run.js";
 import type { GenerationResult } from "../generation/result.js";
 import type { Model } from "../model/model.js";
@@ -13,7 +14,7 @@ export interface StartOptions {
   readonly engine: () => Engine | Promise<Engine>;
   readonly options: ReadRequestOptions;
   /** Makes the prompt. Runs at once; long texts are worked on off the JS thread. */
-  readonly prompt: () => Int32Array | Promise<Int32Array>;
+  readonly prompt: () => Prompt | Promise<Prompt>;
   readonly onSettled?: (result: GenerationResult | undefined) => void;
 }
 
@@ -32,10 +33,10 @@ export function startGeneration({ model, engine, options, prompt, onSettled }: S
   });
   const submit = async (): Promise<void> => {
     if (run.ended) return; // its signal was aborted before
-    const tokens = await prompt();
+    const ready = await prompt();
     if (run.ended) return;
-    const ready = await engine();
-    if (!run.ended) ready.submit(run, tokens, plan);
+    const target = await engine();
+    if (!run.ended) target.submit(run, ready, plan);
   };
   submit().catch((error: unknown) => run.fail(error));
   return run.generation;

@@ -33,10 +33,10 @@ export class EventLog<T> {
 
   /**
    * Iterates what `select` gives for each item (any number of values). `onLeave` runs where a reader leaves before the
-   * end. The iterator is written out, as a generator's `return()` would wait for a pending `next()`, that is for the next
-   * token, before it can cancel.
+   * end, who goes on when its promise resolves. The iterator is written out, as a generator's `return()` would wait for a
+   * pending `next()`, that is for the next token, before it can cancel.
    */
-  read<V>(select: (item: T) => readonly V[], onLeave: () => void): AsyncIterableIterator<V> {
+  read<V>(select: (item: T) => readonly V[], onLeave: () => Promise<void>): AsyncIterableIterator<V> {
     let position = 0;
     let left = false;
     let wake: (() => void) | undefined;
@@ -62,24 +62,24 @@ export class EventLog<T> {
       }
     };
 
-    const leave = (): void => {
+    const leave = async (): Promise<void> => {
       if (left) return;
       left = true;
       if (wake !== undefined) {
         this.#waiting.delete(wake);
         wake();
       }
-      onLeave();
+      await onLeave();
     };
 
     return {
       next: serialize(next),
       return: async (): Promise<IteratorResult<V>> => {
-        leave();
+        await leave();
         return { done: true, value: undefined };
       },
       throw: async (error?: unknown): Promise<IteratorResult<V>> => {
-        leave();
+        await leave();
         throw error;
       },
       [Symbol.asyncIterator]() {

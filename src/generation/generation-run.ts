@@ -21,6 +21,13 @@ import type {
 } from "./result.js";
 import { toTimings, toUsage } from "./result.js";
 
+/** What a generation goes on from. */
+export interface Prompt {
+  readonly tokens: Int32Array;
+  /** Whether a space at the beginning of the generated text is the prompt's and not handed out. */
+  readonly spaceFollows: boolean;
+}
+
 export interface RunOptions {
   readonly seed: number;
   readonly logprobs: boolean;
@@ -71,6 +78,7 @@ export class GenerationRun {
   readonly #logprobs: TokenLogprob[] = [];
   #promptTokens = 0;
   #promptProcessed = 0;
+  #dropsSpace = false;
   /** Stops the request in the engine; undefined until it is submitted there. */
   #stop: (() => void) | undefined;
 
@@ -96,8 +104,9 @@ export class GenerationRun {
   }
 
   /** From now on the engine has the request, `stop` cancels it there, and its end event will come. */
-  submitted(promptTokens: number, stop: () => void): void {
-    this.#promptTokens = promptTokens;
+  submitted(prompt: Prompt, stop: () => void): void {
+    this.#promptTokens = prompt.tokens.length;
+    this.#dropsSpace = prompt.spaceFollows;
     this.#stop = stop;
   }
 
@@ -139,7 +148,11 @@ export class GenerationRun {
   }
 
   #acceptPiece(event: NativeEvent): void {
-    const piece: GenerationPiece = { text: event.text, tokens: event.tokens, ...this.#readLogprobs(event.logprobs) };
+    const piece: GenerationPiece = {
+      text: this.#ownText(event.text),
+      tokens: event.tokens,
+      ...this.#readLogprobs(event.logprobs),
+    };
     this.#tokens.push(...piece.tokens);
     if (piece.text !== "") this.#texts.push(piece.text);
     this.#log.append({ type: "piece", ...piece });
@@ -151,6 +164,12 @@ export class GenerationRun {
       this.fail(error);
       stop?.();
     }
+  }
+
+  #ownText(text: string): string {
+    if (!this.#dropsSpace || text === "") return text;
+    this.#dropsSpace = false;
+    return text.startsWith(" ") ? text.slice(1) : text;
   }
 
   #readLogprobs(logprobs: NativeTokenLogprob[] | null): { logprobs?: TokenLogprob[] } {

@@ -15,7 +15,8 @@ export interface GenerationSource {
  *
  * Leaving a loop early (`break`, `return`, `throw`) cancels the request, for every reader; awaiting it then gives what
  * was generated so far, with `finishReason: "cancelled"`. Only an aborted `signal` and errors reject. A rejection nobody
- * awaits is not reported as unhandled, since a program may well only iterate or only use `onToken`.
+ * awaits is not reported as unhandled, since a program may well only iterate or only use `onToken`. As with a promise,
+ * returning it from an `async` function awaits it.
  */
 export class Generation implements PromiseLike<GenerationResult>, AsyncIterable<string> {
   readonly #source: GenerationSource;
@@ -60,7 +61,13 @@ export class Generation implements PromiseLike<GenerationResult>, AsyncIterable<
   }
 
   #read<V>(select: (event: GenerationEvent) => readonly V[]): AsyncIterableIterator<V> {
-    return this.#source.log.read(select, () => this.#source.cancel());
+    return this.#source.log.read(select, () => this.#leave());
+  }
+
+  /** Whoever leaves a loop finds the request ended, its context free and a session's history complete. */
+  async #leave(): Promise<void> {
+    this.#source.cancel();
+    await this.#source.result.catch(() => undefined);
   }
 
   #tokensOf(piece: GenerationEvent & { type: "piece" }): GeneratedToken[] {

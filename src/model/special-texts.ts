@@ -52,6 +52,11 @@ export class SpecialTexts {
     return this.#patternHere.test(text);
   }
 
+  /** Whether the text ends with one. */
+  isAtEnd(text: string): boolean {
+    return this.find(text).at(-1)?.end === text.length;
+  }
+
   /** Replaces each text of a control token by what `replace` gives. */
   replaceIn(text: string, replace: (special: string) => string): string {
     return this.#pattern === undefined ? text : text.replace(this.#pattern, replace);

@@ -102,6 +102,13 @@ export class Tokenizer {
     return this.#addBos && this.special.bos !== null;
   }
 
+  /** Whether a text is encoded with a space in front of it, as SentencePiece does. */
+  get spacePrefix(): boolean {
+    if (this.vocabularyType !== "spm") return false;
+    const [first] = this.encode("a");
+    return first !== undefined && this.tokenText(first).startsWith("\u2581");
+  }
+
   encode(text: string, options?: EncodeOptions): Int32Array {
     const call = this.#encodeCall(text, options);
     return callAddon(() => this.#addon.tokenize(call));

@@ -1,12 +1,13 @@
 """Runs a program in a pseudo-terminal of 24 lines of 100 characters, connected to this script's input and output.
 
-Ends with the program's exit code.
+Passes SIGTERM on, and ends with the program's exit code.
 """
 
 import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import sys
 import termios
@@ -16,6 +17,7 @@ if pid == 0:
     fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     os.execv(sys.argv[1], sys.argv[1:])
 
+signal.signal(signal.SIGTERM, lambda number, _frame: os.kill(pid, number))
 sources = [terminal, 0]
 while True:
     ready, _, _ = select.select(sources, [], [])

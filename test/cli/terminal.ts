@@ -2,6 +2,7 @@ import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { stripVTControlCharacters } from "node:util";
 
 import type { RunOptions } from "./command.js";
 import { commandLine, environment } from "./command.js";
@@ -10,7 +11,6 @@ const relay = fileURLToPath(new URL("./terminal.py", import.meta.url));
 
 /** How the line that waits for input begins, as the terminal gets it. */
 const promptMark = "\u001b[0J> ";
-const escapes = /\u001b\[[0-9;?]*[A-Za-z]/g;
 
 export const ctrlC = "\u0003";
 export const ctrlD = "\u0004";
@@ -24,12 +24,15 @@ export class Terminal {
   #seen = 0;
 
   constructor(args: readonly string[], env: RunOptions["env"] = {}) {
+    const collect = (text: string): void => {
+      this.#written += text;
+    };
     this.#child = spawn("python3", [relay, ...commandLine(args)], {
       env: environment({ TERM: "xterm-256color", ...env }),
       stdio: "pipe",
     });
-    this.#child.stdout.setEncoding("utf8").on("data", (text: string) => (this.#written += text));
-    this.#child.stderr.setEncoding("utf8").on("data", (text: string) => (this.#written += text));
+    this.#child.stdout.setEncoding("utf8").on("data", collect);
+    this.#child.stderr.setEncoding("utf8").on("data", collect);
     this.exitCode = new Promise((resolve, reject) => {
       this.#child.on("error", reject);
       this.#child.on("close", resolve);
@@ -52,14 +55,16 @@ export class Terminal {
 
   /** Waits until the terminal shows `text` and returns what came up to there since the last wait, as plain text. */
   async waitFor(text: string, seconds = 60): Promise<string> {
-    for (const end = Date.now() + seconds * 1000; Date.now() < end; await sleep(20)) {
-      const at = this.#written.indexOf(text, this.#seen);
-      if (at < 0) continue;
-      const shown = this.#written.slice(this.#seen, at + text.length);
-      this.#seen = at + text.length;
-      return shown.replace(escapes, "");
+    const end = Date.now() + seconds * 1000;
+    let at = this.#written.indexOf(text, this.#seen);
+    while (at < 0) {
+      if (Date.now() > end) throw new Error(`Waited for ${JSON.stringify(text)} in ${JSON.stringify(this.#written)}`);
+      await sleep(20);
+      at = this.#written.indexOf(text, this.#seen);
     }
-    throw new Error(`The terminal did not show ${JSON.stringify(text)} but ${JSON.stringify(this.#written)}`);
+    const shown = this.#written.slice(this.#seen, at + text.length);
+    this.#seen = at + text.length;
+    return stripVTControlCharacters(shown);
   }
 
   async waitForPrompt(): Promise<string> {
@@ -70,6 +75,10 @@ export class Terminal {
   async ask(line: string): Promise<string> {
     this.enter(line);
     return this.waitForPrompt();
+  }
+
+  terminate(): void {
+    this.#child.kill("SIGTERM");
   }
 
   /** Ends it in any case. */

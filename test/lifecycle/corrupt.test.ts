@@ -66,14 +66,22 @@ describe("damaged and foreign files", () => {
     const report = await runner.load(part(0));
     expect(report).toMatchObject({
       loaded: false,
-      error: { typed: true, code: "MODEL_FORMAT", message: expect.stringContaining(basename(part(damaged))) },
+      error: {
+        typed: true,
+        code: expect.stringMatching(/^MODEL_/),
+        message: expect.stringContaining(basename(part(damaged))),
+      },
     });
   });
 
   it("a split model: not its first part", async () => {
     const first = await splitTinyModel();
     const report = await runner.load(first.replace(parts[0]!, parts[1]!));
-    expect(report).toMatchObject({ loaded: false, error: { typed: true, code: "MODEL_FORMAT" } });
+    // It names the file that is to be loaded instead.
+    expect(report).toMatchObject({
+      loaded: false,
+      error: { typed: true, code: expect.stringMatching(/^MODEL_/), message: expect.stringContaining(first) },
+    });
   });
 
   it("end no process, and leave it able to load", () => {

@@ -23,13 +23,18 @@ describe("cancelling", () => {
     const reason = new Error("changed my mind");
     await expect(loadModel(model.path, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
     const controller = new AbortController();
-    const loading = loadModel(await model125m(), { signal: controller.signal, onProgress: () => controller.abort(reason) });
+    const loading = loadModel(await model125m(), {
+      signal: controller.signal,
+      onProgress: () => controller.abort(reason),
+    });
     await expect(loading).rejects.toBe(reason);
   });
 
   test("before it starts", async () => {
     const reason = new Error("no");
-    await expect(context.generate({ prompt: "Hello", ...endless, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    await expect(context.generate({ prompt: "Hello", ...endless, signal: AbortSignal.abort(reason) })).rejects.toBe(
+      reason,
+    );
   });
 
   test("while it waits in the queue, without a word to those that run", async () => {
@@ -44,7 +49,12 @@ describe("cancelling", () => {
   });
 
   test("in the middle of a long prompt, soon, while the others keep every token", async () => {
-    const expected = await context.generate({ prompt: "Count: 1, 2, 3,", temperature: 0, ignoreEos: true, maxTokens: 60 });
+    const expected = await context.generate({
+      prompt: "Count: 1, 2, 3,",
+      temperature: 0,
+      ignoreEos: true,
+      maxTokens: 60,
+    });
     const controller = new AbortController();
     const other = context.generate({
       prompt: "Count: 1, 2, 3,",
@@ -94,7 +104,11 @@ describe("cancelling", () => {
 
   test("at any moment of a generation the engine stays sound", async () => {
     for (let delay = 0; delay < 60; delay += 4) {
-      const generation = context.generate({ prompt: "Count: 1, 2,".repeat(10), ...endless, cachePrompt: delay % 8 === 0 });
+      const generation = context.generate({
+        prompt: "Count: 1, 2,".repeat(10),
+        ...endless,
+        cachePrompt: delay % 8 === 0,
+      });
       setTimeout(() => generation.cancel(), delay);
       expect((await generation).finishReason).toBe("cancelled");
     }

@@ -101,7 +101,12 @@ describe("endings", () => {
 
   test("a stop token ends before it", async () => {
     const [comma] = model.tokenizer.encode(",");
-    const result = await context.generate({ prompt: "1, 2, 3", temperature: 0, maxTokens: 20, stopTokens: [comma ?? 0] });
+    const result = await context.generate({
+      prompt: "1, 2, 3",
+      temperature: 0,
+      maxTokens: 20,
+      stopTokens: [comma ?? 0],
+    });
     expect(result.finishReason).toBe("stop");
     expect(result.stopToken).toBe(comma);
     expect(result.text).not.toContain(",");
@@ -192,7 +197,13 @@ describe("sampling", () => {
   test("a repetition penalty keeps greedy text from looping", async () => {
     const prompt = "La la la la la la la la";
     const looping = await context.generate({ prompt, temperature: 0, maxTokens: 24 });
-    const varied = await context.generate({ prompt, temperature: 0, maxTokens: 24, repeatPenalty: 2, repeatLastTokens: -1 });
+    const varied = await context.generate({
+      prompt,
+      temperature: 0,
+      maxTokens: 24,
+      repeatPenalty: 2,
+      repeatLastTokens: -1,
+    });
     expect(new Set(varied.tokens).size).toBeGreaterThan(new Set(looping.tokens).size);
   });
 
@@ -298,7 +309,9 @@ describe("the cache", () => {
     await roomy.dispose();
     const tight = await model.createContext({ contextSize: 128, sequences: 2 });
     const results = await Promise.all(
-      [0, 1].map(() => tight.generate({ prompt: "1, 2, 3, 4,", temperature: 0, maxTokens: 60, ignoreEos: true, cachePrompt: false })),
+      [0, 1].map(() =>
+        tight.generate({ prompt: "1, 2, 3, 4,", temperature: 0, maxTokens: 60, ignoreEos: true, cachePrompt: false }),
+      ),
     );
     expect(tight.stats().preemptions).toBeGreaterThan(0);
     expect(results.map(({ text }) => text)).toEqual([expected.text, expected.text]);

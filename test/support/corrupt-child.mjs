@@ -1,6 +1,6 @@
 // Loads each file it is told to, generates a few tokens where that succeeds, and reports what came of it.
 
-import { LlamaError, loadModel } from "llama-native";
+const { LlamaError, loadModel } = await import(process.env.LIBRARY ?? "llama-native");
 
 process.on("message", (/** @type {{ path: string }} */ { path }) => {
   void attempt(path).then((report) => process.send?.(report));

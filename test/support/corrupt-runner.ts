@@ -3,6 +3,8 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
+import { compiledLibrary } from "./compiled.js";
+
 /** What came of loading one file in another process. */
 export interface LoadReport {
   loaded: boolean;
@@ -61,7 +63,8 @@ export class LoadRunner {
 
   #start(): ChildProcess {
     this.started++;
-    const child = fork(childScript, { stdio: ["ignore", "inherit", "pipe", "ipc"] });
+    const env = { ...process.env, LIBRARY: compiledLibrary() };
+    const child = fork(childScript, { env, stdio: ["ignore", "inherit", "pipe", "ipc"] });
     child.stderr?.on("data", (chunk: Buffer) => {
       this.#log += chunk.toString();
     });

@@ -4,7 +4,7 @@ import { EventLog } from "../../src/generation/event-log.js";
 import { collect, settle } from "./fake-model.js";
 
 const same = <T>(item: T): T[] => [item];
-const stay = (): void => undefined;
+const stay = async (): Promise<void> => undefined;
 
 describe("EventLog", () => {
   it("shows every reader everything, whenever it starts", async () => {
@@ -43,19 +43,23 @@ describe("EventLog", () => {
 
   it("leaves at once on return(), also while a next() is waiting", async () => {
     const log = new EventLog<number>();
-    const onLeave = vi.fn();
+    let release!: () => void;
+    const onLeave = vi.fn(() => new Promise<void>((resolve) => (release = resolve)));
     const reader = log.read(same, onLeave);
     const waiting = reader.next();
     await settle();
-    expect(await reader.return!()).toEqual({ done: true, value: undefined });
+    const leaving = reader.return!();
+    expect(onLeave).toHaveBeenCalled();
     expect(await waiting).toEqual({ done: true, value: undefined });
+    release();
+    expect(await leaving).toEqual({ done: true, value: undefined });
     await reader.return!();
     expect(onLeave).toHaveBeenCalledTimes(1);
   });
 
   it("is not left where the end was reached", async () => {
     const log = new EventLog<number>();
-    const onLeave = vi.fn();
+    const onLeave = vi.fn(stay);
     log.end();
     const reader = log.read(same, onLeave);
     await reader.next();

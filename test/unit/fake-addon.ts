@@ -270,7 +270,7 @@ export class FakeAddon implements NativeAddon {
 
   tokenInfo({ token }: { token: number }): ReturnType<NativeAddon["tokenInfo"]> {
     return {
-      text: this.bytesOf(token).toString("latin1"),
+      text: this.bytesOf(token).toString("latin1").replaceAll(" ", "\u2581"),
       score: 0,
       isControl: token > 0 && token < firstByte,
       isEndOfGeneration: token === tokens.eos || token === tokens.imEnd,

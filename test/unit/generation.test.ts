@@ -328,6 +328,28 @@ describe("prompts", () => {
     expect([...(await request()).native.tokens]).toEqual([1, ...setup.addon.encode(text, true)]);
   });
 
+  it("of messages own the space behind them where the format has one", async () => {
+    const pieces = ["", " ", " Hel", "lo"];
+    const answer = async (options: object): Promise<string[]> => {
+      const spm = fakeModel({ spacePrefix: true, chatTemplate: "mistral" });
+      const generation = (await spm.model.createContext()).generate(options as GenerateOptions);
+      await settle();
+      const running = spm.addon.context.last;
+      for (const text of pieces) running.emit({ text, tokens: [50] });
+      running.end();
+      expect((await generation).tokens).toHaveLength(4);
+      return collect(generation);
+    };
+    const messages = [{ role: "user", content: "Hi" }];
+    expect(await answer({ messages })).toEqual([" Hel", "lo"]);
+    expect(await answer({ messages: [...messages, { role: "assistant", content: "So" }] })).toEqual([
+      " ",
+      " Hel",
+      "lo",
+    ]);
+    expect(await answer({ prompt: "[INST] Hi [/INST]" })).toEqual([" ", " Hel", "lo"]);
+  });
+
   it.each([
     [{ prompt: undefined }, "Expected exactly one of prompt, messages and tokens for generate but received undefined"],
     [{ tokens: [1] }, 'Expected exactly one of prompt, messages and tokens for generate but received "prompt, tokens"'],

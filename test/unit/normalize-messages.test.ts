@@ -9,10 +9,18 @@ const permissive: Traits = {
   alternates: false,
   userFirst: false,
   needsUser: false,
+  answerSpace: "none",
   tools: { ids: "any", parallel: true },
 };
 /** Mistral-7B-Instruct-v0.2. */
-const strict: Traits = { system: "none", alternates: true, userFirst: true, needsUser: true, tools: "none" };
+const strict: Traits = {
+  system: "none",
+  alternates: true,
+  userFirst: true,
+  needsUser: true,
+  answerSpace: "none",
+  tools: "none",
+};
 const firstOnly: Traits = { ...permissive, system: "first" };
 const needsUser: Traits = { ...permissive, needsUser: true };
 
@@ -37,10 +45,10 @@ describe("normalizeMessages", () => {
     ["several system messages", strict, ["s:S", "s:T", "u:1"], ["u:S\n\nT\n\n1"]],
     ["empty system text leaves no blank line", strict, ["s:", "u:1"], ["u:1"]],
     ["a later system message", strict, ["u:1", "a:2", "s:S", "u:3"], ["u:1", "a:2", "u:S\n\n3"]],
-    ["a later system message before an answer keeps its place", strict, ["u:1", "s:S", "a:2"], ["u:1\n\nS", "a:2"]],
-    ["system text alone", strict, ["s:S"], ["u:S"]],
-    ["system text last", strict, ["u:1", "a:2", "s:S"], ["u:1", "a:2", "u:S"]],
-    ["system text before an assistant who speaks first", strict, ["s:S", "a:1", "u:2"], ["u:S", "a:1", "u:2"]],
+    ["a system message behind the user's", strict, ["u:1", "s:S", "a:2"], ["u:S\n\n1", "a:2"]],
+    ["system text alone", strict, ["s:S"], ["u:S\n\n"]],
+    ["system text last", strict, ["u:1", "a:2", "s:S"], ["u:1", "a:2", "u:S\n\n"]],
+    ["system text before an assistant who speaks first", strict, ["s:S", "a:1", "u:2"], ["u:S\n\n", "a:1", "u:2"]],
     ["an assistant who speaks first", strict, ["a:1", "u:2"], ["u:", "a:1", "u:2"]],
     ["an assistant alone", strict, ["a:1"], ["u:", "a:1"]],
     ["users in a row", strict, ["u:1", "u:2", "u:3", "a:4"], ["u:1\n\n2\n\n3", "a:4"]],
@@ -59,6 +67,13 @@ describe("normalizeMessages", () => {
     ["system text alone where a user is needed", needsUser, ["s:S", "s:T"], ["u:S\n\nT"]],
     ["an assistant alone where a user is needed", needsUser, ["s:S", "a:1"], ["s:S", "u:", "a:1"]],
     ["a user anywhere is enough", needsUser, ["a:1", "u:2"], ["a:1", "u:2"]],
+    ["a system message between the user's", strict, ["u:1", "s:S", "u:2"], ["u:S\n\n1\n\n2"]],
+    ["a system message last, behind the user's", strict, ["u:1", "s:S"], ["u:S\n\n1"]],
+    ["system text and an empty message", strict, ["s:S", "u:"], ["u:S\n\n"]],
+    ["empty messages in a row", strict, ["u:", "u:1", "u:"], ["u:\n\n1\n\n"]],
+    ["a space of the format", { ...strict, answerSpace: "missing" }, ["u:1", "a:2", "a:"], ["u:1", "a: 2\n\n"]],
+    ["no space before nothing", { ...strict, answerSpace: "missing" }, ["u:1", "a:"], ["u:1", "a:"]],
+    ["a space that the template writes", { ...strict, answerSpace: "template" }, ["u:1", "a:2"], ["u:1", "a:2"]],
     ["results without calls", permissive, ["t:Q", "u:1", "a:2", "t:R"], ["u:Q", "u:1", "a:2", "u:R"]],
   ])("%s", (_name, traits, messages, expected) => {
     const given = messages.map(parse);

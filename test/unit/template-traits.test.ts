@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 
 import type { TemplateMessage } from "../../src/chat/template-messages.js";
-import type { RenderProbe, TemplateTraits } from "../../src/chat/template-traits.js";
-import { probeTemplate } from "../../src/chat/template-traits.js";
+import type { ProbeVocabulary, RenderProbe, TemplateTraits } from "../../src/chat/template-traits.js";
+import { probeTemplate as probe } from "../../src/chat/template-traits.js";
 import { chatml, mistral } from "./fake-addon.js";
 
 const form = { content: "string", toolArguments: "object", noTools: null } as const;
@@ -12,8 +12,13 @@ const permissive: TemplateTraits = {
   alternates: false,
   userFirst: false,
   needsUser: false,
+  answerSpace: "none",
   tools: { ids: "any", parallel: true },
 };
+
+const bytePairs: ProbeVocabulary = { spacePrefix: false, endsWithControlToken: () => false };
+const sentencePiece: ProbeVocabulary = { ...bytePairs, spacePrefix: true };
+const probeTemplate = (render: RenderProbe, vocabulary = bytePairs): TemplateTraits => probe(render, vocabulary);
 
 const rendering =
   (template: typeof chatml): RenderProbe =>
@@ -30,12 +35,13 @@ describe("probeTemplate", () => {
   });
 
   it("knows Mistral-7B-Instruct-v0.2's", () => {
-    expect(probeTemplate(rendering(mistral))).toEqual({
+    expect(probeTemplate(rendering(mistral), sentencePiece)).toEqual({
       form,
       system: "none",
       alternates: true,
       userFirst: true,
       needsUser: true,
+      answerSpace: "missing",
       tools: "none",
     });
   });
@@ -106,6 +112,37 @@ describe("probeTemplate", () => {
       return lines(messages);
     };
     expect(probeTemplate(render)).toEqual({ ...permissive, tools: { ids: "short", parallel: false } });
+  });
+
+  describe("the space between prompt and answer", () => {
+    const spaceOf = (prompt: string, before: string, vocabulary: ProbeVocabulary): string =>
+      probeTemplate(
+        (messages) =>
+          messages
+            .map(({ role, content }) =>
+              role === "assistant" ? before + (content as string) : `${content as string}${prompt}`,
+            )
+            .join(""),
+        vocabulary,
+      ).answerSpace;
+
+    it("is missing where SentencePiece would set it and the template does not", () => {
+      expect(spaceOf("[/INST]", "", sentencePiece)).toBe("missing");
+      expect(spaceOf("[/INST]", "", bytePairs)).toBe("none");
+    });
+
+    it("is not missing behind white space or a control token", () => {
+      expect(spaceOf("Assistant: ", "", sentencePiece)).toBe("none");
+      expect(spaceOf("assistant\n", "", sentencePiece)).toBe("none");
+      expect(spaceOf("<|a|>", "", { ...sentencePiece, endsWithControlToken: (text) => text.endsWith("<|a|>") })).toBe(
+        "none",
+      );
+    });
+
+    it("is the template's where it writes one", () => {
+      expect(spaceOf("[/INST]", " ", sentencePiece)).toBe("template");
+      expect(spaceOf("ASSISTANT:", " ", bytePairs)).toBe("template");
+    });
   });
 
   it("assumes nothing of a template that always fails, so that its own error shows", () => {

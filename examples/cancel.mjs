@@ -1,0 +1,24 @@
+// Three ways to stop: leave the loop, call cancel(), or abort a signal.
+import { loadModel } from "llama-native";
+
+const model = await loadModel(process.argv[2] ?? "smollm2");
+const context = await model.createContext();
+const counting = { prompt: "1, 2, 3, 4, 5,", temperature: 0, maxTokens: 1000 };
+
+for await (const text of context.generate(counting)) {
+  process.stdout.write(text);
+  if (text.includes("9")) break;
+}
+console.log();
+
+const generation = context.generate(counting);
+setTimeout(() => generation.cancel(), 100);
+const { finishReason } = await generation;
+console.log(finishReason);
+
+try {
+  await context.generate({ ...counting, signal: AbortSignal.timeout(100) });
+} catch (error) {
+  console.log(error.name);
+}
+await model.dispose();

@@ -1,0 +1,101 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterAll, describe, expect, it } from "vitest";
+
+import { run } from "./command.js";
+
+const folder = mkdtempSync(join(tmpdir(), "llama-native-doctor-"));
+const cache = join(folder, "cache");
+mkdirSync(join(cache, "models"), { recursive: true });
+writeFileSync(join(cache, "models", "some.gguf"), Buffer.alloc(1_230_000));
+const env = { LLAMA_NATIVE_CACHE_DIR: cache };
+
+afterAll(() => rmSync(folder, { recursive: true }));
+
+interface Examination {
+  ok: boolean;
+  verdict: string;
+  addon: { path: string; sizeBytes: number | null; system: object | null; error: { code: string } | null };
+  toolchain: object;
+}
+
+async function examine(changes: Record<string, string>): Promise<Examination & { code: number | null }> {
+  const { code, stdout, stderr } = await run(["doctor", "--json"], { env: { ...env, ...changes } });
+  expect(stderr).toBe("");
+  return { code, ...(JSON.parse(stdout) as Examination) };
+}
+
+describe("doctor", () => {
+  it("shows what there is and ends with the verdict", async () => {
+    const { code, stdout, stderr } = await run(["doctor"], { env });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(/^llama-native +\d+\.\d+\.\d+, for llama\.cpp 0\.5\.0$/m);
+    expect(stdout).toContain(process.version);
+    expect(stdout).toMatch(/^Addon +\/.*\.node \([\d.]+ MB\)$/m);
+    expect(stdout).toMatch(/^CPU features +\S/m);
+    expect(stdout).toMatch(/^Devices +CPU \(cpu\): .* [\d.]+ GB free$/m);
+    expect(stdout).toMatch(/^Build tools +\S/m);
+    expect(stdout).toContain(`${cache} (1.23 MB)`);
+    expect(stdout).toContain("models  1.23 MB");
+    expect(stdout).toMatch(/\nReady: models can be run\.\n$/);
+  });
+
+  it("tells programs the same", async () => {
+    expect(await examine({})).toMatchObject({
+      code: 0,
+      ok: true,
+      addon: { error: null, system: { devices: [{ name: "CPU" }], kvTypes: expect.any(Array) as string[] } },
+      cache: { path: cache, sizeBytes: 1_230_000, entries: [{ name: "models", sizeBytes: 1_230_000 }] },
+      toolchain: { cmake: { version: expect.stringContaining("cmake") as string } },
+    });
+  });
+
+  it("works without the addon", async () => {
+    const { code, stdout } = await run(["doctor"], { env: { ...env, LLAMA_NATIVE_ADDON: "/nonexistent" } });
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^Addon +\/nonexistent \(missing\)$/m);
+    expect(stdout).toMatch(/\nModels cannot be run: .*npx llama-native build.*\n$/s);
+    expect(await examine({ LLAMA_NATIVE_ADDON: "/nonexistent" })).toMatchObject({
+      code: 1,
+      ok: false,
+      addon: { sizeBytes: null, system: null, error: { code: "NOT_BUILT" } },
+    });
+  });
+
+  it("works with an addon that cannot be loaded", async () => {
+    const damaged = join(folder, "damaged.node");
+    writeFileSync(damaged, "nothing to load");
+    expect(await examine({ LLAMA_NATIVE_ADDON: damaged })).toMatchObject({
+      code: 1,
+      ok: false,
+      addon: { sizeBytes: 15, system: null, error: { code: "BACKEND_UNAVAILABLE" } },
+    });
+  });
+
+  it("works without build tools", async () => {
+    expect(await examine({ PATH: folder })).toMatchObject({
+      code: 0,
+      ok: true,
+      toolchain: { missing: ["cmake", "compiler", "make"], message: expect.any(String) as string },
+    });
+  });
+});
+
+describe("build", () => {
+  it("runs the build script and ends as that does", async () => {
+    const noTools = { ...env, PATH: folder, LLAMA_NATIVE_OUT_DIR: join(folder, "dist") };
+    const { code, stdout } = await run(["build", "--force", "--jobs", "1"], { env: noTools });
+    expect(code).toBe(1);
+    expect(stdout).toContain("llama-native: the addon was not built, because CMake and a C++17 compiler");
+  });
+
+  it("refuses a wrong number of jobs", async () => {
+    expect(await run(["build", "--jobs", "many"])).toEqual({
+      code: 2,
+      stdout: "",
+      stderr: 'llama-native: Expected an integer of at least 1 for --jobs but received "many"\n',
+    });
+  });
+});

@@ -1,0 +1,101 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+import { describe, expect, it } from "vitest";
+
+import { float16Bits } from "../../scripts/models/float16.mjs";
+import { rowBytes, rowCount, tensorBytes } from "../../scripts/models/gguf.mjs";
+import { SHAPES, tensorsOf } from "../../scripts/models/mistral.mjs";
+import { RandomWeights } from "../../scripts/models/weights.mjs";
+
+const script = fileURLToPath(new URL("../../scripts/make-model.mjs", import.meta.url));
+
+type Tensors = ReturnType<typeof tensorsOf>;
+
+const parameters = (tensors: Tensors): number =>
+  tensors.reduce((sum, { shape }) => sum + shape.reduce((product, length) => product * length, 1), 0);
+const bytes = (tensors: Tensors): number => tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0);
+
+describe("the shapes of generated models", () => {
+  it("have the parameters of Mistral-7B", () => {
+    expect(parameters(tensorsOf(SHAPES["7b"], "q4_k_m"))).toBe(7_241_732_096);
+  });
+
+  it("have the size of Mistral-7B's quantized files", () => {
+    expect(bytes(tensorsOf(SHAPES["7b"], "q4_k_m"))).toBe(4_367_704_064);
+    expect(bytes(tensorsOf(SHAPES["7b"], "q4_0"))).toBe(4_108_181_504);
+    expect(bytes(tensorsOf(SHAPES["7b"], "f16"))).toBe(14_483_996_672);
+  });
+
+  it("have 125 million parameters, and few", () => {
+    expect(Math.round(parameters(tensorsOf(SHAPES["125m"], "q4_k_m")) / 1e6)).toBe(125);
+    expect(Math.round(parameters(tensorsOf(SHAPES.tiny, "q4_k_m")) / 1e6)).toBe(18);
+  });
+
+  it("give half of the values and down projections more bits in Q4_K_M", () => {
+    const larger = tensorsOf(SHAPES["7b"], "q4_k_m").filter(({ type }) => type === "q6_k");
+    const layers = [0, 1, 2, 3, 6, 9, 12, 15, 18, 21, 24, 27, 28, 29, 30, 31];
+    expect(larger.map(({ name }) => name)).toEqual([
+      ...layers.flatMap((layer) => [`blk.${layer}.attn_v.weight`, `blk.${layer}.ffn_down.weight`]),
+      "output.weight",
+    ]);
+  });
+});
+
+describe("random weights", () => {
+  const tensor: Parameters<RandomWeights["rowsOf"]>[0] = { name: "x.weight", shape: [512, 300], type: "q4_k" };
+
+  function rows(seed: number): Buffer[] {
+    const copyRow = new RandomWeights(seed).rowsOf(tensor, 0.05);
+    return Array.from({ length: rowCount(tensor) }, (_, row) => {
+      const target = Buffer.alloc(rowBytes(tensor));
+      copyRow(row, target, 0);
+      return target;
+    });
+  }
+
+  it("are the same for the same seed and others for another", () => {
+    expect(rows(1)).toEqual(rows(1));
+    expect(rows(1)[0]).not.toEqual(rows(2)[0]);
+  });
+
+  it("differ from row to row", () => {
+    expect(new Set(rows(1).map((row) => row.toString("base64"))).size).toBe(300);
+  });
+});
+
+describe("float16Bits", () => {
+  it.each([
+    [0, 0x0000],
+    [-0, 0x8000],
+    [1, 0x3c00],
+    [-2, 0xc000],
+    [65504, 0x7bff],
+    [2 ** -14, 0x0400],
+    [2 ** -24, 0x0001],
+    [2 ** -25, 0x0000],
+    [1 + 2 ** -11, 0x3c00],
+    [1 + 3 * 2 ** -11, 0x3c02],
+    [2 - 2 ** -12, 0x4000],
+    [1e-9, 0x0000],
+  ])("%f", (value, expected) => {
+    expect(float16Bits(value)).toBe(expected);
+  });
+});
+
+describe("make-model", () => {
+  it.each([
+    [["--size", "huge", "--cached"], "Expected tiny or 125m or 7b for --size but received huge"],
+    [["--cached"], "Expected tiny or 125m or 7b for --size but received nothing"],
+    [["--size", "tiny"], "Expected either --out or --cached"],
+    [["--size", "tiny", "--cached", "--type", "q9"], "Expected f16 or q4_0 or q4_k_m for --type but received q9"],
+    [["--size", "tiny", "--cached", "--split", "0"], "Expected a whole number from 1 to 20 for --split but received 0"],
+    [["--size", "tiny", "--cached", "--seed", "-1"], "--seed"],
+  ])("refuses %j", async (args, message) => {
+    await expect(promisify(execFile)(process.execPath, [script, ...args])).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(message),
+    });
+  });
+});
