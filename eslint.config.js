@@ -107,6 +107,7 @@ export default defineConfig(
     files: ["**/*.mjs", "**/*.js"],
     languageOptions: { globals: globals.nodeBuiltin },
   },
+  { files: ["**/*.cjs"], languageOptions: { globals: globals.node } },
   {
     files: ["scripts/**/*.mjs"],
     plugins: { "@typescript-eslint": tseslint.plugin },

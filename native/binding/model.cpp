@@ -209,6 +209,7 @@ Napi::Object vocabulary_info(Napi::Env env, const Model & model) {
     Napi::Array eog = Napi::Array::New(env);
     for (const llama_token token : model.end_of_generation()) eog.Set(eog.Length(), token);
     info.Set("endOfGeneration", eog);
+    info.Set("specialTexts", to_js(env, model.special_texts()));
     return info;
 }
 

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <regex>
 #include <utility>
+#include <vector>
 
 namespace llama_native {
 
@@ -21,22 +22,42 @@ struct ChatTemplate::Program {
 
 namespace {
 
-// Rendering errors of llama.cpp's engine name their line ("at line 3, column 7 in source"); parse errors quote the source
-// around the place, with newlines shown as arrows, and a caret below. In those the excerpt is looked up in the source.
-int line_of(const std::string & source, const std::string & what) {
-    std::smatch match;
-    if (std::regex_search(what, match, std::regex("at line (\\d+), column \\d+ in source"))) return std::stoi(match[1]);
+int line_at(const std::string & source, size_t position) {
+    const auto end = source.begin() + std::ptrdiff_t(std::min(source.size(), position));
+    return 1 + int(std::count(source.begin(), end, '\n'));
+}
 
-    const size_t begin = what.find("\n...");
-    const size_t end = begin == std::string::npos ? begin : what.find("...\n", begin + 4);
-    const size_t caret = what.rfind('^');
-    if (end == std::string::npos || caret == std::string::npos || caret < end + 7) return 0;
-    std::string excerpt = what.substr(begin + 4, end - begin - 4);
-    for (size_t at; (at = excerpt.find("\xE2\x86\xB5")) != std::string::npos;) excerpt.replace(at, 3, "\n");
-    const size_t at = source.find(excerpt);
-    if (at == std::string::npos) return 0;
-    const size_t position = std::min(source.size(), at + (caret - (end + 7)));
-    return 1 + int(std::count(source.begin(), source.begin() + std::ptrdiff_t(position), '\n'));
+// Rendering errors of llama.cpp's engine name their line: "at line 3, column 7 in source". 0 where they do not.
+int line_of_rendering_error(const std::string & what) {
+    std::smatch match;
+    return std::regex_search(what, match, std::regex("at line (\\d+), column \\d+ in source")) ? std::stoi(match[1]) : 0;
+}
+
+std::string parse_failure(const std::vector<jinja::token> & tokens, size_t count, const std::string & source) {
+    jinja::lexer_result part;
+    part.tokens.assign(tokens.begin(), tokens.begin() + std::ptrdiff_t(count));
+    part.source = source;
+    try {
+        jinja::parse_from_tokens(part);
+    } catch (const std::exception & error) {
+        return error.what();
+    }
+    return {};
+}
+
+// Many of the parser's errors do not say where. It stops at the first token it cannot take, so the shortest beginning of
+// the tokens that fails in the same way ends with that token.
+int line_of_parse_error(const std::vector<jinja::token> & tokens, const std::string & source, const std::string & what) {
+    if (tokens.empty()) return 1;
+    const bool at_end = what.find("EOF") != std::string::npos || what.find("(Got )") != std::string::npos ||
+        what.find("of type 0") != std::string::npos;
+    size_t fails = tokens.size();
+    for (size_t passes = 0; !at_end && fails - passes > 1;) {
+        const size_t middle = passes + (fails - passes) / 2;
+        if (parse_failure(tokens, middle, source) == what) fails = middle;
+        else passes = middle;
+    }
+    return line_at(source, tokens[fails - 1].pos);
 }
 
 // The reason alone, without the quoted source: it stays available as the error's cause.
@@ -46,26 +67,45 @@ std::string reason_of(const std::string & what) {
     return what.substr(0, what.find("\n..."));
 }
 
-[[noreturn]] void template_error(const std::string & source, const std::string & doing, const std::string & what) {
-    const int    line = line_of(source, what);
+[[noreturn]] void template_error(const std::string & doing, const std::string & what, int line) {
     ErrorDetails details;
     if (line > 0) details["line"] = double(line);
     throw Error("TEMPLATE", "The chat template " + doing + (line > 0 ? " (line " + std::to_string(line) + ")" : "") + ": " +
         reason_of(what), details, what);
 }
 
+jinja::lexer_result tokenize_template(const std::string & source) {
+    try {
+        jinja::lexer lexer;
+        return lexer.tokenize(source);
+    } catch (const std::exception & error) {
+        // The lexer's errors quote the source around the place, newlines as arrows, with a caret below.
+        const std::string what = error.what();
+        const size_t      begin = what.find("\n...");
+        const size_t      end = begin == std::string::npos ? begin : what.find("...\n", begin + 4);
+        const size_t      caret = what.rfind('^');
+        int               line = 0;
+        if (end != std::string::npos && caret != std::string::npos && caret >= end + 7) {
+            std::string excerpt = what.substr(begin + 4, end - begin - 4);
+            for (size_t at; (at = excerpt.find("\xE2\x86\xB5")) != std::string::npos;) excerpt.replace(at, 3, "\n");
+            const size_t at = source.find(excerpt);
+            if (at != std::string::npos) line = line_at(source, at + (caret - (end + 7)));
+        }
+        template_error("cannot be parsed", what, line);
+    }
+}
+
 } // namespace
 
 ChatTemplate::ChatTemplate(std::string source) : program(std::make_unique<Program>()) {
-    Guard guard;
+    Guard      guard;
+    const auto tokens = tokenize_template(source);
     try {
-        jinja::lexer lexer;
-        auto         tokens = lexer.tokenize(source);
         program->nodes = jinja::parse_from_tokens(tokens);
-        program->source = tokens.source;
     } catch (const std::exception & error) {
-        template_error(source, "cannot be parsed", error.what());
+        template_error("cannot be parsed", error.what(), line_of_parse_error(tokens.tokens, tokens.source, error.what()));
     }
+    program->source = tokens.source;
 }
 
 ChatTemplate::~ChatTemplate() = default;
@@ -86,7 +126,7 @@ std::string ChatTemplate::render(const std::string & variables) const {
         const auto     results = runtime.execute(program->nodes);
         return jinja::runtime::gather_string_parts(results)->as_string().str();
     } catch (const std::exception & error) {
-        template_error(program->source, "cannot be rendered", error.what());
+        template_error("cannot be rendered", error.what(), line_of_rendering_error(error.what()));
     }
 }
 

@@ -146,6 +146,16 @@ uint64_t Model::fingerprint() const {
     return hash;
 }
 
+std::vector<std::string> Model::special_texts() const {
+    std::vector<std::string> texts;
+    for (llama_token token = 0; has_tokenizer() && token < size; token++) {
+        if (llama_vocab_get_attr(vocabulary, token) & (LLAMA_TOKEN_ATTR_CONTROL | LLAMA_TOKEN_ATTR_UNKNOWN)) {
+            texts.emplace_back(llama_vocab_get_text(vocabulary, token));
+        }
+    }
+    return texts;
+}
+
 void Model::check_token(llama_token token, const char * what) const {
     if (token < 0 || token >= size) {
         throw Error("INVALID_OPTION", "Expected token ids from 0 to " + std::to_string(size - 1) + " for " + what +

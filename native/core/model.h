@@ -46,6 +46,8 @@ public:
     bool                vocabulary_only() const { return only_vocabulary; }
     bool                has_tokenizer() const { return type != LLAMA_VOCAB_TYPE_NONE; }
     const std::vector<llama_token> & end_of_generation() const { return eog; }
+    // Texts of control and unknown tokens, as `parse_special` finds them.
+    std::vector<std::string> special_texts() const;
 
     // Whether a sequence's memory can be cut at any position (false for recurrent and hybrid models).
     bool can_truncate() const { return truncatable; }

@@ -108,7 +108,8 @@ export function toTimings(end: NativeGenerationEnd): Timings {
     generationMs,
     totalMs,
     promptTokensPerSecond: perSecond(end.promptTokens - end.cachedTokens, promptMs),
-    tokensPerSecond: perSecond(end.generatedTokens, generationMs),
+    // Counted from the first token on: one token fewer, but for the unseen one that ended the answer.
+    tokensPerSecond: perSecond(end.generatedTokens - (end.stopToken === null ? 1 : 0), generationMs),
   };
 }
 

@@ -1,6 +1,3 @@
-import type { ModelHandle, NativeAddon } from "../native/contract.js";
-import { callAddon } from "../native/errors.js";
-
 /** A stretch of a text, in UTF-16 code units. */
 export interface TextRange {
   readonly start: number;
@@ -22,15 +19,6 @@ export class SpecialTexts {
     const source = unique.map(escapeRegExp).join("|");
     this.#pattern = new RegExp(source, "gu");
     this.#patternHere = new RegExp(source, "yu");
-  }
-
-  static ofVocabulary(addon: NativeAddon, model: ModelHandle, size: number): SpecialTexts {
-    const texts: string[] = [];
-    for (let token = 0; token < size; token++) {
-      const info = callAddon(() => addon.tokenInfo({ model, token }));
-      if (info.isControl || info.isUnknown) texts.push(info.text);
-    }
-    return new SpecialTexts(texts);
   }
 
   find(text: string): TextRange[] {

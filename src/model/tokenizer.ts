@@ -65,20 +65,22 @@ export class Tokenizer {
   readonly #model: () => ModelHandle;
   readonly #endOfGeneration: ReadonlySet<number>;
   readonly #addBos: boolean;
-  #specialTexts: SpecialTexts | undefined;
 
   /** Tokens in the vocabulary; ids go from 0 to one less. */
   readonly vocabularySize: number;
   readonly vocabularyType: NativeVocabularyInfo["type"];
   readonly special: SpecialTokens;
+  /** Texts of the vocabulary's control tokens. */
+  readonly specialTexts: SpecialTexts;
 
   /** Made by the model. `model` throws once that is disposed. */
   constructor(addon: NativeAddon, model: () => ModelHandle, vocabulary: NativeVocabularyInfo) {
-    const { type, size, addBos, addEos: _addEos, endOfGeneration, ...special } = vocabulary;
+    const { type, size, addBos, addEos: _addEos, endOfGeneration, specialTexts, ...special } = vocabulary;
     this.#addon = addon;
     this.#model = model;
     this.#endOfGeneration = new Set(endOfGeneration);
     this.#addBos = addBos;
+    this.specialTexts = new SpecialTexts(specialTexts);
     this.vocabularySize = size;
     this.vocabularyType = type;
     this.special = Object.freeze(special);
@@ -169,12 +171,6 @@ export class Tokenizer {
     }
     for (let index = 0; index < tokens.length; index++) this.#checkToken(tokens[index], name, index);
     return tokens instanceof Int32Array ? tokens : Int32Array.from(tokens);
-  }
-
-  /** Texts of the vocabulary's control tokens. The first call looks through the whole vocabulary. */
-  get specialTexts(): SpecialTexts {
-    this.#specialTexts ??= SpecialTexts.ofVocabulary(this.#addon, this.#model(), this.vocabularySize);
-    return this.#specialTexts;
   }
 
   #encodeCall(text: string, options: EncodeOptions | undefined): Parameters<NativeAddon["tokenize"]>[0] {

@@ -103,6 +103,8 @@ export interface NativeVocabularyInfo {
   fimMiddle: number | null;
   /** Every token that ends a generation. */
   endOfGeneration: number[];
+  /** Texts of control and unknown tokens: what `parseSpecial` turns into tokens and is plain text otherwise. */
+  specialTexts: string[];
 }
 
 export interface NativeTokenInfo {

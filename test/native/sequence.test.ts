@@ -52,9 +52,11 @@ test("a fork goes its own way", async () => {
   const sequence = await context.sequence();
   await sequence.evaluate(model.tokenizer.encode("1, 2, 3,"));
   const fork = await sequence.fork();
-  await fork.evaluate(model.tokenizer.encode(" apple"));
+  const apple = model.tokenizer.encode(" an apple");
+  const length = sequence.length;
+  await fork.evaluate(apple);
+  expect([sequence.length, fork.length]).toEqual([length, length + apple.length]);
   const straight = await sequence.evaluate(model.tokenizer.encode(" 4"));
-  expect(fork.length).toBe(sequence.length);
   const fresh = await context.sequence();
   const expected = await fresh.evaluate(model.tokenizer.encode("1, 2, 3, 4"));
   expect(argmax(straight)).toBe(argmax(expected));

@@ -186,10 +186,10 @@ describe("send", () => {
   });
 
   it("takes the session's defaults, which options override", async () => {
-    chat = setup.model.createChat({ defaults: { temperature: 0, maxTokens: 9, stop: "x" } });
+    chat = setup.model.createChat({ defaults: { temperature: 0, maxTokens: 9, stop: "x", seed: 1 } });
     await chat.send("Hi", { maxTokens: 5, temperature: undefined });
     const { native } = context().last;
-    expect(native).toMatchObject({ maxTokens: 5, stop: ["x"] });
+    expect(native).toMatchObject({ maxTokens: 5, stop: ["x"], cachePrompt: true });
     expect(native.sampling.temperature).toBe(0);
   });
 

@@ -239,6 +239,7 @@ export class FakeAddon implements NativeAddon {
         fimSuffix: null,
         fimMiddle: null,
         endOfGeneration: [tokens.eos, tokens.imEnd],
+        specialTexts: Array.from({ length: firstByte }, (_, token) => this.bytesOf(token).toString("latin1")),
       },
       ...this.#options.info,
     };

@@ -17,7 +17,7 @@ it("has llama.cpp's defaults", () => {
     logprobs: -1,
     contextShift: false,
     keepTokens: 0,
-    cachePrompt: true,
+    cachePrompt: false,
     renderSpecial: false,
     priority: 0,
     sampling: {
@@ -51,6 +51,13 @@ it("has llama.cpp's defaults", () => {
       grammar: "",
     },
   });
+});
+
+it("takes prompts from the cache by default, unless a seed asks for a repeatable text", () => {
+  expect(interpret({}).cachePrompt).toBe(true);
+  expect(interpret({ seed: 1 }).cachePrompt).toBe(false);
+  expect(interpret({ seed: 1, cachePrompt: true }).cachePrompt).toBe(true);
+  expect(interpret({ cachePrompt: false }).cachePrompt).toBe(false);
 });
 
 it("draws a new seed below 2^32 - 1 for each request", () => {

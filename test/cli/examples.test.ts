@@ -1,0 +1,38 @@
+import { execFile } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { promisify } from "node:util";
+
+import { beforeAll, expect, test } from "vitest";
+
+import { compiledLibrary, packageDir } from "../support/compiled.js";
+import { smollm2 } from "../support/models.js";
+
+const run = promisify(execFile);
+
+/** What each example must print. */
+const expected: Record<string, RegExp> = {
+  "cancel.mjs": /6, 7, 8, 9\ncancelled\nTimeoutError\n/,
+  "chat.mjs": /Paris.*\n.*Rome.*\n\d+ of \d+ prompt tokens came from the cache\n/,
+  "embeddings.mjs": /cat and kitten: 0\.9\d\ncat and market: 0\.[78]\d\n/,
+  "grammar.mjs": /\{ city: '[^']+', country: '[^']+' \}/,
+  "many-requests.mjs": /France: Paris\nItaly: Rome\n[\s\S]*[4-6]\.\d requests a step/,
+  "require.cjs": /Paris/,
+  "save-session.mjs": /Rome/,
+  "score.mjs": /hot: [\d.]+\ncold: [\d.]+\nblue: [\d.]+\nthe fork has 14 tokens, the question still 13\n/,
+};
+
+beforeAll(async () => {
+  compiledLibrary();
+  await smollm2();
+});
+
+test("every example is tested", () => {
+  expect(readdirSync(join(packageDir, "examples")).sort()).toEqual(Object.keys(expected).sort());
+});
+
+test.each(Object.entries(expected))("examples/%s", async (name, output) => {
+  const { stdout, stderr } = await run(process.execPath, [join(packageDir, "examples", name)]);
+  expect(stdout).toMatch(output);
+  expect(stderr).toBe("");
+});
