@@ -101,6 +101,8 @@ Request request(const Options & options) {
     request.cache_prompt = options.boolean("cachePrompt");
     request.render_special = options.boolean("renderSpecial");
     request.priority = options.int32("priority");
+    request.prompt_lookup = options.int32("promptLookup");
+    if (request.prompt_lookup < 0) throw Error("INVALID_OPTION", "Expected 0 or more for promptLookup");
     request.sampling = sampling_params(options.options("sampling"));
     request.sampling.ignore_eos = options.boolean("ignoreEos");
     return request;

@@ -42,6 +42,8 @@ Napi::Value end_to_js(Napi::Env env, const std::optional<GenerationEnd> & end) {
     object.Set("promptMs", end->prompt_ms);
     object.Set("generationMs", end->generation_ms);
     object.Set("contextShifts", end->context_shifts);
+    object.Set("draftedTokens", end->drafted_tokens);
+    object.Set("acceptedTokens", end->accepted_tokens);
     object.Set("error", error_shape(env, end->error));
     return object;
 }

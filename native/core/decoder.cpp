@@ -135,6 +135,7 @@ int32_t Decoder::add(llama_token token, llama_pos position, llama_seq_id sequenc
     batch.n_seq_id[index] = 1;
     batch.seq_id[index][0] = sequence;
     batch.logits[index] = output;
+    outputs += output;
     return index;
 }
 

@@ -47,11 +47,12 @@ public:
     llama_memory_t  memory() const { return llama_get_memory(context_.get()); }
     int32_t         batch_capacity() const { return batch_capacity_; }
     int32_t         batch_size() const { return batch.n_tokens; }
+    int32_t         output_count() const { return outputs; }
     int32_t         max_outputs() const { return max_outputs_; }
     int32_t         threads() const { return threads_; }
     int32_t         batch_threads() const { return batch_threads_; }
 
-    void clear_batch() { batch.n_tokens = 0; }
+    void clear_batch() { batch.n_tokens = outputs = 0; }
     // Returns the token's index in the batch.
     int32_t add(llama_token token, llama_pos position, llama_seq_id sequence, bool output);
 
@@ -79,6 +80,7 @@ private:
     std::shared_ptr<ThreadPool> batch_pool;
     llama_context_ptr           context_;  // freed before the pools it computes on
     llama_batch                 batch{};
+    int32_t                     outputs = 0;
     int32_t                     batch_capacity_ = 0;
     int32_t                     max_outputs_ = 0;
     int32_t                     threads_ = 0;

@@ -24,6 +24,7 @@ struct Request {
     bool                     cache_prompt = true;
     bool                     render_special = false;
     int32_t                  priority = 0;
+    int32_t                  prompt_lookup = 0;  // tokens to draft a step at most
     SamplingParams           sampling;
 };
 
@@ -42,6 +43,8 @@ struct GenerationEnd {
     double                     prompt_ms = 0;
     double                     generation_ms = 0;
     int32_t                    context_shifts = 0;
+    int32_t                    drafted_tokens = 0;
+    int32_t                    accepted_tokens = 0;
     std::optional<Error>       error;
 };
 

@@ -63,9 +63,13 @@ public:
     llama_token sample(llama_context * context, int32_t index);
 
 private:
+    llama_token sample_top_k(const float * logits);
+
     const Model &    model;
     common_sampler * chain = nullptr;
     bool             greedy = false;  // plain argmax: nothing changes the logits or depends on history
+    int32_t          leading_top_k = 0;  // > 0: the chain begins with this top-k, so it needs to see no other candidates
+    std::vector<llama_token_data> candidates;
     bool             looks_back = false;
     bool             has_grammar = false;
     size_t           look_back = 0;

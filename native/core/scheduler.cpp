@@ -10,6 +10,9 @@ namespace {
 // A decode of fewer tokens ends sooner than repeating it for the other requests would take.
 constexpr int32_t smallest_batch_to_interrupt = 33;
 
+// With more requests than this in a step, the processor is busy enough without tokens that may be wrong.
+constexpr int32_t most_requests_to_draft_for = 4;
+
 double ms_between(std::chrono::steady_clock::time_point from, std::chrono::steady_clock::time_point to) {
     return std::chrono::duration<double, std::milli>(to - from).count();
 }
@@ -99,6 +102,7 @@ bool Scheduler::plan() {
         for (auto & run : running) {
             run->in_batch = 0;
             run->output = -1;
+            run->draft.clear();
         }
         int32_t decoding = 0;
         if (!plan_generation(decoding)) continue;  // made room by preempting: start over
@@ -134,6 +138,10 @@ bool Scheduler::plan_generation(int32_t & decoding) {
             continue;
         }
         take_tokens(*run, 1);
+    }
+    if (decoding > most_requests_to_draft_for) return true;
+    for (auto & run : running) {
+        if (run->in_batch > 0 && !run->ended) take_draft(*run);
     }
     return true;
 }
@@ -178,6 +186,7 @@ void Scheduler::shift(Run & run) {
         run.evaluated = left;
     }
     run.history.erase(run.history.begin() + std::ptrdiff_t(keep), run.history.begin() + std::ptrdiff_t(keep + discard));
+    run.lookup.reset();
     run.shifts++;
 }
 
@@ -193,15 +202,35 @@ void Scheduler::take_tokens(Run & run, size_t count) {
     run.in_batch = count;
 }
 
+// Adds tokens that may come next behind a request's own, to be checked by sampling: those that come true cost a fraction
+// of a step of their own.
+void Scheduler::take_draft(Run & run) {
+    if (run.request.prompt_lookup == 0 || run.output < 0 || !decoder.model().can_truncate() || sliding_window > 0) return;
+    size_t most = std::min({ size_t(run.request.prompt_lookup), size_t(run.request.max_tokens - run.generated - 1), ledger.free(),
+        size_t(decoder.batch_capacity() - decoder.batch_size()), size_t(decoder.max_outputs() - decoder.output_count()),
+        ledger.capacity() - std::min(ledger.capacity(), run.history.size()) });
+    most = run.draft_length.next(most);
+    if (most == 0) return;
+    run.draft = run.lookup.draft(run.history, most);
+    for (size_t i = 0; i < run.draft.size(); i++) {
+        decoder.add(run.draft[i], llama_pos(run.history.size() + i), run.slot, true);
+    }
+    ledger.append(run.slot, run.draft.size());
+    run.in_batch += run.draft.size();
+    run.drafted += int32_t(run.draft.size());
+}
+
 // Evaluates the batch; false where it has to be planned again.
 bool Scheduler::decode() {
     int32_t decoding = 0;
+    size_t  drafted = 0;
     decoder.clear_abort();
     {
         std::lock_guard<std::mutex> lock(shared_mutex);
         for (const auto & run : running) {
             if (run->in_batch == 0) continue;
             if (run->pending() == 1) decoding++;
+            drafted += run->draft.size();
             if (decoder.batch_size() >= smallest_batch_to_interrupt) in_flight.push_back(run->request.id);
         }
     }
@@ -218,10 +247,10 @@ bool Scheduler::decode() {
     }
     switch (outcome) {
         case Decoder::Outcome::Done:
-            cost.record(ms_between(began, Clock::now()), decoding, decoder.batch_size() - decoding);
+            if (drafted == 0) cost.record(ms_between(began, Clock::now()), decoding, decoder.batch_size() - decoding);
             counters.steps++;
             for (auto & run : running) {
-                run->evaluated += run->in_batch;
+                run->evaluated += run->in_batch - run->draft.size();
                 counters.evaluated_tokens += run->in_batch;
                 counters.step_requests += run->in_batch > 0;
             }
@@ -261,7 +290,8 @@ void Scheduler::collect() {
             continue;
         }
         try {
-            sample(*run);
+            if (run->draft.empty()) sample(*run, run->output);
+            else sample_drafted(*run);
         } catch (const Error & error) {
             finish(*run, EndReason::Error, error);
         } catch (const std::exception & error) {
@@ -270,15 +300,32 @@ void Scheduler::collect() {
     }
 }
 
-void Scheduler::sample(Run & run) {
-    const llama_token token = run.sampler->sample(decoder.context(), run.output);
+// Samples behind each token of the draft for as long as the samples are what was drafted.
+void Scheduler::sample_drafted(Run & run) {
+    // A finished run's history moves into its slot.
+    const auto   draft = std::move(run.draft);
+    const size_t before = run.evaluated;
+    run.draft.clear();
+    for (size_t i = 0;; i++) {
+        const llama_token token = sample(run, run.output + int32_t(i));
+        if (run.ended || i == draft.size() || token != draft[i]) break;
+        run.evaluated++;
+        run.accepted++;
+    }
+    run.draft_length.record(draft.size(), run.evaluated - before);
+    if (!run.ended) cut(run.slot, run.evaluated);
+}
+
+// Samples from one output of the last decode; returns the token, which may have ended the request.
+llama_token Scheduler::sample(Run & run, int32_t output) {
+    const llama_token token = run.sampler->sample(decoder.context(), output);
     if (run.generated == 0 && run.first_token == Clock::time_point()) run.first_token = Clock::now();
 
     const auto & stop_tokens = run.request.stop_tokens;
     if (llama_vocab_is_eog(decoder.model().vocab(), token) ||
         std::find(stop_tokens.begin(), stop_tokens.end(), token) != stop_tokens.end()) {
         finish(run, EndReason::Stop, {}, token);
-        return;
+        return token;
     }
     run.history.push_back(token);
     run.generated++;
@@ -287,15 +334,16 @@ void Scheduler::sample(Run & run) {
     Event & event = event_of(run);
     event.tokens.push_back(token);
     event.text += run.text.push(decoder.model().piece(token, run.request.render_special));
-    if (run.request.logprobs >= 0) report_logprobs(event, run, token);
+    if (run.request.logprobs >= 0) report_logprobs(event, run, output, token);
 
     if (run.text.stopped()) finish(run, EndReason::Stop);
     else if (run.generated >= run.request.max_tokens) finish(run, EndReason::Length);
+    return token;
 }
 
-void Scheduler::report_logprobs(Event & event, Run & run, llama_token token) {
+void Scheduler::report_logprobs(Event & event, Run & run, int32_t output, llama_token token) {
     ReportedToken reported;
-    for (const auto & item : token_logprobs(decoder.logits(run.output), decoder.model().vocabulary_size(), token, run.request.logprobs)) {
+    for (const auto & item : token_logprobs(decoder.logits(output), decoder.model().vocabulary_size(), token, run.request.logprobs)) {
         reported.push_back({ item.token, item.logprob, decoder.model().piece(item.token, true) });
     }
     event.logprobs.push_back(std::move(reported));
@@ -332,6 +380,8 @@ void Scheduler::finish(Run & run, EndReason reason, std::optional<Error> error, 
     end.prompt_ms = began ? ms_between(run.admitted, answered ? run.first_token : now) : 0;
     end.generation_ms = answered ? ms_between(run.first_token, now) : 0;
     end.context_shifts = run.shifts;
+    end.drafted_tokens = run.drafted;
+    end.accepted_tokens = run.accepted;
     end.error = std::move(error);
     event.end = std::move(end);
     release_slot(run);

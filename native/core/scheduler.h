@@ -2,6 +2,7 @@
 
 #include "core/cell_ledger.h"
 #include "core/decoder.h"
+#include "core/prompt_lookup.h"
 #include "core/request.h"
 #include "core/schedule.h"
 #include "core/text_stream.h"
@@ -68,6 +69,11 @@ private:
         int32_t                  cached = 0;
         int32_t                  generated = 0;
         int32_t                  shifts = 0;
+        PromptLookup             lookup;
+        DraftLength              draft_length;
+        std::vector<llama_token> draft;  // behind the history in the batch of this step
+        int32_t                  drafted = 0;
+        int32_t                  accepted = 0;
         bool                     admitted_before = false;
         bool                     ended = false;
         Clock::time_point        submitted;
@@ -118,11 +124,13 @@ private:
     bool fits_one_more(Run & run);
     void shift(Run & run);
     void take_tokens(Run & run, size_t count);
+    void take_draft(Run & run);
+    void sample_drafted(Run & run);
     bool decode();
     void account_for_abort();
     void collect();
-    void sample(Run & run);
-    void report_logprobs(Event & event, Run & run, llama_token token);
+    llama_token sample(Run & run, int32_t output);
+    void report_logprobs(Event & event, Run & run, int32_t output, llama_token token);
 
     // Endings
     void finish(Run & run, EndReason reason, std::optional<Error> error = {}, std::optional<llama_token> stop_token = {});

@@ -43,6 +43,12 @@ export interface RequestOptions extends SamplingOptions {
   renderSpecial?: boolean | undefined;
   /** Requests of a higher number leave the queue first. Default 0. */
   priority?: number | undefined;
+  /**
+   * Draft tokens by looking up what followed the same tokens before, and check them together: faster where the answer
+   * repeats its prompt (quotes, edits, code). The samples decide, so drafts never change what is chosen. True drafts up to
+   * 24 tokens a step, a number up to that many. Default false.
+   */
+  promptLookup?: boolean | number | undefined;
   /** Aborting ends the request, which then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /** Called with each piece as it comes. What it throws cancels the request and is what it rejects with. */
@@ -61,6 +67,16 @@ const aStop: Check<string[]> = (value, name) =>
 export const aTokenList: Check<Int32Array | readonly number[]> = (value, name) => {
   if (value instanceof Int32Array || Array.isArray(value)) return value as Int32Array | readonly number[];
   throw new InvalidOptionError(name, "an Int32Array or an array of token ids", value);
+};
+
+const defaultLookup = 24;
+const mostLookup = 64;
+
+/** As the addon takes it: 0 for off. */
+const aLookup: Check<number> = (value, name) => {
+  if (typeof value === "boolean") return value ? defaultLookup : 0;
+  if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= mostLookup) return value;
+  throw new InvalidOptionError(name, `a boolean or an integer from 0 to ${mostLookup}`, value);
 };
 
 /** As the addon takes it: -1 for none. */
@@ -82,6 +98,7 @@ export const requestRules = {
   cachePrompt: optional(aBoolean),
   renderSpecial: withDefault(aBoolean, false),
   priority: withDefault(anInteger(int32.min, int32.max), 0),
+  promptLookup: withDefault(aLookup, 0),
   signal: optional(anAbortSignal),
   onToken: optional(aFunction<(piece: GenerationPiece) => void>()),
 } satisfies RulesFor<RequestOptions>;
@@ -104,6 +121,7 @@ export function interpretRequest(options: ReadRequestOptions, tokenizer: Tokeniz
     cachePrompt: options.cachePrompt ?? options.seed === undefined,
     renderSpecial: options.renderSpecial,
     priority: options.priority,
+    promptLookup: options.promptLookup,
     sampling: interpretSampling(options, tokenizer),
   };
 }

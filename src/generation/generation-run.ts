@@ -56,6 +56,8 @@ const neverStarted: NativeGenerationEnd = {
   promptMs: 0,
   generationMs: 0,
   contextShifts: 0,
+  draftedTokens: 0,
+  acceptedTokens: 0,
   error: null,
 };
 

@@ -18,6 +18,9 @@ export interface Usage {
   readonly cachedTokens: number;
   readonly completionTokens: number;
   readonly totalTokens: number;
+  /** Tokens that `promptLookup` drafted, and how many of them came true. */
+  readonly draftedTokens: number;
+  readonly acceptedTokens: number;
 }
 
 /** Milliseconds; rates in tokens a second, 0 where there was nothing to measure. */
@@ -96,6 +99,8 @@ export function toUsage(end: NativeGenerationEnd): Usage {
     cachedTokens: end.cachedTokens,
     completionTokens: end.generatedTokens,
     totalTokens: end.promptTokens + end.generatedTokens,
+    draftedTokens: end.draftedTokens,
+    acceptedTokens: end.acceptedTokens,
   };
 }
 

@@ -245,6 +245,8 @@ export interface NativeGenerateRequest {
   renderSpecial: boolean;
   /** Larger runs first; equal runs in order of arrival. */
   priority: number;
+  /** Tokens to draft a step at most, by looking up what followed the same tokens before; 0 is off. */
+  promptLookup: number;
   sampling: NativeSamplingParams;
 }
 
@@ -277,6 +279,9 @@ export interface NativeGenerationEnd {
   generationMs: number;
   /** Times old tokens were dropped to make room. */
   contextShifts: number;
+  /** Tokens drafted by `promptLookup`, and how many of them came true. */
+  draftedTokens: number;
+  acceptedTokens: number;
   error: NativeErrorShape | null;
 }
 

@@ -45,7 +45,14 @@ describe("chat with one message", () => {
       text: "The capital of France is Paris.",
       finishReason: "stop",
       stopString: null,
-      usage: { promptTokens: 27, cachedTokens: 0, completionTokens: 7, totalTokens: 34 },
+      usage: {
+        promptTokens: 27,
+        cachedTokens: 0,
+        completionTokens: 7,
+        totalTokens: 34,
+        draftedTokens: 0,
+        acceptedTokens: 0,
+      },
       timings: {
         queueMs: number,
         firstTokenMs: number,

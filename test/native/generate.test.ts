@@ -328,3 +328,42 @@ test("the queue is bounded", async () => {
   await expect(ask()).resolves.toMatchObject({ finishReason: "length" });
   await small.dispose();
 });
+
+describe("prompt lookup", () => {
+  const passage =
+    "The old lighthouse keeper walked down to the harbour every morning, counted the fishing boats twice, and wrote their " +
+    "names in a blue notebook that he kept in the left pocket of his coat. ";
+  const copying = {
+    prompt: `${passage.repeat(4)}The old lighthouse keeper`,
+    temperature: 0,
+    maxTokens: 64,
+    cachePrompt: false,
+  };
+
+  test("takes fewer steps where a text repeats itself, and changes nothing", async () => {
+    const before = context.stats().steps;
+    const plain = await context.generate(copying);
+    const between = context.stats().steps;
+    const drafted = await context.generate({ ...copying, promptLookup: true });
+    const after = context.stats().steps;
+    expect(drafted.text).toBe(plain.text);
+    expect(plain.usage.draftedTokens).toBe(0);
+    expect(drafted.usage.acceptedTokens).toBeGreaterThan(30);
+    expect(after - between).toBeLessThan((between - before) / 2);
+  });
+
+  test("agrees with plain sampling where drafts are often wrong, with seeds, stop strings and maxTokens", async () => {
+    const prompt = "a b c d a b c e a b d c a b";
+    for (const options of [
+      { temperature: 0, maxTokens: 40 },
+      { temperature: 0, maxTokens: 7 },
+      { temperature: 0, maxTokens: 40, stop: "d" },
+      { temperature: 0.7, seed: 5, maxTokens: 30 },
+    ]) {
+      const plain = await context.generate({ prompt, cachePrompt: false, ...options });
+      const drafted = await context.generate({ prompt, cachePrompt: false, ...options, promptLookup: 8 });
+      expect(drafted.text, JSON.stringify(options)).toBe(plain.text);
+      expect(drafted.finishReason).toBe(plain.finishReason);
+    }
+  });
+});

@@ -93,6 +93,8 @@ export class FakeRequest {
       promptMs: 10,
       generationMs: 40,
       contextShifts: 0,
+      draftedTokens: 0,
+      acceptedTokens: 0,
       error: null,
     };
   }

@@ -45,7 +45,14 @@ describe("awaiting", () => {
       stopString: null,
       stopToken: 2,
       tokens: setup.model.tokenizer.encode("Hello"),
-      usage: { promptTokens: 3, cachedTokens: 0, completionTokens: 5, totalTokens: 8 },
+      usage: {
+        promptTokens: 3,
+        cachedTokens: 0,
+        completionTokens: 5,
+        totalTokens: 8,
+        draftedTokens: 0,
+        acceptedTokens: 0,
+      },
       timings: {
         queueMs: 1,
         firstTokenMs: 12,

@@ -10,6 +10,11 @@ export const requestFlags = {
   stopTokens: { value: "<ids>", parse: numbers, help: "end at these tokens, separated by commas" },
   ignoreEos: { help: "forbid the tokens that end an answer" },
   logprobs: { value: "[count]", parse: number, help: "log-probabilities, and of so many alternatives (with --json)" },
+  promptLookup: {
+    value: "[tokens]",
+    parse: number,
+    help: "draft so many tokens from what is repeated, to be faster there",
+  },
   contextShift: { help: "drop the oldest tokens when the context is full, and go on" },
   keepTokens: { value: "<tokens>", parse: number, help: "at the beginning, that --context-shift keeps (0)" },
   cachePrompt: { name: "no-cache-prompt", help: "evaluate the whole prompt again in every turn" },

@@ -1,0 +1,53 @@
+#include "core/prompt_lookup.h"
+
+#include <algorithm>
+
+namespace llama_native {
+
+namespace {
+
+uint64_t hash_run(const llama_token * tokens, size_t count) {
+    uint64_t hash = 1469598103934665603ull;
+    for (size_t i = 0; i < count; i++) hash = (hash ^ uint32_t(tokens[i])) * 1099511628211ull;
+    return hash;
+}
+
+} // namespace
+
+std::vector<llama_token> PromptLookup::draft(const std::vector<llama_token> & history, size_t limit) {
+    // Runs that end before the last token; the last one's is looked up, and not yet its own answer.
+    for (; indexed + 1 < history.size(); indexed++) {
+        for (auto & index : indexes) {
+            if (indexed + 1 >= index.run) index.next[hash_run(&history[indexed + 1 - index.run], index.run)] = indexed + 1;
+        }
+    }
+    for (const auto & index : indexes) {
+        if (history.size() <= index.run || limit == 0) continue;
+        const auto found = index.next.find(hash_run(&history[history.size() - index.run], index.run));
+        if (found == index.next.end()) continue;
+        const size_t from = found->second;
+        // Different runs may have the same hash.
+        if (!std::equal(history.end() - std::ptrdiff_t(index.run), history.end(), history.begin() + std::ptrdiff_t(from - index.run))) continue;
+        const size_t count = std::min(limit, history.size() - from);
+        return std::vector<llama_token>(history.begin() + std::ptrdiff_t(from), history.begin() + std::ptrdiff_t(from + count));
+    }
+    return {};
+}
+
+size_t DraftLength::next(size_t most) {
+    if (pause > 0) {
+        pause--;
+        return 0;
+    }
+    return std::min(length, most);
+}
+
+void DraftLength::record(size_t drafted, size_t accepted) {
+    if (drafted == 0) return;
+    failures = accepted == 0 ? failures + 1 : 0;
+    if (accepted == drafted) length = std::min<size_t>(length * 2, 64);
+    else length = std::max<size_t>(2, accepted + 1);
+    if (failures >= 2) pause = std::min<size_t>(size_t(4) << std::min<size_t>(failures - 2, 4), 64);
+}
+
+} // namespace llama_native

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "llama.h"
+
+#include <vector>
+
+namespace llama_native {
+
+// The `k` largest of `size` logits, in descending order (equal ones by token id), as candidates for a sampler chain.
+// What is not a number is left out. Pure.
+void top_k(const float * logits, int32_t size, int32_t k, std::vector<llama_token_data> & out);
+
+} // namespace llama_native
