@@ -55,39 +55,33 @@ void Dispatcher::close() {
     function.Abort();
 }
 
-namespace {
-
-template <typename T> void forget_expired(std::list<std::weak_ptr<T>> & list) {
-    list.remove_if([](const std::weak_ptr<T> & item) { return item.expired(); });
-}
-
-} // namespace
-
 void Environment::track(const std::shared_ptr<Engine> & engine) {
-    forget_expired(engines);
+    engines.remove_if([](const auto & item) { return item.expired(); });
     engines.push_back(engine);
+    if (ended) engine->stop();  // made by a listener of "exit" that came after ours
 }
 
 void Environment::track(const std::shared_ptr<LoadJob> & job) {
-    forget_expired(loads);
     loads.push_back(job);
+    if (ended) job->cancelled = true;
+}
+
+void Environment::forget(const LoadJob * job) {
+    loads.remove_if([&](const auto & item) { return item.get() == job; });
 }
 
 void Environment::shut_down() {
+    if (std::exchange(ended, true)) return;
     // First tell all, then wait for each: they stop side by side.
-    for (auto & item : loads) {
-        if (const auto job = item.lock()) job->cancelled = true;
-    }
+    for (auto & job : loads) job->cancelled = true;
     for (auto & item : engines) {
         if (const auto engine = item.lock()) engine->begin_stop({});
     }
     for (auto & item : engines) {
         if (const auto engine = item.lock()) engine->stop();
     }
-    for (auto & item : loads) {
-        if (const auto job = item.lock()) {
-            if (job->thread.joinable()) job->thread.join();
-        }
+    for (auto & job : loads) {
+        if (job->thread.joinable()) job->thread.join();
     }
     dispatcher->close();
 }

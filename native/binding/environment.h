@@ -57,7 +57,10 @@ struct LoadJob {
 };
 
 // Everything the addon keeps for one environment (the main thread or a worker thread). Lives until Node frees instance
-// data; `shut_down` runs earlier, as a cleanup hook, and ends all threads.
+// data; `shut_down` runs earlier and ends all threads, whichever comes first of:
+// - `process`'s "exit" event: process.exit() and uncaught exceptions lead straight to C's exit(), which runs no cleanup
+//   hooks but destroys llama.cpp's statics under the threads that use them;
+// - the environment's cleanup hook, when a worker is terminated (which emits no event) or the loop runs dry.
 class Environment {
 public:
     explicit Environment(Napi::Env env) : dispatcher(std::make_shared<Dispatcher>(env)) {}
@@ -65,14 +68,17 @@ public:
     static Environment & of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
     void track(const std::shared_ptr<Engine> & engine);
+    // Keeps the job until `forget`: its destructor cancels, and JS may drop its handle while the load goes on.
     void track(const std::shared_ptr<LoadJob> & job);
+    void forget(const LoadJob * job);
     void shut_down();
 
     const std::shared_ptr<Dispatcher> dispatcher;
 
 private:
-    std::list<std::weak_ptr<Engine>>  engines;
-    std::list<std::weak_ptr<LoadJob>> loads;
+    std::list<std::weak_ptr<Engine>>    engines;
+    std::list<std::shared_ptr<LoadJob>> loads;
+    bool                                ended = false;
 };
 
 } // namespace llama_native

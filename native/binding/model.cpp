@@ -122,10 +122,13 @@ Napi::Value model_load(const Options & options) {
         progress = new ProgressReport(options.function("onProgress"), environment.dispatcher);
     }
     const auto job = std::make_shared<LoadJob>();
-    environment.track(job);
     const auto [promise, settler] = Settler::create(env);
-    // The thread refers to its job's flag only: a job is joined by its last owner, which must not be its own thread.
-    job->thread = std::thread([params, progress, settler = settler, flag = &job->cancelled] { load(params, progress, *flag, settler); });
+    // The thread does not own its job: that is joined by its last owner, which must not be the thread itself.
+    job->thread = std::thread([params, progress, settler = settler, job = job.get(), dispatcher = environment.dispatcher] {
+        load(params, progress, job->cancelled, settler);
+        dispatcher->post([job](Napi::Env env) { Environment::of(env).forget(job); });
+    });
+    environment.track(job);
     Napi::Object result = Napi::Object::New(env);
     result.Set("promise", promise);
     result.Set("job", make_handle<LoadJob>(env, job));

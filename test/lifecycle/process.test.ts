@@ -103,6 +103,19 @@ describe("a process", () => {
   });
 });
 
+test("a load goes on though nobody keeps anything of it", async () => {
+  const outcome = await runProgram(
+    `const { loadModel } = await import(process.env.LIBRARY);
+    const collect = setInterval(() => globalThis.gc(), 1);
+    const model = await loadModel(process.env.LARGER);
+    clearInterval(collect);
+    console.log(model.info.layerCount);`,
+    values,
+    { nodeOptions: ["--expose-gc"] },
+  );
+  expect(outcome).toMatchObject({ end: 0, stdout: "12\n", stderr: "" });
+});
+
 test("require() works", async () => {
   const outcome = await runProgram(
     `const { loadModel } = require(process.env.LIBRARY);
