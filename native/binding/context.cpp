@@ -161,6 +161,7 @@ Napi::Value context_create(const Options & options) {
 
     // Made here so that its JS reference lives and dies on this thread; the closures below only pass it on.
     auto * context = new std::shared_ptr<Context>(std::make_shared<Context>());
+    (*context)->dispatcher = environment.dispatcher;
     (*context)->on_events = Napi::Persistent(options.function("onEvents"));
     queue->context = *context;
     const auto [promise, settler] = Settler::create(env);
@@ -178,6 +179,10 @@ Napi::Value context_create(const Options & options) {
     } catch (const Error & error) {
         delete context;
         settler->reject(settler, error);
+        return promise;
+    } catch (const std::exception & error) {
+        delete context;
+        settler->reject(settler, Error("INSUFFICIENT_MEMORY", std::string("The context's thread cannot be started: ") + error.what()));
         return promise;
     }
     environment.track((*context)->engine);

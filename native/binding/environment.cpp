@@ -43,7 +43,7 @@ void Dispatcher::hold() {
 }
 
 void Dispatcher::release() {
-    if (--holds == 0) function.Unref(env);
+    if (--holds == 0 && !closed) function.Unref(env);
 }
 
 void Dispatcher::close() {

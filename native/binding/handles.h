@@ -10,9 +10,14 @@ namespace llama_native {
 
 // What a context's handle owns: the engine, and the JS function its events go to.
 struct Context {
-    std::shared_ptr<Engine> engine;
-    Napi::FunctionReference on_events;
-    uint32_t                held = 0;  // requests that have not ended; each keeps the process alive
+    std::shared_ptr<Engine>     engine;
+    Napi::FunctionReference     on_events;
+    std::shared_ptr<Dispatcher> dispatcher;
+    uint32_t                    held = 0;  // requests that have not ended; each keeps the process alive
+
+    ~Context() {
+        for (; held > 0; held--) dispatcher->release();
+    }
 };
 
 template <> struct HandleType<Model> {

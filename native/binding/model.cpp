@@ -124,10 +124,15 @@ Napi::Value model_load(const Options & options) {
     const auto job = std::make_shared<LoadJob>();
     const auto [promise, settler] = Settler::create(env);
     // The thread does not own its job: that is joined by its last owner, which must not be the thread itself.
-    job->thread = std::thread([params, progress, settler = settler, job = job.get(), dispatcher = environment.dispatcher] {
+    try {
+        job->thread = std::thread([params, progress, settler = settler, job = job.get(), dispatcher = environment.dispatcher] {
         load(params, progress, job->cancelled, settler);
         dispatcher->post([job](Napi::Env env) { Environment::of(env).forget(job); });
-    });
+        });
+    } catch (const std::exception & error) {
+        delete progress;
+        settler->reject(settler, Error("INSUFFICIENT_MEMORY", std::string("The loading thread cannot be started: ") + error.what()));
+    }
     environment.track(job);
     Napi::Object result = Napi::Object::New(env);
     result.Set("promise", promise);

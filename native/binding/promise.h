@@ -82,6 +82,15 @@ private:
         try {
             if (error) deferred.Reject(to_js(Env(), *error));
             else deferred.Resolve(convert(Env(), std::move(*result)));
+        } catch (const Napi::Error & failure) {
+            reject(failure);
+        }
+    }
+
+    // The result may be more than JS can hold.
+    void reject(const Napi::Error & failure) {
+        try {
+            deferred.Reject(failure.Value());
         } catch (const Napi::Error &) {
             // A worker thread that is being terminated runs no JS any more: nobody is left to tell.
         }

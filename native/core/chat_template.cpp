@@ -9,7 +9,6 @@
 #include "json.h"
 
 #include <algorithm>
-#include <regex>
 #include <utility>
 #include <vector>
 
@@ -29,8 +28,13 @@ int line_at(const std::string & source, size_t position) {
 
 // Rendering errors of llama.cpp's engine name their line: "at line 3, column 7 in source". 0 where they do not.
 int line_of_rendering_error(const std::string & what) {
-    std::smatch match;
-    return std::regex_search(what, match, std::regex("at line (\\d+), column \\d+ in source")) ? std::stoi(match[1]) : 0;
+    const std::string before = "at line ";
+    const size_t      at = what.find(before);
+    int               line = 0;
+    for (size_t i = at == std::string::npos ? what.size() : at + before.size(); i < what.size() && what[i] >= '0' && what[i] <= '9'; i++) {
+        line = std::min(line * 10 + (what[i] - '0'), 100000000);
+    }
+    return line;
 }
 
 std::string parse_failure(const std::vector<jinja::token> & tokens, size_t count, const std::string & source) {
@@ -74,6 +78,20 @@ std::string reason_of(const std::string & what) {
         reason_of(what), details, what);
 }
 
+// llama.cpp's parser recurses, at most once a token of a statement.
+constexpr size_t longest_statement = 4000;
+
+void check_statement_lengths(const jinja::lexer_result & lexed) {
+    size_t length = 0;
+    for (const auto & token : lexed.tokens) {
+        length = token.t == jinja::token::text ? 0 : length + 1;
+        if (token.t == jinja::token::close_statement || token.t == jinja::token::close_expression) length = 0;
+        if (length > longest_statement) {
+            template_error("cannot be parsed", "a statement has more than 4000 tokens", line_at(lexed.source, token.pos));
+        }
+    }
+}
+
 jinja::lexer_result tokenize_template(const std::string & source) {
     try {
         jinja::lexer lexer;
@@ -100,6 +118,7 @@ jinja::lexer_result tokenize_template(const std::string & source) {
 ChatTemplate::ChatTemplate(std::string source) : program(std::make_unique<Program>()) {
     Guard      guard;
     const auto tokens = tokenize_template(source);
+    check_statement_lengths(tokens);
     try {
         program->nodes = jinja::parse_from_tokens(tokens);
     } catch (const std::exception & error) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <optional>
 
 namespace llama_native {
 
@@ -30,7 +31,7 @@ uint64_t metadata_number(const llama_model * model, const std::string & suffix, 
     return std::strtoull(value, nullptr, 10);
 }
 
-// Bytes of the KV cache of a model whose layers all attend to everything; an upper bound for others.
+// Bytes of the KV cache of a model whose layers all keep every position, as sliding windows do here too.
 uint64_t kv_cache_bytes(const llama_model * model, uint64_t context_size, ggml_type type_k, ggml_type type_v) {
     const uint64_t heads = uint64_t(std::max(1, llama_model_n_head(model)));
     const uint64_t heads_kv = uint64_t(llama_model_n_head_kv(model));
@@ -43,7 +44,7 @@ uint64_t kv_cache_bytes(const llama_model * model, uint64_t context_size, ggml_t
 
 // The system grants memory it does not have, and kills when it is used: so a cache that cannot fit is refused here.
 void check_memory(const Model & model, const ContextParams & params, const llama_context_params & native) {
-    if (!model.can_truncate() || llama_model_n_swa(model.get()) > 0 || llama_supports_gpu_offload()) return;
+    if (!model.can_truncate() || llama_supports_gpu_offload()) return;
     const uint64_t needed = kv_cache_bytes(model.get(), params.context_size, native.type_k, native.type_v);
     const uint64_t available = available_memory_bytes();
     if (available == 0 || needed <= available) return;
@@ -78,7 +79,7 @@ Decoder::Decoder(std::shared_ptr<Model> model, const ContextParams & params, uin
     native.kv_unified = true;
     native.n_batch = params.batch_size;
     native.n_ubatch = std::min(params.micro_batch_size, params.batch_size);
-    native.n_outputs_max = params.embeddings ? 0 : std::min(params.batch_size, slots + spare_outputs);
+    native.n_outputs_max = params.embeddings ? 0 : slots + spare_outputs;  // no fewer than sequences, whatever a batch holds
     native.n_threads = threads_;
     native.n_threads_batch = batch_threads_;
     native.type_k = kv_type(params.kv_type_k, "kvType");
@@ -90,6 +91,7 @@ Decoder::Decoder(std::shared_ptr<Model> model, const ContextParams & params, uin
     native.embeddings = params.embeddings;
     native.pooling_type = params.pooling;
     native.no_perf = true;
+    native.swa_full = true;  // all positions of a sliding window stay, so that any prefix can be taken over
     native.abort_callback = [](void * self) {
         const auto & decoder = *static_cast<const Decoder *>(self);
         return decoder.aborted.load(std::memory_order_relaxed) || decoder.is_shut_down();
@@ -118,7 +120,7 @@ Decoder::Decoder(std::shared_ptr<Model> model, const ContextParams & params, uin
         throw Error("INVALID_OPTION", "llama.cpp cannot make a context with these options" + (reason.empty() ? "" : ": " + reason), {}, log);
     }
     batch_capacity_ = static_cast<int32_t>(llama_n_batch(context_.get()));
-    max_outputs_ = params.embeddings ? batch_capacity_ : static_cast<int32_t>(native.n_outputs_max);
+    max_outputs_ = params.embeddings ? batch_capacity_ : std::min(batch_capacity_, static_cast<int32_t>(native.n_outputs_max));
     batch = llama_batch_init(batch_capacity_, 0, 1);
 
     pool = ThreadPool::acquire(threads_);
@@ -129,6 +131,7 @@ Decoder::Decoder(std::shared_ptr<Model> model, const ContextParams & params, uin
 Decoder::~Decoder() { llama_batch_free(batch); }
 
 int32_t Decoder::add(llama_token token, llama_pos position, llama_seq_id sequence, bool output) {
+    if (batch.n_tokens >= batch_capacity_) throw Error("DECODE", "A batch was given more tokens than it holds");
     const int32_t index = batch.n_tokens++;
     batch.token[index] = token;
     batch.pos[index] = position;
@@ -142,10 +145,16 @@ int32_t Decoder::add(llama_token token, llama_pos position, llama_seq_id sequenc
 Decoder::Outcome Decoder::decode() {
     Guard   guard;
     int32_t result;
-    {
-        ThreadPool::Turn turn(batch.n_tokens > 1 ? *batch_pool : *pool);
+    try {
+        // llama.cpp chooses the pool by micro-batch, so a decode may use both. Everybody locks the larger one last.
+        const bool                      same = pool == batch_pool;
+        ThreadPool::Turn                first(threads_ <= batch_threads_ ? *pool : *batch_pool);
+        std::optional<ThreadPool::Turn> second;
+        if (!same) second.emplace(threads_ <= batch_threads_ ? *batch_pool : *pool);
         result = llama_decode(context_.get(), batch);
         llama_synchronize(context_.get());
+    } catch (const std::exception & error) {
+        throw Error("DECODE", std::string("llama.cpp failed to evaluate: ") + error.what(), {}, guard.log());
     }
     switch (result) {
         case 0: return Outcome::Done;

@@ -31,6 +31,13 @@ std::shared_ptr<Engine> Engine::start(std::shared_ptr<Model> model, const Contex
         throw Error("INVALID_OPTION", "Expected a batchSize of at least sequences (" + std::to_string(checked.sequences) + ") but received " +
             std::to_string(checked.batch_size));
     }
+    const bool has_encoder = llama_model_has_encoder(model->get()), has_decoder = llama_model_has_decoder(model->get());
+    if (!checked.embeddings && (has_encoder || !has_decoder)) {
+        throw Error("INVALID_OPTION", "This model has an encoder; such models can embed at most, not generate");
+    }
+    if (checked.embeddings && has_encoder && has_decoder) {
+        throw Error("INVALID_OPTION", "Encoder-decoder models are not supported");
+    }
     if (checked.context_size == 0) checked.context_size = uint32_t(llama_model_n_ctx_train(model->get()));
     if (checked.embeddings) {
         // Pooling needs an input's tokens in one micro-batch.
@@ -200,7 +207,11 @@ void Engine::loop() {
         requests.clear();
         cancelled.clear();
         if (!jobs.empty()) run_job(jobs);
-        scheduler_->step();
+        try {
+            scheduler_->step();
+        } catch (const std::exception & error) {
+            scheduler_->fail_all(Error("DECODE", std::string("The engine failed: ") + error.what()));
+        }
     }
     for (auto & request : requests) scheduler_->add(std::move(request));
     scheduler_->cancel_all();

@@ -21,6 +21,11 @@ FilePages::FilePages(const std::vector<std::string> & paths) {
 #endif
 }
 
+std::timed_mutex & FilePages::mappings() {
+    static auto & mutex = *new std::timed_mutex;  // outlives every thread
+    return mutex;
+}
+
 void FilePages::release() const {
 #ifdef __linux__
     std::ifstream maps("/proc/self/maps");

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,11 @@ class FilePages {
 public:
     explicit FilePages(const std::vector<std::string> & paths);
 
-    // Linux only; elsewhere the system reclaims such pages by itself under pressure, and this does nothing.
+    // Held by whoever maps or unmaps model files: `release` works by address, which must not become something else's in
+    // the meantime.
+    static std::timed_mutex & mappings();
+
+    // The caller holds `mappings`. Linux only; elsewhere the system reclaims such pages by itself under pressure, and this does nothing.
     void release() const;
 
 private:

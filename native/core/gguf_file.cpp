@@ -55,6 +55,9 @@ uint64_t check_is_gguf(const std::string & path) {
     if (fs::is_directory(status)) {
         throw Error("MODEL_NOT_FOUND", "\"" + path + "\" is a directory, not a GGUF file", { { "path", path } });
     }
+    if (!fs::is_regular_file(status)) {
+        throw Error("MODEL_NOT_FOUND", "\"" + path + "\" is not a regular file", { { "path", path } });
+    }
     std::ifstream file(fs::u8path(path), std::ios::binary);
     if (!file) {
         throw Error("MODEL_NOT_FOUND", "\"" + path + "\" cannot be read: " + std::strerror(errno), { { "path", path } });

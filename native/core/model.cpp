@@ -6,6 +6,7 @@
 #include "core/runtime.h"
 
 #include <algorithm>
+#include <chrono>
 #include <climits>
 #include <cstring>
 #include <filesystem>
@@ -92,6 +93,12 @@ std::shared_ptr<Model> Model::load(const LoadParams & params, const std::functio
     native.use_extra_bufts = params.repack;
     native.kv_overrides = overrides.data();
 
+    // One load at a time maps files. A cancelled one does not wait.
+    std::unique_lock<std::timed_mutex> lock(FilePages::mappings(), std::defer_lock);
+    while (!lock.try_lock_for(std::chrono::milliseconds(20))) {
+        if (!progress(0)) throw Error("CANCELLED", "Loading was cancelled");
+    }
+
     Guard        guard;
     LoadProgress state{ progress, mapped ? &pages : nullptr, 0 };
     for (const auto & path : paths) state.total_bytes += std::filesystem::file_size(std::filesystem::u8path(path));
@@ -132,7 +139,10 @@ Model::Model(llama_model * model, bool vocabulary_only) :
     }
 }
 
-Model::~Model() { llama_model_free(model); }
+Model::~Model() {
+    std::lock_guard<std::timed_mutex> lock(FilePages::mappings());
+    llama_model_free(model);
+}
 
 uint64_t Model::fingerprint() const {
     uint64_t hash = 1469598103934665603ull;  // FNV-1a

@@ -15,9 +15,47 @@ namespace llama_native {
 
 namespace {
 
+constexpr size_t most_grammar_bytes = 1 << 20;
+constexpr size_t deepest_grammar = 128;       // of parentheses; llama.cpp's parser recurses
+constexpr size_t most_grammar_rules = 10000;  // llama.cpp's check for left recursion recurses from rule to rule
+constexpr size_t most_repeated_bytes = 4 << 20;
+
+// Refuses what would overflow the stack or fill the memory of llama.cpp's parser: depth of parentheses, and repetitions
+// {n} or {n,m}, which are written out, of long items.
+void check_grammar_size(const std::string & source) {
+    if (source.size() > most_grammar_bytes) throw Error("GRAMMAR", "The grammar is longer than 1 MiB");
+    size_t depth = 0, repeated = 0, rule_start = 0;
+    char   quote = 0;
+    for (size_t i = 0; i < source.size(); i++) {
+        const char c = source[i];
+        if (c == '\\') {
+            i++;
+        } else if (quote) {
+            if (c == quote) quote = 0;
+        } else if (c == '"' || c == '[') {
+            quote = c == '[' ? ']' : c;
+        } else if (c == '(') {
+            if (++depth > deepest_grammar) throw Error("GRAMMAR", "The grammar nests more than 128 parentheses");
+        } else if (c == ')') {
+            depth -= depth > 0;
+        } else if (c == '\n' && depth == 0) {
+            rule_start = i;
+        } else if (c == '{') {
+            size_t largest = 0, number = 0;
+            for (i++; i < source.size() && source[i] != '}'; i++) {
+                number = source[i] >= '0' && source[i] <= '9' ? std::min<size_t>(number * 10 + size_t(source[i] - '0'), 1 << 20) : 0;
+                largest = std::max(largest, number);
+            }
+            repeated += largest * (i - rule_start);
+            if (repeated > most_repeated_bytes) throw Error("GRAMMAR", "The grammar's repetitions are too large");
+        }
+    }
+}
+
 // llama_grammar_parser::parse prints errors to standard error; its steps throw them.
 void check_grammar(const llama_vocab * vocab, const std::string & source) {
     if (source.find('\0') != std::string::npos) throw Error("GRAMMAR", "The grammar contains a NUL character");
+    check_grammar_size(source);
     llama_grammar_parser parser(vocab);
     const char *         at = source.c_str();
     const auto skip_blank = [&] {
@@ -39,6 +77,7 @@ void check_grammar(const llama_vocab * vocab, const std::string & source) {
         throw Error("GRAMMAR", "The grammar cannot be parsed (in the rule at line " + std::to_string(line) + "): " + reason,
             { { "line", double(line) } });
     }
+    if (parser.rules.size() > most_grammar_rules) throw Error("GRAMMAR", "The grammar has more than 10000 rules");
     for (const auto & [name, id] : parser.symbol_ids) {
         if (id >= parser.rules.size() || parser.rules[id].empty()) {
             throw Error("GRAMMAR", "The grammar uses the rule \"" + name + "\" but does not define it");

@@ -1,5 +1,7 @@
 #include "core/scheduler.h"
 
+#include "core/runtime.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -42,6 +44,9 @@ void Scheduler::add(Request && request) {
     } catch (const Error & error) {
         finish(*run, EndReason::Error, error);
         return;
+    } catch (const std::exception & error) {
+        finish(*run, EndReason::Error, Error("DECODE", std::string("The request cannot be prepared: ") + error.what()));
+        return;
     }
     const auto position = std::find_if(waiting.begin(), waiting.end(),
         [&](const auto & other) { return run->urgency.before(other->urgency); });
@@ -60,6 +65,18 @@ void Scheduler::cancel(int64_t id) {
 void Scheduler::cancel_all() {
     for (auto * list : { &waiting, &running }) {
         for (auto & run : *list) finish(*run, EndReason::Cancelled);
+    }
+    remove_ended();
+    flush();
+}
+
+void Scheduler::fail_all(const Error & error) {
+    for (auto & run : running) {
+        if (run->slot >= 0) drop(run->slot);
+        run->slot = -1;
+    }
+    for (auto * list : { &waiting, &running }) {
+        for (auto & run : *list) finish(*run, EndReason::Error, error);
     }
     remove_ended();
     flush();
@@ -106,14 +123,14 @@ bool Scheduler::plan() {
         }
         int32_t decoding = 0;
         if (!plan_generation(decoding)) continue;  // made room by preempting: start over
-        plan_prompts(prompt_budget(cost, decoding, decoder.batch_capacity()));
+        // Drafts have taken some of the batch already.
+        const int32_t room = decoder.batch_capacity() - decoder.batch_size();
+        plan_prompts(std::min(prompt_budget(cost, decoding, decoder.batch_capacity()), room));
         remove_ended();
         if (decoder.batch_size() > 0 || running.empty()) break;
         // Nothing could be added though requests run: their cells are all taken.
         if (!reclaim()) {
-            finish(*running.back(), EndReason::Error,
-                Error("CONTEXT_OVERFLOW", "The context's low-level sequences leave no room for this request",
-                    { { "contextSize", double(ledger.capacity()) }, { "usedTokens", double(ledger.used()) } }));
+            finish(*running.back(), EndReason::Error, no_room_left());
             remove_ended();
         }
     }
@@ -133,8 +150,10 @@ bool Scheduler::plan_generation(int32_t & decoding) {
     }
     for (auto & run : running) {
         if (run->pending() != 1) continue;
+        if (ledger.free() == 0 && run->request.context_shift) shift(*run);
+        if (run->pending() != 1) continue;
         if (ledger.free() == 0) {
-            finish(*run, EndReason::Length);
+            finish(*run, EndReason::Error, no_room_left());
             continue;
         }
         take_tokens(*run, 1);
@@ -159,6 +178,11 @@ void Scheduler::plan_prompts(int32_t budget) {
     }
 }
 
+Error Scheduler::no_room_left() const {
+    return Error("CONTEXT_OVERFLOW", "The context's low-level sequences leave no room for this request",
+        { { "contextSize", double(ledger.capacity()) }, { "usedTokens", double(ledger.used()) } });
+}
+
 // Whether the run's sequence may hold one token more; drops old tokens where the request wants that.
 bool Scheduler::fits_one_more(Run & run) {
     if (run.history.size() <= ledger.capacity()) return true;
@@ -180,6 +204,7 @@ void Scheduler::shift(Run & run) {
         llama_memory_seq_add(decoder.memory(), run.slot, llama_pos(keep + discard), -1, -llama_pos(discard));
         ledger.erase(run.slot, keep, keep + discard);
         run.evaluated -= discard;
+        shifted = true;
     } else {
         const size_t left = decoder.model().can_truncate() ? keep : 0;
         cut(run.slot, left);
@@ -206,8 +231,11 @@ void Scheduler::take_tokens(Run & run, size_t count) {
 // of a step of their own.
 void Scheduler::take_draft(Run & run) {
     if (run.request.prompt_lookup == 0 || run.output < 0 || !decoder.model().can_truncate() || sliding_window > 0) return;
-    size_t most = std::min({ size_t(run.request.prompt_lookup), size_t(run.request.max_tokens - run.generated - 1), ledger.free(),
-        size_t(decoder.batch_capacity() - decoder.batch_size()), size_t(decoder.max_outputs() - decoder.output_count()),
+    // Every other request may still want an output in this step.
+    const auto others = int32_t(running.size());
+    size_t     most = std::min({ size_t(run.request.prompt_lookup), size_t(run.request.max_tokens - run.generated - 1), ledger.free(),
+        size_t(decoder.batch_capacity() - decoder.batch_size()),
+        size_t(std::max(0, decoder.max_outputs() - decoder.output_count() - others)),
         ledger.capacity() - std::min(ledger.capacity(), run.history.size()) });
     most = run.draft_length.next(most);
     if (most == 0) return;
@@ -231,7 +259,8 @@ bool Scheduler::decode() {
             if (run->in_batch == 0) continue;
             if (run->pending() == 1) decoding++;
             drafted += run->draft.size();
-            if (decoder.batch_size() >= smallest_batch_to_interrupt) in_flight.push_back(run->request.id);
+            // Shifting positions is part of the decode, and llama.cpp would repeat it whole after an abort.
+            if (decoder.batch_size() >= smallest_batch_to_interrupt && !shifted) in_flight.push_back(run->request.id);
         }
     }
     const auto       began = Clock::now();
@@ -245,6 +274,7 @@ bool Scheduler::decode() {
         std::lock_guard<std::mutex> lock(shared_mutex);
         in_flight.clear();
     }
+    shifted = false;
     switch (outcome) {
         case Decoder::Outcome::Done:
             if (drafted == 0) cost.record(ms_between(began, Clock::now()), decoding, decoder.batch_size() - decoding);
@@ -281,6 +311,7 @@ void Scheduler::account_for_abort() {
 }
 
 void Scheduler::collect() {
+    Guard guard;
     for (auto & run : running) {
         if (run->in_batch == 0 || run->ended) continue;
         event_of(*run).prompt_processed = int32_t(std::min(run->evaluated, run->prompt_size));

@@ -30,6 +30,8 @@ public:
     void add(Request && request);
     void cancel(int64_t id);
     void cancel_all();
+    // Ends every request with an error, after a failure that says nothing of what is left in memory.
+    void fail_all(const Error & error);
     bool idle() const { return waiting.empty() && running.empty(); }
     void step();
 
@@ -122,6 +124,7 @@ private:
     bool plan_generation(int32_t & decoding);
     void plan_prompts(int32_t budget);
     bool fits_one_more(Run & run);
+    Error no_room_left() const;
     void shift(Run & run);
     void take_tokens(Run & run, size_t count);
     void take_draft(Run & run);
@@ -154,6 +157,7 @@ private:
     uint64_t                         tick = 0;
     uint64_t                         arrivals = 0;
     int32_t                          sliding_window;
+    bool                             shifted = false;  // positions were shifted since the last decode
 
     mutable std::mutex   shared_mutex;  // guards the two below
     std::vector<int64_t> in_flight;     // requests of the decode in progress, if it is long enough to be stopped

@@ -43,8 +43,10 @@ Scheduler::Admission Scheduler::try_admit(Run & run) {
         forget_cached();
     }
 
-    // Room for the rest of the prompt and the first generated token.
-    const auto need = [&] { return std::min(run.history.size() + 1, ledger.capacity()) - match.length; };
+    // Room for the rest of the prompt and the first generated token, beside what was promised to those that run.
+    size_t promised = 0;
+    for (const auto & other : running) promised += other->pending();
+    const auto need = [&] { return std::min(run.history.size() + 1, ledger.capacity()) - match.length + promised; };
     if (!make_room(need(), match.slot)) {
         if (match.slot < 0 || slots[size_t(match.slot)].use != Slot::Use::Cached) return Admission::NoRoom;
         // What the matching sequence has beyond the match is in the way, or even the match itself is.

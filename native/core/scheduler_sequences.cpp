@@ -115,7 +115,13 @@ size_t Scheduler::evaluate(int32_t sequence, const std::vector<llama_token> & to
         if (output) outputs.push_back(index);
     }
     decoder.clear_abort();
-    const auto outcome = decoder.decode();
+    Decoder::Outcome outcome;
+    try {
+        outcome = decoder.decode();
+    } catch (const Error &) {
+        cut(sequence, slot.tokens.size());  // what came before the failure is in memory
+        throw;
+    }
     if (outcome != Decoder::Outcome::Done) {
         cut(sequence, slot.tokens.size());
         if (outcome == Decoder::Outcome::Aborted) throw Error("DISPOSED", "The context has been disposed");
