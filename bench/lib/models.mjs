@@ -1,0 +1,27 @@
+// The models: random weights in Mistral's shape, which compute what the real ones compute, and SmolLM2 where text matters.
+
+import { cachedModel } from "../../scripts/models/cached-model.mjs";
+
+/** @typedef {"125m" | "7b" | "smollm2"} ModelName */
+
+/** @type {Record<ModelName, string>} */
+export const MODEL_LABELS = {
+  "125m": "Mistral's shape with 125 million parameters, random weights, Q4_K_M",
+  "7b": "Mistral-7B's shape, random weights, Q4_K_M",
+  smollm2: "SmolLM2-135M-Instruct, Q4_1",
+};
+
+/**
+ * @param {ModelName} name
+ * @returns {Promise<string>} the path of the file, which is made or fetched where it is missing
+ */
+export async function modelFile(name) {
+  if (name === "smollm2") return smollm2();
+  const [path] = await cachedModel({ size: name, type: "q4_k_m", seed: 1, split: 1, vocabularyOnly: false });
+  return path;
+}
+
+async function smollm2() {
+  const { resolveModel } = await import("../../dist/hub/index.js");
+  return resolveModel("smollm2");
+}
