@@ -76,6 +76,14 @@ const messagesRules = {
 };
 const tokensRules = { ...requestRules, tokens: required(aTokenList) };
 
+const anyRules = {
+  ...textRules,
+  ...messagesRules,
+  prompt: optional(aString),
+  messages: optional(someMessages),
+  tokens: optional(aTokenList),
+};
+
 /** Options of `ChatSession.send`. */
 export const sendRules = {
   ...requestRules,
@@ -97,6 +105,7 @@ export function readGenerateOptions(options: unknown, model: Model, ownTemplate:
   const given = Object.fromEntries(all.filter(([, value]) => value !== undefined));
   const named = sources.filter((source) => given[source] !== undefined);
   if (named.length !== 1) {
+    readOptions("generate", anyRules, given); // a misspelt name is what is wrong then
     const expected = "exactly one of prompt, messages and tokens";
     throw new InvalidOptionError("generate", expected, named.length === 0 ? undefined : named.join(", "));
   }

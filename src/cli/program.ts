@@ -48,7 +48,7 @@ const afterHelp = `
 A model is the path of a GGUF file, or the name of one that is fetched on first use: smollm2.
 
 Examples:
-  $ llama-native chat smollm2
+  $ llama-native chat smollm2 --system "You are a helpful assistant."
   $ llama-native chat smollm2 --system "You are a helpful assistant." -p "What is the capital of France?"
   $ llama-native complete ./mistral-7b-instruct-v0.2.Q4_K_M.gguf -p "Once upon a time" --max-tokens 50
   $ cat notes.txt | llama-native tokenize smollm2 --json

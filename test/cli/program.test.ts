@@ -52,10 +52,12 @@ describe("llama-native", () => {
   });
 
   it("is coloured at a terminal, unless NO_COLOR is set", async () => {
-    const coloured = new Terminal(["doctor"]);
+    // Node takes terminals for colourless where these say so, as on build machines.
+    const capable = { CI: undefined, TERM: "xterm-256color" };
+    const coloured = new Terminal(["doctor"], capable);
     expect(await coloured.exitCode).toBe(0);
     expect(coloured.raw).toContain("\u001b[1mReady");
-    const plain = new Terminal(["doctor"], { NO_COLOR: "1" });
+    const plain = new Terminal(["doctor"], { ...capable, NO_COLOR: "1" });
     expect(await plain.exitCode).toBe(0);
     expect(plain.raw).not.toContain("\u001b");
     expect((await run(["doctor"])).stdout).not.toContain("\u001b");
