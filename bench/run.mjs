@@ -9,7 +9,7 @@ import { packageDir } from "../scripts/lib/paths.mjs";
 import { readArguments, USAGE } from "./lib/arguments.mjs";
 import { checkBars, describeBar, describeValue } from "./lib/bars.mjs";
 import { buildLlamaTools } from "./lib/llama-tools.mjs";
-import { describeMachine, loadAverage } from "./lib/machine.mjs";
+import { describeMachine, isLoaded, loadAverage } from "./lib/machine.mjs";
 import { Materials } from "./lib/materials.mjs";
 import { measureWorkload } from "./lib/measure.mjs";
 import { loadWorkload, WORKLOAD_NAMES } from "./lib/registry.mjs";
@@ -57,6 +57,7 @@ async function measure({ workloads, programs, rounds, quick }, out) {
   const needsTools = programs.some((family) => family === "llama-bench" || family === "llama-server");
   const loadBefore = loadAverage();
   const machine = describeMachine();
+  if (isLoaded(loadBefore, machine.cores)) log(`The machine is busy: its load average is ${loadBefore.toFixed(2)}`);
   const tools = needsTools ? await buildLlamaTools(log) : null;
   const materials = new Materials();
   const setting = { families: programs, rounds, quick, cores: machine.cores, loadBefore, tools, materials, log };

@@ -37,6 +37,10 @@ export const BARS = [
   bar("JS thread's time for a token", "js-time", "position 8192", "cpuMicroseconds", { atMost: 30, unit: "µs" }),
   // A tenth more is within what the JIT and rounding do.
   bar("JS heap for a token", "js-memory", "position 8192", "allocatedBytes", { than: "case position 64", atMost: 1.1 }),
+  bar("prompt lookup against plain decoding", "prompt-lookup", "repeats its input", "speedup", {
+    atLeast: 1.8,
+    unit: "×",
+  }),
   bar("idle", "idle", "125M", "cpuPercent", { atMost: 0.5, unit: "%" }),
   bar("memory", "memory", "7B, 32768 tokens, KV q4_0", "peakGb", { atMost: 6, unit: "GB" }),
   bar("memory", "memory", "7B, 32768 tokens, KV q8_0", "peakGb", { atMost: 7, unit: "GB" }),

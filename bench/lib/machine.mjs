@@ -11,6 +11,8 @@ import { detectToolchain } from "../../scripts/lib/toolchain.mjs";
 const BUSY_CORES = 0.15;
 /** Share of the runs that may begin on a busy machine. */
 const BUSY_RUNS = 0.1;
+/** Load average for each core above which the machine was not idle before. */
+const BUSY_LOAD = 0.25;
 
 /**
  * @typedef {object} Machine
@@ -85,16 +87,19 @@ function processorTimes() {
 }
 
 /**
- * @param {{ cores: number, loadBefore: number }} machine
- * @param {readonly number[]} busyBeforeRuns cores that others took before each of the runs
+ * @param {readonly number[]} busyBeforeRuns cores that other programs took before each of the runs
  * @returns {string | null} null where nothing was in the way
  */
-export function busyWarning({ loadBefore, cores }, busyBeforeRuns) {
+export function busyWarning(busyBeforeRuns) {
   const busy = busyBeforeRuns.filter((taken) => taken > BUSY_CORES).length;
-  const parts = [];
-  if (loadBefore > cores * 0.25) parts.push(`the load average was ${loadBefore.toFixed(2)} before the start`);
-  if (busy > busyBeforeRuns.length * BUSY_RUNS) {
-    parts.push(`other programs took processor time before ${busy} of ${busyBeforeRuns.length} runs`);
-  }
-  return parts.length === 0 ? null : parts.join(", and ");
+  if (busy <= busyBeforeRuns.length * BUSY_RUNS) return null;
+  return `other programs took processor time before ${busy} of ${busyBeforeRuns.length} runs`;
+}
+
+/**
+ * @param {number} load the load average before the start
+ * @param {number} cores
+ */
+export function isLoaded(load, cores) {
+  return load > cores * BUSY_LOAD;
 }

@@ -45,7 +45,7 @@ export async function measureWorkload(name, workload, setting) {
     measuredAt: new Date(started).toISOString(),
     minutes: (Date.now() - started) / 60_000,
     loadBefore: setting.loadBefore,
-    warning: busyWarning(setting, busy),
+    warning: busyWarning(busy),
   };
 }
 

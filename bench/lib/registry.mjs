@@ -10,6 +10,7 @@ const WORKLOADS = {
   cancel: () => import("../workloads/cancel.mjs"),
   chat: () => import("../workloads/chat.mjs"),
   "json-grammar": () => import("../workloads/json-grammar.mjs"),
+  "prompt-lookup": () => import("../workloads/prompt-lookup.mjs"),
   "cold-start": () => import("../workloads/cold-start.mjs"),
   "event-loop": () => import("../workloads/event-loop.mjs"),
   "js-time": () => import("../workloads/js-time.mjs"),

@@ -95,6 +95,7 @@ export function stopRunsOnSignals() {
   ])) {
     process.once(signal, () => {
       running.forEach(kill);
+      console.error(`Ended by ${signal}; the workloads that were complete are written`);
       process.exit(128 + number);
     });
   }

@@ -1,6 +1,7 @@
 // The results as Markdown.
 
 import { checkBars, describeBar, describeValue } from "./bars.mjs";
+import { isLoaded } from "./machine.mjs";
 import { MODEL_LABELS } from "./models.mjs";
 
 /**
@@ -42,6 +43,7 @@ function machineSection({ machine, versions, quick, workloads }) {
   const busy = Object.values(workloads).filter(({ warning }) => warning !== null);
   const notes = [
     ...(quick ? ["A quick run: sizes are too small for the figures to mean anything."] : []),
+    ...(isLoaded(load, machine.cores) ? [`The machine was busy before: its load average was ${load.toFixed(2)}.`] : []),
     ...busy.map(({ title, warning }) => `The machine was busy during "${title}": ${warning}.`),
   ];
   return [lines.join("\n"), ...notes.map((note) => `**${note}**`)].join("\n\n");

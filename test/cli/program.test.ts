@@ -19,7 +19,7 @@ describe("llama-native", () => {
     const { code, stdout, stderr } = await run([flag]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     for (const command of commands) expect(stdout).toMatch(new RegExp(`^  ${command} `, "m"));
-    expect(stdout).toContain("\nExamples:\n  $ llama-native chat smollm2\n");
+    expect(stdout).toContain("\nExamples:\n  $ llama-native chat smollm2 --system ");
   });
 
   it("shows its help where no command is given", async () => {

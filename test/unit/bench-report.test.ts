@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { readArguments } from "../../bench/lib/arguments.mjs";
 import { BARS, checkBars, describeBar, describeValue } from "../../bench/lib/bars.mjs";
 import { drawChart, panelsOf } from "../../bench/lib/chart.mjs";
-import { busyWarning } from "../../bench/lib/machine.mjs";
+import { busyWarning, isLoaded } from "../../bench/lib/machine.mjs";
 import { loadWorkload, WORKLOAD_NAMES } from "../../bench/lib/registry.mjs";
 import { mergeResults, ownFailures, resultOf } from "../../bench/lib/results.mjs";
 import { lastResult, runJob } from "../../bench/lib/run-job.mjs";
@@ -123,10 +123,10 @@ describe("the report", () => {
   });
 
   it("says when the machine was busy", () => {
-    const busy = { ...results.workloads["speed"]!, warning: "the load average was 3.00 before the start" };
-    expect(report({ ...results, workloads: { speed: busy } })).toContain(
-      '**The machine was busy during "Speed": the load average was 3.00 before the start.**',
-    );
+    const busy = { ...results.workloads["speed"]!, warning: "other programs ran", loadBefore: 3 };
+    const text = report({ ...results, workloads: { speed: busy } });
+    expect(text).toContain("**The machine was busy before: its load average was 3.00.**");
+    expect(text).toContain('**The machine was busy during "Speed": other programs ran.**');
   });
 
   it("escapes what would end a cell", () => {
@@ -188,11 +188,13 @@ describe("results of several runs", () => {
 });
 
 describe("a busy machine", () => {
-  it("is told by the load before and by what others took", () => {
-    expect(busyWarning({ cores: 2, loadBefore: 0.2 }, [0, 0.01, 0])).toBeNull();
-    expect(busyWarning({ cores: 2, loadBefore: 1.5 }, [0, 0.9])).toBe(
-      "the load average was 1.50 before the start, and other programs took processor time before 1 of 2 runs",
-    );
+  it("is told by what others took before the runs", () => {
+    expect(busyWarning([0, 0.01, 0])).toBeNull();
+    expect(busyWarning([0, 0.9])).toBe("other programs took processor time before 1 of 2 runs");
+  });
+
+  it("is told by the load before the start", () => {
+    expect([isLoaded(0.4, 2), isLoaded(0.6, 2), isLoaded(2, 64)]).toEqual([false, true, false]);
   });
 });
 
