@@ -11,10 +11,10 @@ import { Problem } from "./problem.js";
 export async function readBody<Schema extends z.ZodType>(
   request: Request,
   schema: Schema,
-  { anyType = false } = {},
+  { anyType = false, maxBytes }: { anyType?: boolean | undefined; maxBytes: number },
 ): Promise<z.output<Schema>> {
   checkContentType(request, anyType);
-  return checkBody(schema, parseJson(await readText(request)));
+  return checkBody(schema, parseJson(await readText(request, maxBytes)));
 }
 
 function checkContentType({ headers }: Request, anyType: boolean): void {
@@ -25,13 +25,34 @@ function checkContentType({ headers }: Request, anyType: boolean): void {
   throw new Problem("unsupported_media_type", `Expected Content-Type "application/json" but received ${received}`);
 }
 
-async function readText(request: Request): Promise<string> {
+async function readText(request: Request, maxBytes: number): Promise<string> {
+  const tooLarge = (): Problem =>
+    new Problem("body_too_large", `The body is larger than ${maxBytes} bytes, which is the limit here`);
+  const declared = request.headers.get("content-length");
+  if (declared !== null && Number(declared) > maxBytes) throw tooLarge();
   try {
-    return await request.text();
+    // What is read is never more than what was declared.
+    if (declared !== null) return await request.text();
+    return await readStream(request.body, maxBytes, tooLarge);
   } catch (cause) {
     if (cause instanceof Problem) throw cause;
     throw new Problem("invalid_request", "The body could not be read to its end", { cause });
   }
+}
+
+async function readStream(
+  body: ReadableStream<Uint8Array> | null,
+  maxBytes: number,
+  tooLarge: () => Problem,
+): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > maxBytes) throw tooLarge();
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
 }
 
 function parseJson(text: string): unknown {
