@@ -29,6 +29,8 @@ const typeKeywords: Readonly<Record<string, readonly string[]>> = {
 const types = Object.keys(typeKeywords);
 const combining = ["type", "enum", "const", "anyOf", "oneOf", "allOf", "$ref"];
 
+const empty = `""`;
+
 const digits = (count: number): string => `[0-9]{${count}}`;
 const datePattern = `${digits(4)} "-" ("0" [1-9] | "1" [0-2]) "-" ("0" [1-9] | [12] [0-9] | "3" [01])`;
 const timePattern = `([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9] ":" [0-5] [0-9] ("." [0-9]{1,9})? ("Z" | [+-] ([01] [0-9] | "2" [0-3]) ":" [0-5] [0-9])`;
@@ -223,8 +225,8 @@ class Converter {
     const name = lastPart(path);
     const othersRule = others === false ? undefined : this.#additional(others, path, depth);
     // Built from the end: what may follow property `index` with and without one before it.
-    const separated = othersRule === undefined ? "" : `("," ${ws} ${othersRule})?`;
-    let after = { some: separated, none: othersRule === undefined ? "" : `${othersRule}?` };
+    const separated = othersRule === undefined ? empty : `("," ${ws} ${othersRule})?`;
+    let after = { some: separated, none: othersRule === undefined ? empty : `${othersRule}?` };
     for (const [key, value] of properties.reverse()) {
       const at = `${path}.properties.${key}`;
       const body = this.#value(this.#asSchema(value, at), at, depth + 1);
@@ -269,10 +271,11 @@ class Converter {
       return this.#value(this.#asSchema(item, at), at, depth + 1);
     });
     if (fixed.length > 0) {
-      const length = fixed.length;
-      const closed = items === false || max === length;
-      if ((closed ? min > length : true) && !(closed || schema["items"] === undefined)) {
+      if (schema["items"] !== undefined && items !== false) {
         throw new InvalidOptionError(`${path}.items`, "false behind prefixItems", items);
+      }
+      if (min > fixed.length || (max ?? fixed.length) !== fixed.length) {
+        throw new InvalidOptionError(`${path}.minItems`, `${fixed.length}, as there are prefixItems`, max ?? min);
       }
       return `"[" ${ws} ${fixed.join(` "," ${ws} `)} ${ws} "]"`;
     }

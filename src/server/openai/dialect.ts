@@ -3,8 +3,10 @@ import { generationRoute } from "../dialect.js";
 import { eventStream, sse } from "../http/event-stream.js";
 import { chatChunk, chatCompletion, ChatStream, toChatCompletion } from "./chat-answer.js";
 import { chatBody, toChatRequest } from "./chat-request.js";
+import { completionRoute } from "./completions.js";
 import { modelRoutes } from "./models.js";
 import { toProblemBody } from "./problem-body.js";
+import { responseRoute } from "./responses.js";
 
 const chat = generationRoute({
   path: "/v1/chat/completions",
@@ -28,5 +30,5 @@ export const openai: Dialect = {
   name: "OpenAI",
   owns: () => false, // what no other owns is OpenAI's
   error: (problem) => ({ body: toProblemBody(problem) }),
-  routes: [chat, ...modelRoutes],
+  routes: [chat, completionRoute, responseRoute, ...modelRoutes],
 };
