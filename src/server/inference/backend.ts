@@ -311,8 +311,6 @@ function formatOptions({ format }: InferenceRequest): RequestOptions {
       return { grammar: jsonObjectGrammar() };
     case "schema":
       return { grammar: jsonSchemaGrammar(format.schema, { name: format.param }) };
-    case "pattern":
-      return { grammar: format.pattern };
   }
 }
 

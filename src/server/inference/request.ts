@@ -10,7 +10,7 @@ export type { RequestOptions } from "../../context/request-options.js";
 export interface InferenceRequest {
   /** The name the client gave, or undefined for the server's first model. */
   readonly model: string | undefined;
-  /** One answer each, or `n` of them. */
+  /** One answer each, or `n` of them; without any the model is only loaded. */
   readonly prompts: readonly Prompt[];
   /** Answers for each prompt. */
   readonly n: number;
@@ -60,8 +60,7 @@ export interface GapPrompt {
 export type AnswerFormat =
   | { readonly type: "text" }
   | { readonly type: "json" }
-  | { readonly type: "schema"; readonly schema: unknown; readonly param: string }
-  | { readonly type: "pattern"; readonly pattern: string; readonly param: string };
+  | { readonly type: "schema"; readonly schema: unknown; readonly param: string };
 
 /** A request for one text with nothing special about it. */
 export const plainRequest = {
