@@ -9,7 +9,7 @@ export function maybe<Schema extends z.ZodType>(schema: Schema): z.ZodOptional<z
  * A field of the API that cannot be honoured: any value is refused by name, with the reason, but for null and those that
  * ask for what happens anyway.
  */
-export function refused(reason: string, ...harmless: (string | number | boolean)[]): z.ZodType {
+export function refused(reason: string, ...harmless: (string | number | boolean)[]): z.ZodOptional<z.ZodUnknown> {
   return z
     .unknown()
     .optional()

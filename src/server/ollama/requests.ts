@@ -146,7 +146,7 @@ function toFormat(wanted: CommonBody["format"]): AnswerFormat {
   return wanted === "json" ? { type: "json" } : { type: "schema", schema: wanted, param: "format" };
 }
 
-function toOptions(given: z.output<typeof options>): InferenceRequest["options"] {
+function toOptions(given: Partial<z.output<typeof options>>): InferenceRequest["options"] {
   const named = {
     maxTokens: (given.num_predict ?? -1) < 0 ? undefined : given.num_predict,
     temperature: given.temperature,

@@ -45,9 +45,9 @@ type GenerateBody = z.output<typeof generateBody>;
 const defaultMaxTokens = 100;
 
 function toRequest({ inputs, parameters: given }: GenerateBody, wantsTokens: boolean): InferenceRequest {
-  const p = given ?? {};
+  const p: Partial<z.output<typeof parameters>> = given ?? {};
   // As the original does it: a request that says nothing of sampling is answered greedily.
-  const samples = p.do_sample === true || [p.temperature, p.top_k, p.top_p, p.typical_p].some((value) => value != null);
+  const samples = p.do_sample === true || [p.temperature, p.top_k, p.top_p, p.typical_p].some((value) => typeof value === "number");
   const named = {
     maxTokens: p.max_new_tokens ?? defaultMaxTokens,
     temperature: samples ? (p.temperature ?? 1) : 0,
