@@ -88,7 +88,12 @@ export interface PlainServices {
   model(name: string | undefined): ModelFacts;
   /** Loads the model where that is needed. */
   loadedModel(name: string | undefined, signal: AbortSignal, keepMs?: number): Promise<ModelFacts>;
-  tokenize(model: string | undefined, text: string, options: TokenizeOptions, signal: AbortSignal): Promise<TokenPiece[]>;
+  tokenize(
+    model: string | undefined,
+    text: string,
+    options: TokenizeOptions,
+    signal: AbortSignal,
+  ): Promise<TokenPiece[]>;
   detokenize(model: string | undefined, tokens: readonly number[], signal: AbortSignal): Promise<string>;
   renderChat(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<string>;
   countTokens(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<number>;

@@ -119,7 +119,11 @@ export class Service implements PlainServices {
     return this.backend.withModel(model, signal, ({ tokenizer }) => tokenizer.decodeAsync(tokens));
   }
 
-  renderChat(model: string | undefined, { messages, tools, templateVariables }: ChatPrompt, signal: AbortSignal): Promise<string> {
+  renderChat(
+    model: string | undefined,
+    { messages, tools, templateVariables }: ChatPrompt,
+    signal: AbortSignal,
+  ): Promise<string> {
     this.assertReady();
     return this.backend.withModel(model, signal, async (_, template) =>
       template().render(messages, {

@@ -147,7 +147,8 @@ async function loadFilter(path: string | undefined): Promise<ServerOptions["cont
 
 function explainListen(error: unknown): never {
   const { code, address, port } = error as { code?: string; address?: string; port?: number };
-  if (code === "EADDRINUSE") throw new CliError(`Port ${port ?? ""} of ${address ?? ""} is in use; --port takes another`);
+  if (code === "EADDRINUSE")
+    throw new CliError(`Port ${port ?? ""} of ${address ?? ""} is in use; --port takes another`);
   if (code === "EACCES" || code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
     throw new CliError(`Cannot listen at ${address ?? "this address"}: ${(error as Error).message}`);
   }

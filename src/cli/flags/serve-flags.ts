@@ -15,7 +15,12 @@ export const serveFlags = {
   stallMs: { value: "<milliseconds>", parse: number, help: "that a client may take nothing of its stream (30000)" },
   maxRequests: { value: "<count>", parse: number, help: "in work and waiting, of all models (512)" },
   loadOnDemand: { help: "load models when they are first asked for" },
-  memoryBudgetBytes: { name: "memory-budget", value: "<bytes>", parse: number, help: "of all loaded models (no limit)" },
+  memoryBudgetBytes: {
+    name: "memory-budget",
+    value: "<bytes>",
+    parse: number,
+    help: "of all loaded models (no limit)",
+  },
   idleUnloadMs: { value: "<milliseconds>", parse: number, help: "after which an unused model goes; 0 is never (0)" },
   models: null,
   apiKeys: null,

@@ -45,7 +45,8 @@ export class GrammarRules {
   }
 }
 
-export type CommonRule = "ws" | "char" | "string" | "number" | "integer" | "boolean" | "null" | "value" | "object" | "array";
+export type CommonRule =
+  "ws" | "char" | "string" | "number" | "integer" | "boolean" | "null" | "value" | "object" | "array";
 
 const commonRules: Readonly<Record<CommonRule, { body: string; uses: readonly CommonRule[] }>> = {
   // Bounded, as small models may go on with blanks for ever.
@@ -56,7 +57,10 @@ const commonRules: Readonly<Record<CommonRule, { body: string; uses: readonly Co
   number: { body: String.raw`integer ("." [0-9]{1,16})? ([eE] [-+]? [0-9]{1,3})?`, uses: ["integer"] },
   boolean: { body: `"true" | "false"`, uses: [] },
   null: { body: `"null"`, uses: [] },
-  value: { body: "object | array | string | number | boolean | null", uses: ["object", "array", "string", "number", "boolean", "null"] },
+  value: {
+    body: "object | array | string | number | boolean | null",
+    uses: ["object", "array", "string", "number", "boolean", "null"],
+  },
   object: {
     body: String.raw`"{" ws (string ":" ws value ("," ws string ":" ws value)*)? ws "}"`,
     uses: ["ws", "string", "value"],

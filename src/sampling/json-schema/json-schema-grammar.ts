@@ -172,7 +172,8 @@ class Converter {
       const isOwn = typeof found === "object" && found !== null && Object.hasOwn(found, key);
       found = isOwn ? (found as Record<string, unknown>)[key] : undefined;
     }
-    if (found === undefined) throw new InvalidOptionError(`${path}.$ref`, "a reference to a part of the schema", target);
+    if (found === undefined)
+      throw new InvalidOptionError(`${path}.$ref`, "a reference to a part of the schema", target);
     return this.#asSchema(found, path);
   }
 
@@ -297,12 +298,17 @@ class Converter {
     if (format !== undefined) {
       const pattern = typeof format === "string" && Object.hasOwn(formats, format) ? formats[format] : undefined;
       if (pattern === undefined || min !== undefined || max !== undefined) {
-        throw new InvalidOptionError(`${path}.format`, `one of ${Object.keys(formats).join(", ")}, without lengths`, format);
+        throw new InvalidOptionError(
+          `${path}.format`,
+          `one of ${Object.keys(formats).join(", ")}, without lengths`,
+          format,
+        );
       }
       return `"\\"" ${pattern} "\\""`;
     }
     if (min === undefined && max === undefined) return this.#rules.common("string");
-    if (max !== undefined && max < (min ?? 0)) throw new InvalidOptionError(`${path}.maxLength`, `at least ${min ?? 0}`, max);
+    if (max !== undefined && max < (min ?? 0))
+      throw new InvalidOptionError(`${path}.maxLength`, `at least ${min ?? 0}`, max);
     return `"\\"" ${this.#rules.common("char")}${repeats(min ?? 0, max)} "\\""`;
   }
 
@@ -348,7 +354,8 @@ function count(schema: Exclude<Schema, true>, keyword: string, path: string): nu
 /** Bounds at the edge of what JavaScript's numbers count exactly are meant as none. */
 function bound(schema: Exclude<Schema, true>, keyword: string, path: string): bigint | undefined {
   const value = schema[keyword];
-  if (value === undefined || (typeof value === "number" && Math.abs(value) >= Number.MAX_SAFE_INTEGER)) return undefined;
+  if (value === undefined || (typeof value === "number" && Math.abs(value) >= Number.MAX_SAFE_INTEGER))
+    return undefined;
   if (typeof value !== "number" || !Number.isInteger(value)) {
     throw new InvalidOptionError(`${path}.${keyword}`, "a whole number", value);
   }

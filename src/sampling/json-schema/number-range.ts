@@ -37,7 +37,7 @@ export function numberRange({ min, max }: Bounds): string {
 /** Alternatives for the integers from `from` to `to`, neither below zero, by their number of digits. */
 function naturals(from: bigint, to: bigint): string[] {
   const alternatives: string[] = [];
-  for (let start = from; start <= to; ) {
+  for (let start = from; start <= to;) {
     const digits = String(start).length;
     const highest = 10n ** BigInt(digits) - 1n;
     const end = to < highest ? to : highest;

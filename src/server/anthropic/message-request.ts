@@ -4,10 +4,7 @@ import { Problem } from "../http/problem.js";
 import { jsonObject, maybe, refused } from "../http/schema.js";
 import type { ChatMessage, ChatPrompt, InferenceRequest, ToolChoice } from "../inference/request.js";
 
-const cacheControl = z
-  .unknown()
-  .optional()
-  .meta({ description: "Accepted: prefixes are cached by themselves" });
+const cacheControl = z.unknown().optional().meta({ description: "Accepted: prefixes are cached by themselves" });
 
 const text = z.strictObject({
   type: z.literal("text"),

@@ -72,7 +72,9 @@ export function checkBody<Schema extends z.ZodType>(schema: Schema, body: unknow
   const issue = mostTelling(error.issues, []);
   const param = toPath(issue.path);
   const message = param === "" ? issue.message : `${param}: ${issue.message}`;
-  throw new Problem(issue.refused ? "unsupported" : "invalid_request", message, { param: param === "" ? undefined : param });
+  throw new Problem(issue.refused ? "unsupported" : "invalid_request", message, {
+    param: param === "" ? undefined : param,
+  });
 }
 
 interface FoundIssue {

@@ -114,7 +114,12 @@ export class Backend {
     const { filter } = this.#options;
     const output = filter?.output?.bind(filter);
     const eventFilter =
-      output === undefined ? undefined : new EventFilter(() => output(filtered), (choice) => answers.cancel(choice));
+      output === undefined
+        ? undefined
+        : new EventFilter(
+            () => output(filtered),
+            (choice) => answers.cancel(choice),
+          );
     return {
       info: {
         id: randomUUID().replaceAll("-", ""),
@@ -274,13 +279,17 @@ function planChat(prompt: ChatPrompt, request: InferenceRequest, lease: Lease): 
   const syntax = toolSyntax(tools, template);
   const options: RequestOptions = { renderSpecial: syntax.triggerIsSpecial };
   if (toolChoice !== "auto") {
-    const wanted = typeof toolChoice === "object" ? tools.filter((tool) => tool.function.name === toolChoice.name) : tools;
+    const wanted =
+      typeof toolChoice === "object" ? tools.filter((tool) => tool.function.name === toolChoice.name) : tools;
     options.grammar = toolGrammar(wanted, syntax, parallel);
   }
   return { prompt: chat, options, tools: { syntax, names: tools.map((tool) => tool.function.name), parallel } };
 }
 
-function toTemplatePrompt(prompt: ChatPrompt, template: ChatTemplate): GenerateOptions & { messages: ChatPrompt["messages"] } {
+function toTemplatePrompt(
+  prompt: ChatPrompt,
+  template: ChatTemplate,
+): GenerateOptions & { messages: ChatPrompt["messages"] } {
   const { messages, templateVariables } = prompt;
   const tools = prompt.toolChoice === "none" ? [] : prompt.tools;
   const base = { template, ...(templateVariables === undefined ? {} : { templateVariables }) };
@@ -338,7 +347,11 @@ async function countPrompt(prompt: Prompt, lease: Lease): Promise<number> {
       return prompt.tokens.length;
     case "chat": {
       const template = templateOf(lease);
-      const { messages, tools, templateVariables: variables } = toTemplatePrompt(prompt, template) as {
+      const {
+        messages,
+        tools,
+        templateVariables: variables,
+      } = toTemplatePrompt(prompt, template) as {
         messages: ChatPrompt["messages"];
         tools?: ChatPrompt["tools"];
         templateVariables?: Record<string, unknown>;

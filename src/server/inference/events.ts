@@ -6,7 +6,12 @@ export type Finish = "stop" | "length" | "tool_calls" | "content_filter";
 
 /** What a request gives, in order for each of its answers; `choice` counts these from 0, prompt by prompt. */
 export type InferenceEvent =
-  | { readonly type: "text"; readonly choice: number; readonly text: string; readonly logprobs?: readonly TokenLogprob[] }
+  | {
+      readonly type: "text";
+      readonly choice: number;
+      readonly text: string;
+      readonly logprobs?: readonly TokenLogprob[];
+    }
   | ({ readonly type: "tool"; readonly choice: number } & CalledTool)
   | ({ readonly type: "end"; readonly choice: number } & AnswerEnd);
 
@@ -57,7 +62,8 @@ export function totalUsage(ends: readonly AnswerEnd[], n: number): RequestUsage 
 
 /** Puts the events of whole answers together, by their number. */
 export class AnswerCollector {
-  readonly #answers: { text: string; tools: CalledTool[]; logprobs: TokenLogprob[] | undefined; end?: AnswerEnd }[] = [];
+  readonly #answers: { text: string; tools: CalledTool[]; logprobs: TokenLogprob[] | undefined; end?: AnswerEnd }[] =
+    [];
 
   add(event: InferenceEvent): void {
     const answer = (this.#answers[event.choice] ??= { text: "", tools: [], logprobs: undefined });

@@ -31,9 +31,7 @@ const tokenize = plainRoute({
     with_pieces: maybe(z.boolean()),
   }),
   answer: z.strictObject({
-    tokens: z.array(
-      z.union([token, z.strictObject({ id: token, piece: z.union([z.string(), z.array(z.int())]) })]),
-    ),
+    tokens: z.array(z.union([token, z.strictObject({ id: token, piece: z.union([z.string(), z.array(z.int())]) })])),
   }),
   async handle({ body, signal }, services) {
     const options = { addSpecial: body.add_special ?? false, parseSpecial: body.parse_special ?? true };

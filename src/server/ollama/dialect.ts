@@ -103,7 +103,12 @@ const lists = [
     summary: "The models that are loaded",
     body: undefined,
     answer: z.strictObject({ models: z.array(z.looseObject({ name: z.string() })) }),
-    handle: (_, services) => ({ models: services.models().filter(({ loaded }) => loaded).map(toPs) }),
+    handle: (_, services) => ({
+      models: services
+        .models()
+        .filter(({ loaded }) => loaded)
+        .map(toPs),
+    }),
   }),
   plainRoute({
     method: "POST",

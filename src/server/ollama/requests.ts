@@ -179,7 +179,8 @@ export function toKeepMs(value: number | string | null | undefined): number | un
           (sum, [, number, unit = "s"]) => sum + Number(number) * (unitMs[unit] ?? 0),
           0,
         );
-  if (!Number.isFinite(ms)) throw new Problem("invalid_request", "keep_alive: Expected a duration", { param: "keep_alive" });
+  if (!Number.isFinite(ms))
+    throw new Problem("invalid_request", "keep_alive: Expected a duration", { param: "keep_alive" });
   if (ms < 0) return 0; // never
   return ms === 0 ? -1 : Math.min(ms, 0x7fffffff);
 }

@@ -45,7 +45,13 @@ export const timingsSchema = z.strictObject({
   total_ms: z.number().min(0),
 });
 
-export function toTimings({ usage, timings }: { usage: AnswerEnd["usage"]; timings: Timings }): z.output<typeof timingsSchema> {
+export function toTimings({
+  usage,
+  timings,
+}: {
+  usage: AnswerEnd["usage"];
+  timings: Timings;
+}): z.output<typeof timingsSchema> {
   return {
     queue_ms: rounded(timings.queueMs),
     first_token_ms: rounded(timings.firstTokenMs),

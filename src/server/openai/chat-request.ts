@@ -94,7 +94,9 @@ function maxTokens({ max_tokens: old, max_completion_tokens: current }: ChatBody
 
 function logprobs({ logprobs: wanted, top_logprobs: top }: ChatBody): boolean | number {
   if (typeof top === "number" && wanted !== true) {
-    throw new Problem("invalid_request", "top_logprobs: Expected logprobs to be true with it", { param: "top_logprobs" });
+    throw new Problem("invalid_request", "top_logprobs: Expected logprobs to be true with it", {
+      param: "top_logprobs",
+    });
   }
   return wanted === true ? (top ?? 0) : false;
 }

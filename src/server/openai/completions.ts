@@ -176,7 +176,12 @@ class CompletionStream implements StreamEncoder {
     if (event.type === "text") {
       const offset = this.#offsets.get(index) ?? 0;
       this.#offsets.set(index, offset + event.text.length);
-      return this.#chunk({ text: event.text, index, logprobs: toLogprobs(event.logprobs, offset), finish_reason: null });
+      return this.#chunk({
+        text: event.text,
+        index,
+        logprobs: toLogprobs(event.logprobs, offset),
+        finish_reason: null,
+      });
     }
     this.#ends[index] = event;
     const isLast = Object.keys(this.#ends).length === this.#choices;

@@ -4,7 +4,14 @@ import type { GenerationRoute, StreamEncoder } from "../dialect.js";
 import { generationRoute } from "../dialect.js";
 import { eventStream, sse } from "../http/event-stream.js";
 import { jsonObject, maybe, refused } from "../http/schema.js";
-import type { Answer, AnswerInfo, CalledTool, InferenceEvent, RequestUsage, TokenLogprob } from "../inference/events.js";
+import type {
+  Answer,
+  AnswerInfo,
+  CalledTool,
+  InferenceEvent,
+  RequestUsage,
+  TokenLogprob,
+} from "../inference/events.js";
 import { AnswerCollector, totalUsage } from "../inference/events.js";
 import type { AnswerFormat, ChatMessage, InferenceRequest, ToolCall } from "../inference/request.js";
 import { seconds, tokenLogprobSchema, toTokenLogprob } from "./answer-parts.js";
@@ -324,7 +331,9 @@ class ResponseStream implements StreamEncoder {
 
   start(): string {
     const empty = emptyResponse(this.#body, this.#info);
-    return this.#send("response.created", { response: empty }) + this.#send("response.in_progress", { response: empty });
+    return (
+      this.#send("response.created", { response: empty }) + this.#send("response.in_progress", { response: empty })
+    );
   }
 
   event(event: InferenceEvent): string {

@@ -10,7 +10,9 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #requests = this.#counter("requests_total", "Requests by route and status", ["route", "status"]);
   readonly #left = this.#counter("requests_abandoned_total", "Requests whose client left before the end", ["route"]);
-  readonly #duration = this.#histogram("request_duration_seconds", "From a request to the end of its answer", ["route"]);
+  readonly #duration = this.#histogram("request_duration_seconds", "From a request to the end of its answer", [
+    "route",
+  ]);
   readonly #firstToken = this.#histogram("time_to_first_token_seconds", "From a request to its first token", ["model"]);
   readonly #queued = this.#histogram("queue_seconds", "From a request to the start of its evaluation", ["model"]);
   readonly #prompt = this.#counter("prompt_tokens_total", "Tokens of prompts", ["model"]);

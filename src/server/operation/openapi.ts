@@ -38,7 +38,9 @@ function operation(route: Route, path: string): object {
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(route.body === undefined
       ? {}
-      : { requestBody: { required: true, content: { "application/json": { schema: toSchema(route.body, "input") } } } }),
+      : {
+          requestBody: { required: true, content: { "application/json": { schema: toSchema(route.body, "input") } } },
+        }),
     responses: { 200: { description: "The answer", content }, default: { description: "An error" } },
   };
 }

@@ -50,4 +50,3 @@ export function operationRoutes(service: Service): PlainRoute[] {
     }),
   ];
 }
-

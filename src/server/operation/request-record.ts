@@ -42,7 +42,16 @@ export class RequestRecord {
     this.#metrics.request(this.route, this.status, ms / 1000, this.abandoned);
     for (const end of this.#ends) this.#metrics.answer(this.model ?? "", end);
     const { id: requestId, method, path, status, model, user, abandoned, error } = this;
-    const facts = { requestId, method, path, status, ms: Math.round(ms), model, user, abandoned: abandoned || undefined };
+    const facts = {
+      requestId,
+      method,
+      path,
+      status,
+      ms: Math.round(ms),
+      model,
+      user,
+      abandoned: abandoned || undefined,
+    };
     const tokens = this.#ends.map(({ usage }) => usage);
     const sum = (count: (usage: AnswerEnd["usage"]) => number): number => tokens.reduce((a, u) => a + count(u), 0);
     const usage =

@@ -38,7 +38,11 @@ const parameters = z.strictObject({
   adapter_id: refused("adapters"),
 });
 
-const generateBody = z.strictObject({ inputs: z.string().min(1), parameters: maybe(parameters), stream: maybe(z.boolean()) });
+const generateBody = z.strictObject({
+  inputs: z.string().min(1),
+  parameters: maybe(parameters),
+  stream: maybe(z.boolean()),
+});
 type GenerateBody = z.output<typeof generateBody>;
 
 /** The original's own default. */
@@ -47,7 +51,8 @@ const defaultMaxTokens = 100;
 function toRequest({ inputs, parameters: given }: GenerateBody, wantsTokens: boolean): InferenceRequest {
   const p: Partial<z.output<typeof parameters>> = given ?? {};
   // As the original does it: a request that says nothing of sampling is answered greedily.
-  const samples = p.do_sample === true || [p.temperature, p.top_k, p.top_p, p.typical_p].some((value) => typeof value === "number");
+  const samples =
+    p.do_sample === true || [p.temperature, p.top_k, p.top_p, p.typical_p].some((value) => typeof value === "number");
   const named = {
     maxTokens: p.max_new_tokens ?? defaultMaxTokens,
     temperature: samples ? (p.temperature ?? 1) : 0,
@@ -91,7 +96,12 @@ const streamChunk = z.strictObject({
   token: tokenSchema,
   generated_text: z.string().nullable(),
   details: z
-    .strictObject({ finish_reason: finishReason, generated_tokens: z.int(), input_length: z.int(), seed: z.int().nullable() })
+    .strictObject({
+      finish_reason: finishReason,
+      generated_tokens: z.int(),
+      input_length: z.int(),
+      seed: z.int().nullable(),
+    })
     .nullable(),
 });
 
