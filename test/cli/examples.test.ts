@@ -19,6 +19,7 @@ const expected: Record<string, RegExp> = {
   "many-requests.mjs": /France: Paris\nItaly: Rome\n[\s\S]*[4-6]\.\d requests a step/,
   "require.cjs": /Paris/,
   "save-session.mjs": /Rome/,
+  "server.mjs": /Paris.*\n\d+ tokens\n/,
   "score.mjs": /hot: [\d.]+\ncold: [\d.]+\nblue: [\d.]+\nthe fork has 14 tokens, the question still 13\n/,
 };
 

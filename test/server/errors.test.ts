@@ -54,7 +54,7 @@ describe("a bad body is a 400 with the field's path", () => {
     [
       "a schema that no grammar keeps",
       { messages, json_schema: { type: "object", minProperties: 2 } },
-      "json_schema.min_properties",
+      "json_schema.minProperties",
     ],
     ["a tool that is not there", { messages, tool_choice: "required" }, "tool_choice"],
     ["two limits", { messages, max_tokens: 2, max_completion_tokens: 3 }, "max_tokens"],

@@ -51,6 +51,9 @@ export class EventStream {
     await this.#nextOrQuiet();
     return new ReadableStream<Uint8Array>(
       {
+        start: (controller) => {
+          this.#stall = this.#watch(controller);
+        },
         pull: (controller) => this.#pull(controller),
         cancel: (reason) => {
           this.#options.abandon(reason instanceof Error ? reason : new Error("The client has gone"));

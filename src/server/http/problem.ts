@@ -111,7 +111,8 @@ function internal(error: unknown): Problem {
   return new Problem("internal", error instanceof Error ? error.message : String(error), { cause: error });
 }
 
-/** The library's option as requests spell it: `logit_bias` for `logitBias`. */
+/** The library's option as requests spell it, `logit_bias` for `logitBias`; what follows is a path within its value. */
 function optionName({ option }: LlamaErrorDetails): string | undefined {
-  return typeof option === "string" ? option.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`) : undefined;
+  if (typeof option !== "string") return undefined;
+  return option.replace(/^\w+/, (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
 }

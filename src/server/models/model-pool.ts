@@ -109,14 +109,24 @@ export class ModelPool {
     for (const entry of this.models) if (entry.loaded === undefined) await this.#load(entry);
   }
 
-  /** Waits until the model is loaded; rejects with the signal's reason where that aborts first. */
+  /**
+   * Waits until the model is loaded; rejects with the signal's reason where that aborts first. Who waits is a user already:
+   * a model that was just loaded for somebody must not make room for the next before it was of any use.
+   */
   async acquire(entry: PooledModel, signal: AbortSignal): Promise<Lease> {
     const started = performance.now();
-    while (entry.loaded === undefined) {
-      signal.throwIfAborted();
-      await abortable(this.#load(entry), signal);
+    clearTimeout(entry.idleTimer);
+    entry.users++;
+    try {
+      while (entry.loaded === undefined) {
+        signal.throwIfAborted();
+        await abortable(this.#load(entry), signal);
+      }
+      return this.#lease(entry, entry.loaded, performance.now() - started);
+    } catch (error) {
+      this.#leave(entry);
+      throw error;
     }
-    return this.#lease(entry, entry.loaded, performance.now() - started);
   }
 
   /** Unloads a model as soon as nobody uses it. */
@@ -131,24 +141,25 @@ export class ModelPool {
   }
 
   #lease(entry: PooledModel, loaded: LoadedModel, loadMs: number): Lease {
-    clearTimeout(entry.idleTimer);
-    entry.users++;
-    entry.lastUsedMs = Date.now();
     let released = false;
     const release = (keepMs = entry.keepMs): void => {
       if (released) return;
       released = true;
       entry.keepMs = keepMs;
-      entry.lastUsedMs = Date.now();
-      if (--entry.users > 0) return;
-      this.#news.emit("released");
-      this.#unloadWhenIdle(entry);
+      this.#leave(entry);
     };
     return { entry, ...loaded, loadMs, release };
   }
 
+  #leave(entry: PooledModel): void {
+    entry.lastUsedMs = Date.now();
+    if (--entry.users > 0) return;
+    this.#news.emit("released");
+    this.#unloadWhenIdle(entry);
+  }
+
   #unloadWhenIdle(entry: PooledModel): void {
-    if (!entry.owned || entry.keepMs === 0 || this.#closing.signal.aborted) return;
+    if (!entry.owned || entry.keepMs === 0 || entry.users > 0 || this.#closing.signal.aborted) return;
     if (entry.keepMs < 0) return this.unload(entry);
     entry.idleTimer = setTimeout(() => void this.#unload(entry, "idle"), entry.keepMs);
     entry.idleTimer.unref();
