@@ -48,7 +48,10 @@ test("the OpenAPI document has every route with its body", () => {
 function describeRoute(route: Route): string {
   const title = `### ${route.method} ${route.path.replace(/\{.*\}$/, "")}\n\n${route.summary}.\n`;
   if (route.body === undefined) return title;
-  const { properties = {}, required = [] } = z.toJSONSchema(route.body, { io: "input", unrepresentable: "any" }) as JsonSchema;
+  const { properties = {}, required = [] } = z.toJSONSchema(route.body, {
+    io: "input",
+    unrepresentable: "any",
+  }) as JsonSchema;
   const rows = Object.entries(properties).map(([name, field]) => {
     const text = field.description ?? kindOf(field);
     return `| \`${name}\`${required.includes(name) ? " (required)" : ""} | ${text.replace(/\|/g, "\\|")} |`;
