@@ -1,7 +1,7 @@
 import type { LlamaErrorCode, LlamaErrorDetails } from "../../errors.js";
 import { LlamaError } from "../../errors.js";
 
-/** Everything that can go wrong with a request; each has one HTTP status, see {@link statusOf}. */
+/** Everything that can go wrong with a request; each has one HTTP status, see `statuses`. */
 export type ProblemCode =
   /** The body or a parameter is wrong; `param` says which. */
   | "invalid_request"
@@ -15,7 +15,6 @@ export type ProblemCode =
   | "not_found"
   | "model_not_found"
   | "method_not_allowed"
-  | "body_timeout"
   | "body_too_large"
   | "unsupported_media_type"
   | "queue_full"
@@ -35,7 +34,6 @@ const statuses: Readonly<Record<ProblemCode, ProblemStatus>> = {
   not_found: 404,
   model_not_found: 404,
   method_not_allowed: 405,
-  body_timeout: 408,
   body_too_large: 413,
   unsupported_media_type: 415,
   queue_full: 429,
@@ -46,7 +44,7 @@ const statuses: Readonly<Record<ProblemCode, ProblemStatus>> = {
   insufficient_memory: 503,
 };
 
-export type ProblemStatus = 400 | 401 | 403 | 404 | 405 | 408 | 413 | 415 | 422 | 429 | 500 | 503;
+export type ProblemStatus = 400 | 401 | 403 | 404 | 405 | 413 | 415 | 422 | 429 | 500 | 503;
 
 export interface ProblemOptions {
   /** Where in the request the problem is, e.g. `messages[0].content`. */

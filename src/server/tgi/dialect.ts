@@ -5,7 +5,7 @@ import { generationRoute, plainRoute } from "../dialect.js";
 import { eventStream, sse } from "../http/event-stream.js";
 import type { Problem, ProblemCode } from "../http/problem.js";
 import { jsonObject, maybe, refused } from "../http/schema.js";
-import type { Answer, AnswerEnd, AnswerInfo, InferenceEvent, TokenLogprob } from "../inference/events.js";
+import type { Answer, AnswerEnd, InferenceEvent, TokenLogprob } from "../inference/events.js";
 import { finiteLogprob } from "../inference/events.js";
 import type { InferenceRequest } from "../inference/request.js";
 
@@ -133,10 +133,6 @@ class TokenStream implements StreamEncoder {
   #held: TokenLogprob | undefined;
   #end: AnswerEnd | undefined;
 
-  constructor(_info: AnswerInfo) {
-    // Nothing of it is told here.
-  }
-
   start(): string {
     return "";
   }
@@ -205,7 +201,7 @@ const generate = generationRoute({
     request: toRequest(body, body.parameters?.details === true || body.stream === true),
     streams: body.stream === true,
     answer: (answers) => toAnswer(answers, body.parameters?.details === true),
-    stream: { ...eventStream, encoder: (info) => new TokenStream(info), error: (error) => sse(error) },
+    stream: { ...eventStream, encoder: () => new TokenStream(), error: (error) => sse(error) },
   }),
 });
 
@@ -219,7 +215,7 @@ const generateStream = generationRoute({
     request: toRequest(body, true),
     streams: true,
     answer: (answers) => toAnswer(answers, true),
-    stream: { ...eventStream, encoder: (info) => new TokenStream(info), error: (error) => sse(error) },
+    stream: { ...eventStream, encoder: () => new TokenStream(), error: (error) => sse(error) },
   }),
 });
 
