@@ -18,6 +18,7 @@ const prompt = (/** @type {number} */ id) => `Request number ${id}. Count: 1, 2,
 const request = { temperature: 0, ignoreEos: true, maxTokens: tokens };
 
 const part = process.env["LOAD_TEST_PART"];
+if (part !== undefined) process.on("disconnect", () => process.exit());
 if (part === "server") await serve();
 else if (part === "library") await useLibrary();
 else await main();

@@ -64,7 +64,7 @@ const mebi = 2 ** 20;
 
 const aServedModel: Check<ServedModel> = (value, name) => {
   if (typeof value === "string" || value instanceof LlamaContext) return { source: aSource(value, name) };
-  return optionsObject(modelRules)(value, name) as ServedModel;
+  return optionsObject(modelRules)(value, name);
 };
 
 const aSource: Check<string | LlamaContext> = (value, name) =>

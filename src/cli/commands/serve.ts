@@ -1,3 +1,6 @@
+import { resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+
 import type { Command } from "commander";
 import { Option } from "commander";
 
@@ -134,8 +137,6 @@ function readDrainMs(text: string | undefined): number {
 
 async function loadFilter(path: string | undefined): Promise<ServerOptions["contentFilter"]> {
   if (path === undefined) return undefined;
-  const { resolve } = await import("node:path");
-  const { pathToFileURL } = await import("node:url");
   try {
     const module = (await import(pathToFileURL(resolve(path)).href)) as { default?: ServerOptions["contentFilter"] };
     if (module.default !== undefined) return module.default;

@@ -70,7 +70,7 @@ const commonRules: Readonly<Record<CommonRule, { body: string; uses: readonly Co
 
 /** A text as GBNF writes it. */
 export function literal(text: string): string {
-  const escaped = text.replace(/["\\]/g, "\\$&").replace(/[\x00-\x1f\x7f]/g, hexEscape);
+  const escaped = text.replace(/["\\]/g, "\\$&").replace(/\p{Cc}/gu, hexEscape);
   return `"${escaped}"`;
 }
 

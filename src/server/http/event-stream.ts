@@ -10,9 +10,9 @@ export interface EventStreamOptions {
   readonly keepAliveMs: number;
   /** Milliseconds after which a client that takes nothing is given up. */
   readonly stallMs: number;
-  onEvent(event: InferenceEvent): void;
+  readonly onEvent: (event: InferenceEvent) => void;
   /** An error in mid-stream, as the dialect tells it. */
-  describe(error: unknown): unknown;
+  readonly describe: (error: unknown) => unknown;
   /** The client has left or is given up: the request ends. */
   abandon(reason: Error): void;
   /** Called once. */

@@ -16,7 +16,7 @@ export interface FilteredRequest {
   readonly signal: AbortSignal;
 }
 
-export type FilterVerdict = { readonly block: string } | undefined | void;
+export type FilterVerdict = { readonly block: string } | undefined;
 
 /**
  * Gets an answer's text piece by piece and returns what to pass on: the piece, another text, or "" to hold it back until

@@ -4,7 +4,6 @@ import { EventEmitter } from "node:events";
 import type { ContextOptions } from "../../context/context-options.js";
 import { LlamaError } from "../../errors.js";
 import { resolveModel } from "../../hub/index.js";
-import { LlamaContext } from "../../llama-context.js";
 import { loadModel } from "../../load-model.js";
 import { Problem } from "../http/problem.js";
 import type { ServerLog } from "../operation/log.js";
@@ -160,7 +159,10 @@ export class ModelPool {
 
   #unloadWhenIdle(entry: PooledModel): void {
     if (!entry.owned || entry.keepMs === 0 || entry.users > 0 || this.#closing.signal.aborted) return;
-    if (entry.keepMs < 0) return this.unload(entry);
+    if (entry.keepMs < 0) {
+      this.unload(entry);
+      return;
+    }
     entry.idleTimer = setTimeout(() => void this.#unload(entry, "idle"), entry.keepMs);
     entry.idleTimer.unref();
   }
