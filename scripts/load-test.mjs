@@ -28,11 +28,9 @@ async function serve() {
   const server = await createServer({ port: 0, models: { source: "smollm2", name: "smollm2", context } });
   await server.ready;
   process.send?.({ url: server.url });
-  process.on("message", async (message) => {
+  process.on("message", (message) => {
     if (message === "memory") process.send?.({ memory: process.memoryUsage().rss });
-    if (message !== "end") return;
-    await server.close();
-    process.disconnect();
+    if (message === "end") void server.close().then(() => process.disconnect());
   });
 }
 
@@ -85,7 +83,7 @@ async function main() {
   const after = await libraryRate();
 
   const samples = [await memory()];
-  const sampler = setInterval(async () => samples.push(await memory()), 10_000);
+  const sampler = setInterval(() => void memory().then((/** @type {number} */ bytes) => samples.push(bytes)), 10_000);
   // A third leaves in mid-stream, an eighth is slow, an eighth sends rubbish.
   const kind = (/** @type {number} */ client) =>
     client % 3 === 0 ? "leaves" : client % 8 === 1 ? "slow" : client % 8 === 2 ? "rubbish" : "plain";

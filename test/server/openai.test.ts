@@ -66,7 +66,7 @@ describe("chat/completions", () => {
     expect(usage.prompt_tokens).toBeLessThan(50);
     const texts = ["", "", ""];
     for await (const { choices: parts } of await client.chat.completions.create({ ...request, stream: true })) {
-      for (const part of parts) texts[part.index] += part.delta.content ?? "";
+      for (const part of parts) texts[part.index] = (texts[part.index] ?? "") + (part.delta.content ?? "");
     }
     expect(texts.every((text) => text !== "")).toBe(true);
   });

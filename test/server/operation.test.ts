@@ -107,7 +107,7 @@ describe("models", () => {
 describe("the content filter", () => {
   const filter: ContentFilter = {
     request: ({ messages = [] }) =>
-      messages.some(({ content }) => String(content).includes("forbidden")) ? { block: "not here" } : undefined,
+      messages.some(({ content }) => JSON.stringify(content).includes("forbidden")) ? { block: "not here" } : undefined,
     output: () => {
       let seen = "";
       return (piece) => {

@@ -29,7 +29,7 @@ export async function post(
     method: "POST",
     body: typeof body === "string" ? body : JSON.stringify(body),
     ...init,
-    headers: { "content-type": "application/json", ...init.headers },
+    headers: { "content-type": "application/json", ...(init.headers as Record<string, string> | undefined) },
   });
 }
 
