@@ -55,8 +55,8 @@ describe.each(shapes)("%s memory", (shape) => {
     await model.dispose();
   });
 
-  const ask = (tokens: Int32Array): Promise<GenerationResult> => context.generate({ ...greedy, tokens });
-  const askAlone = (tokens: Int32Array): Promise<GenerationResult> =>
+  const ask = async (tokens: Int32Array): Promise<GenerationResult> => context.generate({ ...greedy, tokens });
+  const askAlone = async (tokens: Int32Array): Promise<GenerationResult> =>
     alone.generate({ ...greedy, tokens, cachePrompt: false });
 
   test("answers are varied, and depend on what is far back", async () => {
@@ -177,6 +177,31 @@ describe.each(shapes)("%s memory", (shape) => {
     });
   });
 
+  test("a sequence beside stopped requests stays as it is, to the last bit", async () => {
+    for (let delay = 1; delay <= 25; delay += 2) {
+      const busy = await model.createContext({ contextSize: 2048, sequences: 8, ...exact });
+      const sequences: LlamaSequence[] = [];
+      for (let i = 0; i < 6; i++) {
+        sequences.push(await busy.sequence());
+        await sequences[i]?.evaluate(text(i, 20));
+      }
+      // Leaves a gap in memory and nothing in the list of free sequences: the states of two requests in one batch come to
+      // lie apart, and llama.cpp moves the one between them, to have theirs side by side.
+      const [gap] = sequences.splice(2, 1);
+      await gap?.dispose();
+      await busy.sequence();
+      const before = await Promise.all(sequences.map((sequence) => sequence.save()));
+      const doomed = [0, 1].map((i) => busy.generate({ ...greedy, tokens: text(50 + 2 * delay + i, 250) }));
+      await new Promise((resolve) => setTimeout(resolve, delay));
+      for (const generation of doomed) generation.cancel();
+      await Promise.all(doomed);
+      const after = await Promise.all(sequences.map((sequence) => sequence.save()));
+      const changed = after.flatMap((state, i) => (Buffer.compare(state, before[i] ?? state) === 0 ? [] : [i]));
+      expect(changed, `stopped after ${delay} ms`).toEqual([]);
+      await busy.dispose();
+    }
+  });
+
   describe("low-level sequences", () => {
     test("a fork and its origin go their own ways", async () => {
       const [beginning, one, other] = [text(20, 100), text(21, 30), text(22, 30)];
@@ -210,6 +235,26 @@ describe.each(shapes)("%s memory", (shape) => {
       }
       expectClose(await sequence.evaluate(end), await evaluated(join(beginning, text(25, 40), end)));
       await other.dispose();
+      await sequence.dispose();
+    });
+
+    test("a restored sequence is cut where its memory allows, and lends nobody what it lacks", async () => {
+      const [beginning, end] = [text(40, 200), text(41, 12)];
+      const sequence = await context.sequence();
+      await sequence.evaluate(beginning);
+      const state = await sequence.save();
+      await sequence.restore(state);
+      const shared = join(beginning.subarray(0, 150), end);
+      expectSame(await ask(shared), await askAlone(shared));
+      const cut = await sequence.truncate(150).then(
+        () => true,
+        (error: unknown) => {
+          expect(error).toMatchObject({ code: "INVALID_OPTION" });
+          return false;
+        },
+      );
+      const left = cut ? beginning.subarray(0, 150) : beginning;
+      expectClose(await sequence.evaluate(end), await evaluated(join(left, end)));
       await sequence.dispose();
     });
 
