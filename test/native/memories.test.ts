@@ -126,7 +126,7 @@ describe.each(shapes)("%s memory", (shape) => {
       for (const prompt of prompts) expected.push(await askAlone(prompt));
       for (let round = 0; round < 2; round++) {
         const together = await Promise.all(prompts.map(ask));
-        for (const [i, result] of together.entries()) expectSame(result, expected[i] as GenerationResult);
+        for (const [i, result] of together.entries()) expectSame(result, expected[i]!);
       }
     });
 
@@ -148,7 +148,7 @@ describe.each(shapes)("%s memory", (shape) => {
       const results = await Promise.all(prompts.map((tokens) => tight.generate({ ...greedy, maxTokens: 100, tokens })));
       for (const [i, prompt] of prompts.entries()) {
         const expected = await alone.generate({ ...greedy, maxTokens: 100, tokens: prompt, cachePrompt: false });
-        expectSame(results[i] as GenerationResult, expected);
+        expectSame(results[i]!, expected);
       }
       expect(tight.stats().preemptions + tight.stats().evictions).toBeGreaterThan(0);
       await tight.dispose();
@@ -162,7 +162,7 @@ describe.each(shapes)("%s memory", (shape) => {
           context.generate({ ...greedy, tokens: join(kept, text(170 + 10 * round + i, 700)), maxTokens: 200 }),
         );
         const [first] = doomed;
-        for await (const event of (first as (typeof doomed)[number]).events()) {
+        for await (const event of (first!).events()) {
           if (event.type === "prompt" && event.processedTokens > 0) break;
         }
         await new Promise((resolve) => setTimeout(resolve, 7 * round));
@@ -311,7 +311,7 @@ describe.each(shapes)("%s memory", (shape) => {
       const system = text(37, 300);
       const prompts = Array.from({ length: 6 }, (_, i) => join(system, text(370 + i, 25)));
       const [first, ...others] = prompts;
-      await ask(first as Int32Array);
+      await ask(first!);
       for (const prompt of others) {
         const result = await ask(prompt);
         expect(result.usage.cachedTokens).toBeGreaterThanOrEqual(150);
@@ -326,7 +326,7 @@ describe.each(shapes)("%s memory", (shape) => {
       const results = await Promise.all(prompts.map(ask));
       for (const [i, result] of results.entries()) {
         expect(result.usage.cachedTokens).toBeGreaterThanOrEqual(150);
-        expectSame(result, await askAlone(prompts[i] as Int32Array));
+        expectSame(result, await askAlone(prompts[i]!));
       }
     });
   });
