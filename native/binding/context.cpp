@@ -1,4 +1,3 @@
-#include "binding/events.h"
 #include "binding/exports.h"
 #include "binding/handles.h"
 #include "binding/promise.h"
@@ -33,6 +32,7 @@ ContextParams context_params(const Options & options) {
         { { "auto", LLAMA_FLASH_ATTN_TYPE_AUTO }, { "on", LLAMA_FLASH_ATTN_TYPE_ENABLED }, { "off", LLAMA_FLASH_ATTN_TYPE_DISABLED } });
     params.offload_kv = options.boolean("offloadKv");
     params.queue_size = options.uint32("queueSize");
+    params.packet_interval_ms = options.number("packetIntervalMs");
     params.rope_frequency_base = float(options.number("ropeFrequencyBase"));
     params.rope_frequency_scale = float(options.number("ropeFrequencyScale"));
     params.embeddings = options.boolean("embeddings");
@@ -142,7 +142,7 @@ private:
             target->held--;
             dispatcher->release();
         }
-        target->on_events.Call({ events_to_js(env, events) });
+        target->packet.send(env, target->on_events.Value(), events);
     }
 
     std::shared_ptr<Dispatcher> dispatcher;

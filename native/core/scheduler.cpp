@@ -26,7 +26,7 @@ Scheduler::Run::Run(Request && in) :
     submitted(Clock::now()) {}
 
 Scheduler::Scheduler(Decoder & decoder, const ContextParams & params, uint32_t slot_count, EventSink sink) :
-    decoder(decoder), sink(std::move(sink)), max_running(params.sequences),
+    decoder(decoder), sink(std::move(sink)), packet_interval_ms(params.packet_interval_ms), max_running(params.sequences),
     ledger(slot_count, params.context_size ? params.context_size : llama_n_ctx(decoder.context())), slots(slot_count),
     sliding_window(llama_model_n_swa(decoder.model().get())) {
     counters.total_cells = ledger.capacity();
@@ -105,11 +105,20 @@ void Scheduler::update_stats() {
 // --- One step -------------------------------------------------------------------------------------------------------
 
 void Scheduler::step() {
+    const auto began = Clock::now();
     admit();
     if (plan() && decode()) collect();
     remove_ended();
     update_stats();
-    flush();
+    last_step_ms = ms_between(began, Clock::now());
+    if (!may_wait_for_next_step()) flush();
+}
+
+bool Scheduler::may_wait_for_next_step() const {
+    if (running.empty()) return false;
+    size_t tokens = 0;
+    for (const auto & event : outbox) tokens += event.tokens.size();
+    return may_hold_back({ tokens, outbox_urgent, ms_between(outbox_since, Clock::now()) }, last_step_ms, packet_interval_ms);
 }
 
 // Fills the batch; false where there is nothing to evaluate.
@@ -350,7 +359,10 @@ void Scheduler::sample_drafted(Run & run) {
 // Samples from one output of the last decode; returns the token, which may have ended the request.
 llama_token Scheduler::sample(Run & run, int32_t output) {
     const llama_token token = run.sampler->sample(decoder.context(), output);
-    if (run.generated == 0 && run.first_token == Clock::time_point()) run.first_token = Clock::now();
+    if (run.generated == 0 && run.first_token == Clock::time_point()) {
+        run.first_token = Clock::now();
+        outbox_urgent = true;
+    }
 
     const auto & stop_tokens = run.request.stop_tokens;
     if (llama_vocab_is_eog(decoder.model().vocab(), token) ||
@@ -386,6 +398,7 @@ Event & Scheduler::event_of(Run & run) {
     for (auto & event : outbox) {
         if (event.id == run.request.id && !event.end) return event;
     }
+    if (outbox.empty()) outbox_since = Clock::now();
     outbox.push_back({ run.request.id, {}, {}, {}, int32_t(std::min(run.evaluated, run.prompt_size)), {} });
     return outbox.back();
 }
@@ -415,6 +428,7 @@ void Scheduler::finish(Run & run, EndReason reason, std::optional<Error> error, 
     end.accepted_tokens = run.accepted;
     end.error = std::move(error);
     event.end = std::move(end);
+    outbox_urgent = true;
     release_slot(run);
 }
 
@@ -451,6 +465,7 @@ void Scheduler::remove_ended() {
 
 void Scheduler::flush() {
     if (outbox.empty()) return;
+    outbox_urgent = false;
     sink(std::exchange(outbox, {}));
 }
 

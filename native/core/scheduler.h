@@ -34,6 +34,8 @@ public:
     void fail_all(const Error & error);
     bool idle() const { return waiting.empty() && running.empty(); }
     void step();
+    // Hands out the events that were held back for the next step's.
+    void flush();
 
     // From any thread: stops the decode in progress if it works on request `id` and is worth stopping.
     void interrupt(int64_t id);
@@ -140,19 +142,23 @@ private:
     void release_slot(Run & run);
     void fail_batch(const Error & error);
     void remove_ended();
-    void flush();
+    bool may_wait_for_next_step() const;
     void update_stats();
     Event & event_of(Run & run);
     Slot &  low_level(int32_t sequence);
 
     Decoder &                        decoder;
     EventSink                        sink;
+    double                           packet_interval_ms;
     uint32_t                         max_running;
     CellLedger                       ledger;
     std::vector<Slot>                slots;
     std::list<std::unique_ptr<Run>>  waiting;  // in order of urgency
     std::list<std::unique_ptr<Run>>  running;  // in order of admission
     std::vector<Event>               outbox;
+    bool                             outbox_urgent = false;
+    Clock::time_point                outbox_since;
+    double                           last_step_ms = 0;
     StepCost                         cost;
     uint64_t                         tick = 0;
     uint64_t                         arrivals = 0;

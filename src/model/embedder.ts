@@ -123,6 +123,7 @@ function embeddingParams(size: number, pooling: Pooling): Parameters<Model["addo
     flashAttention: "auto",
     offloadKv: true,
     queueSize: 0,
+    packetIntervalMs: 0,
     ropeFrequencyBase: 0,
     ropeFrequencyScale: 0,
     embeddings: true,

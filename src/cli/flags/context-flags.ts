@@ -16,4 +16,5 @@ export const contextFlags = {
   // One request runs at a time.
   sequences: null,
   queueSize: null,
+  packetInterval: null,
 } satisfies FlagsFor<ContextOptions>;
