@@ -162,7 +162,7 @@ describe.each(shapes)("%s memory", (shape) => {
           context.generate({ ...greedy, tokens: join(kept, text(170 + 10 * round + i, 700)), maxTokens: 200 }),
         );
         const [first] = doomed;
-        for await (const event of (first!).events()) {
+        for await (const event of first!.events()) {
           if (event.type === "prompt" && event.processedTokens > 0) break;
         }
         await new Promise((resolve) => setTimeout(resolve, 7 * round));
