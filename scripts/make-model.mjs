@@ -1,19 +1,22 @@
 #!/usr/bin/env node
-// Writes a GGUF file in the shape of Mistral-7B-Instruct-v0.2 with random weights; `--help` tells the options. For tests
-// and benchmarks: it computes what the real model computes, at the same speed, and answers nonsense.
+// Writes a GGUF file in the shape of Mistral-7B-Instruct-v0.2, or of another kind of model, with random weights; `--help`
+// tells the options. For tests and benchmarks: it computes what the real model computes, at the same speed, and answers
+// nonsense.
 
 import { resolve } from "node:path";
 import { argv, exit, stderr, stdout } from "node:process";
 import { parseArgs } from "node:util";
 import { messageOf } from "./lib/errors.mjs";
 import { cachedModel } from "./models/cached-model.mjs";
-import { FILE_TYPES, SHAPES } from "./models/mistral.mjs";
+import { SHAPE_NAMES, SHAPES } from "./models/shapes.mjs";
 import { writeModel } from "./models/write-model.mjs";
 
-const HELP = `Usage: node scripts/make-model.mjs --size <size> [options] (--out <file.gguf> | --cached)
+const HELP = `Usage: node scripts/make-model.mjs --shape <shape> [options] (--out <file.gguf> | --cached)
 
-  --size <size>       ${Object.keys(SHAPES).join(", ")}: 18 million, 125 million or 7.24 billion parameters
-  --type <type>       ${FILE_TYPES.join(", ")} (default q4_k_m)
+  --shape <shape>     of Mistral: tiny, 125m, 7b (18 million, 125 million and 7.24 billion parameters); of small models
+                      with other kinds of memory: recurrent (Mamba), hybrid (LFM2), sliding-window (OLMo 2),
+                      hybrid-sliding-window (LFM2)
+  --type <type>       q4_k_m, q4_0, f16 for the shapes of Mistral (default q4_k_m); f32 for the others
   --out <file.gguf>   where to write
   --cached            write into the cache folder unless it is there already
   --seed <number>     of the random weights (default 1): the same seed gives the same file
@@ -27,8 +30,8 @@ try {
   const { values } = parseArgs({
     args: argv.slice(2),
     options: {
-      size: { type: "string" },
-      type: { type: "string", default: "q4_k_m" },
+      shape: { type: "string" },
+      type: { type: "string" },
       out: { type: "string" },
       cached: { type: "boolean", default: false },
       seed: { type: "string", default: "1" },
@@ -41,9 +44,11 @@ try {
     stdout.write(HELP);
     exit(0);
   }
+  const shape = oneOf("--shape", values.shape, SHAPE_NAMES);
+  const { types } = SHAPES[shape];
   const options = {
-    size: oneOf("--size", values.size, /** @type {(keyof typeof SHAPES)[]} */ (Object.keys(SHAPES))),
-    type: oneOf("--type", values.type, FILE_TYPES),
+    shape,
+    type: oneOf(`--type of ${shape}`, values.type ?? types[0], types),
     seed: wholeNumber("--seed", values.seed, 0, Number.MAX_SAFE_INTEGER),
     split: wholeNumber("--split", values.split, 1, 20),
     vocabularyOnly: values["vocab-only"],

@@ -17,7 +17,7 @@ export const MODEL_LABELS = {
  */
 export async function modelFile(name) {
   if (name === "smollm2") return smollm2();
-  const [path] = await cachedModel({ size: name, type: "q4_k_m", seed: 1, split: 1, vocabularyOnly: false });
+  const [path] = await cachedModel({ shape: name, type: "q4_k_m", seed: 1, split: 1, vocabularyOnly: false });
   return path;
 }
 

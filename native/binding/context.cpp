@@ -1,4 +1,3 @@
-#include "binding/events.h"
 #include "binding/exports.h"
 #include "binding/handles.h"
 #include "binding/promise.h"
@@ -33,6 +32,8 @@ ContextParams context_params(const Options & options) {
         { { "auto", LLAMA_FLASH_ATTN_TYPE_AUTO }, { "on", LLAMA_FLASH_ATTN_TYPE_ENABLED }, { "off", LLAMA_FLASH_ATTN_TYPE_DISABLED } });
     params.offload_kv = options.boolean("offloadKv");
     params.queue_size = options.uint32("queueSize");
+    params.packet_interval_ms = options.number("packetIntervalMs");
+    params.ram_cache_bytes = uint64_t(std::max(0.0, options.number("ramCacheBytes")));
     params.rope_frequency_base = float(options.number("ropeFrequencyBase"));
     params.rope_frequency_scale = float(options.number("ropeFrequencyScale"));
     params.embeddings = options.boolean("embeddings");
@@ -142,7 +143,7 @@ private:
             target->held--;
             dispatcher->release();
         }
-        target->on_events.Call({ events_to_js(env, events) });
+        target->packet.send(env, target->on_events.Value(), events);
     }
 
     std::shared_ptr<Dispatcher> dispatcher;
@@ -225,6 +226,10 @@ Napi::Value context_stats(const Options & options) {
     object.Set("evictions", double(stats.evictions));
     object.Set("preemptions", double(stats.preemptions));
     object.Set("stepRequests", double(stats.step_requests));
+    object.Set("checkpointBytes", double(stats.checkpoint_bytes));
+    object.Set("storedSequences", double(stats.stored_sequences));
+    object.Set("storedBytes", double(stats.stored_bytes));
+    object.Set("restoredSequences", double(stats.restored_sequences));
     return object;
 }
 

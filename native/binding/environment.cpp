@@ -10,11 +10,13 @@ Dispatcher::Dispatcher(Napi::Env env) :
 }
 
 void Dispatcher::post(Task task) {
-    std::lock_guard<std::mutex> lock(mutex);
-    if (closed) return;
-    tasks.push_back(std::move(task));
-    if (scheduled) return;
-    scheduled = true;
+    {
+        std::lock_guard<std::mutex> lock(mutex);
+        if (closed) return;
+        tasks.push_back(std::move(task));
+        if (std::exchange(scheduled, true)) return;
+    }
+    // Not under the lock: the JS thread wakes on this core at once, and would go to sleep again at the lock.
     function.NonBlockingCall();
 }
 

@@ -21,7 +21,8 @@ namespace llama_native {
 //    out, so ours stops every thread that could still call it before Node tears it down.
 // 2. It is unref'd unless work is under way (`hold` and `release`, on the JS thread), so that an idle model never keeps
 //    the process alive.
-// 3. After `close` posting does nothing: what was posted is dropped with the environment.
+// 3. After `close` posting does nothing: what was posted is dropped with the environment. Every thread that posts has
+//    ended by then, as posting does not hold the lock all along.
 class Dispatcher {
 public:
     explicit Dispatcher(Napi::Env env);

@@ -2,6 +2,8 @@
 
 #include "binding/convert.h"
 
+#include <algorithm>
+
 namespace llama_native {
 
 namespace {
@@ -69,24 +71,49 @@ Napi::Value logprobs_to_js(Napi::Env env, const std::vector<ReportedToken> & tok
     return list;
 }
 
+// What few events have: {logprobs, end}; null where an event has neither.
+Napi::Value rare_to_js(Napi::Env env, const Event & event) {
+    if (event.logprobs.empty() && !event.end) return env.Null();
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("logprobs", logprobs_to_js(env, event.logprobs));
+    object.Set("end", end_to_js(env, event.end));
+    return object;
+}
+
+Napi::Value rare_parts_to_js(Napi::Env env, const std::vector<Event> & events) {
+    const auto is_rare = [](const Event & event) { return event.end || !event.logprobs.empty(); };
+    if (std::none_of(events.begin(), events.end(), is_rare)) return env.Null();
+    Napi::Array list = Napi::Array::New(env, events.size());
+    for (size_t i = 0; i < events.size(); i++) list.Set(uint32_t(i), rare_to_js(env, events[i]));
+    return list;
+}
+
 } // namespace
 
-Napi::Array events_to_js(Napi::Env env, const std::vector<Event> & events) {
-    Napi::Array list = Napi::Array::New(env, events.size());
-    for (size_t i = 0; i < events.size(); i++) {
-        const Event & event = events[i];
-        Napi::Object  object = Napi::Object::New(env);
-        Napi::Array   tokens = Napi::Array::New(env, event.tokens.size());
-        for (size_t k = 0; k < event.tokens.size(); k++) tokens.Set(uint32_t(k), event.tokens[k]);
-        object.Set("id", double(event.id));
-        object.Set("text", event.text);
-        object.Set("tokens", tokens);
-        object.Set("logprobs", logprobs_to_js(env, event.logprobs));
-        object.Set("promptProcessed", event.prompt_processed);
-        object.Set("end", end_to_js(env, event.end));
-        list.Set(uint32_t(i), object);
+int32_t * EventPacket::numbers(Napi::Env env, size_t size) {
+    if (capacity < size) {
+        capacity = std::max<size_t>(64, 2 * size);
+        Napi::Int32Array array = Napi::Int32Array::New(env, capacity);
+        values = array.Data();
+        reference = Napi::Persistent(Napi::Object(env, array));
     }
-    return list;
+    return values;
+}
+
+void EventPacket::send(Napi::Env env, const Napi::Function & receiver, const std::vector<Event> & events) {
+    size_t size = 1;
+    for (const Event & event : events) size += 3 + event.tokens.size();
+    int32_t * out = numbers(env, size);
+    *out++ = int32_t(events.size());
+    std::vector<napi_value> arguments{ reference.Value(), rare_parts_to_js(env, events) };
+    for (const Event & event : events) {
+        *out++ = int32_t(event.id);
+        *out++ = event.prompt_processed;
+        *out++ = int32_t(event.tokens.size());
+        out = std::copy(event.tokens.begin(), event.tokens.end(), out);
+        arguments.push_back(Napi::String::New(env, event.text));
+    }
+    receiver.Call(arguments);
 }
 
 } // namespace llama_native

@@ -2,6 +2,7 @@
 
 #include "binding/convert.h"
 #include "binding/environment.h"
+#include "binding/events.h"
 #include "core/chat_template.h"
 #include "core/engine.h"
 #include "core/model.h"
@@ -12,6 +13,7 @@ namespace llama_native {
 struct Context {
     std::shared_ptr<Engine>     engine;
     Napi::FunctionReference     on_events;
+    EventPacket                 packet;
     std::shared_ptr<Dispatcher> dispatcher;
     uint32_t                    held = 0;  // requests that have not ended; each keeps the process alive
 

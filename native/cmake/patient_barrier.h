@@ -1,7 +1,10 @@
 #pragma once
 
-// How a thread waits at ggml's barrier; see patient_barrier.cmake.
+// How a thread waits at ggml's barrier; see patches.cmake.
 
+#include "ggml.h"
+
+#include <stdint.h>
 #ifdef _WIN32
 #include <windows.h>
 #else
@@ -13,10 +16,16 @@
 
 static inline void ggml_thread_cpu_relax(void);
 
-// Spins before the first nap; a few times 10 microseconds to begin with. Waits that end while spinning make a thread more
-// patient, as on a machine of its own a nap only costs time; waits that do not make it less so, as its core is wanted.
-enum { llama_native_least_spins = 64, llama_native_most_spins = 16384 };
-static _Thread_local unsigned llama_native_spins = 4096;
+// A thread spins for so long before its first nap. Usual waits are a few microseconds; a nap, with the timer and the way
+// back onto a core, takes 50 or more. So napping earlier costs more than it saves, whatever the machine is doing.
+enum { llama_native_spin_microseconds = 200 };
+// Pauses between two looks at the clock: about a microsecond.
+enum { llama_native_pauses_per_look = 32 };
+
+struct llama_native_wait {
+    unsigned pauses;
+    int64_t  nap_after_microseconds;  // by ggml's clock; 0 until the first look at it
+};
 
 static inline void llama_native_nap(void) {
 #ifdef _WIN32
@@ -34,18 +43,10 @@ static inline void llama_native_nap(void) {
 #endif
 }
 
-// `waited` counts the calls of this wait.
-static inline void llama_native_wait(unsigned waited) {
-    if (waited < llama_native_spins) ggml_thread_cpu_relax();
-    else llama_native_nap();
-}
-
-static inline void llama_native_waited(unsigned waited) {
-    if (waited > llama_native_spins) {
-        llama_native_spins /= 2;
-        if (llama_native_spins < llama_native_least_spins) llama_native_spins = llama_native_least_spins;
-    } else {
-        llama_native_spins += llama_native_spins / 16;
-        if (llama_native_spins > llama_native_most_spins) llama_native_spins = llama_native_most_spins;
-    }
+static inline void llama_native_wait(struct llama_native_wait * wait) {
+    ggml_thread_cpu_relax();
+    if (++wait->pauses % llama_native_pauses_per_look != 0) return;
+    const int64_t now = ggml_time_us();
+    if (wait->nap_after_microseconds == 0) wait->nap_after_microseconds = now + llama_native_spin_microseconds;
+    else if (now >= wait->nap_after_microseconds) llama_native_nap();
 }

@@ -206,7 +206,10 @@ void Engine::loop() {
         for (const int64_t id : cancelled) scheduler_->cancel(id);
         requests.clear();
         cancelled.clear();
-        if (!jobs.empty()) run_job(jobs);
+        if (!jobs.empty()) {
+            scheduler_->flush();
+            run_job(jobs);
+        }
         try {
             scheduler_->step();
         } catch (const std::exception & error) {

@@ -138,7 +138,6 @@ common_params_sampling convert(const SamplingParams & in, int32_t context_size) 
     out.mirostat = in.mirostat;
     out.mirostat_tau = in.mirostat_tau;
     out.mirostat_eta = in.mirostat_eta;
-    out.logit_bias = in.logit_bias;
     out.no_perf = true;
     if (!in.grammar.empty()) out.grammar = { COMMON_GRAMMAR_TYPE_USER, in.grammar };
     out.samplers.clear();
@@ -161,6 +160,28 @@ llama_token argmax(const float * logits, int32_t size) {
 
 } // namespace
 
+// Adds the biases to the logits where they lie, and takes them back: a handful of tokens, where llama.cpp's own sampler
+// for biases needs a list of the whole vocabulary.
+class Sampler::BiasedLogits {
+public:
+    BiasedLogits(float * logits, const std::vector<llama_logit_bias> & biases) : logits(logits), biases(biases) {
+        for (const auto & bias : biases) {
+            before.push_back(logits[bias.token]);
+            logits[bias.token] += bias.bias;
+        }
+    }
+    ~BiasedLogits() {
+        for (size_t i = biases.size(); i-- > 0;) logits[biases[i].token] = before[i];
+    }
+    BiasedLogits(const BiasedLogits &) = delete;
+    BiasedLogits & operator=(const BiasedLogits &) = delete;
+
+private:
+    float *                               logits;
+    const std::vector<llama_logit_bias> & biases;
+    std::vector<float>                    before;
+};
+
 Sampler::Sampler(const Model & model, SamplingParams params, int32_t context_size) : model(model) {
     Guard guard;
     if (!params.grammar.empty()) {
@@ -172,6 +193,7 @@ Sampler::Sampler(const Model & model, SamplingParams params, int32_t context_siz
     if (params.ignore_eos) {
         for (const llama_token token : model.end_of_generation()) params.logit_bias.push_back({ token, -INFINITY });
     }
+    biases = std::move(params.logit_bias);
 
     common_params_sampling native = convert(params, context_size);
     has_grammar = !params.grammar.empty();
@@ -180,12 +202,11 @@ Sampler::Sampler(const Model & model, SamplingParams params, int32_t context_siz
 
     int32_t suppressed = 0;
     llama_vocab_get_suppress_tokens(model.vocab(), &suppressed);
-    greedy = params.temperature <= 0 && params.mirostat == 0 && !has_grammar && !looks_back && native.logit_bias.empty() &&
-        suppressed == 0 && !is_active(COMMON_SAMPLER_TYPE_XTC, native);
+    greedy = params.temperature <= 0 && params.mirostat == 0 && !has_grammar && !looks_back && suppressed == 0 && !is_active(COMMON_SAMPLER_TYPE_XTC, native);
     if (greedy) return;
     // Most often the chain begins with top-k. Choosing those directly costs a tenth of building, and then sorting, a list
     // of the whole vocabulary.
-    if (params.mirostat == 0 && !has_grammar && native.logit_bias.empty() && suppressed == 0 && !native.samplers.empty() &&
+    if (params.mirostat == 0 && !has_grammar && suppressed == 0 && !native.samplers.empty() &&
         native.samplers.front() == COMMON_SAMPLER_TYPE_TOP_K && params.min_keep <= params.top_k) {
         leading_top_k = params.top_k;
     }
@@ -209,12 +230,10 @@ void Sampler::accept_prompt(const std::vector<llama_token> & tokens) {
 }
 
 llama_token Sampler::sample(llama_context * context, int32_t index) {
-    const float * logits = llama_get_logits_ith(context, index);
+    float * logits = llama_get_logits_ith(context, index);
     if (!logits) throw Error("DECODE", "llama.cpp gave no logits for this step");
-
-    const llama_token token = greedy ? argmax(logits, model.vocabulary_size()) :
-        leading_top_k > 0            ? sample_top_k(logits) :
-                                       common_sampler_sample(chain, context, index);
+    const BiasedLogits biased(logits, biases);
+    const llama_token  token = choose(context, index, logits);
     if (token < 0 || token >= model.vocabulary_size() || std::isnan(logits[token])) {
         throw Error("DECODE", "The model's output is not a number; its weights are damaged, or overflow in this precision");
     }
@@ -227,6 +246,12 @@ llama_token Sampler::sample(llama_context * context, int32_t index) {
         }
     }
     return token;
+}
+
+llama_token Sampler::choose(llama_context * context, int32_t index, const float * logits) {
+    if (greedy) return argmax(logits, model.vocabulary_size());
+    if (leading_top_k > 0) return sample_top_k(logits);
+    return common_sampler_sample(chain, context, index);
 }
 
 llama_token Sampler::sample_top_k(const float * logits) {

@@ -63,11 +63,14 @@ public:
     llama_token sample(llama_context * context, int32_t index);
 
 private:
+    class BiasedLogits;
+    llama_token choose(llama_context * context, int32_t index, const float * logits);
     llama_token sample_top_k(const float * logits);
 
     const Model &    model;
     common_sampler * chain = nullptr;
-    bool             greedy = false;  // plain argmax: nothing changes the logits or depends on history
+    std::vector<llama_logit_bias> biases;
+    bool             greedy = false;  // plain argmax: nothing but biases changes the logits, nothing depends on history
     int32_t          leading_top_k = 0;  // > 0: the chain begins with this top-k, so it needs to see no other candidates
     std::vector<llama_token_data> candidates;
     bool             looks_back = false;

@@ -12,6 +12,8 @@ constexpr double  stretch = 3.0;
 constexpr int32_t smallest_chunk = 16;
 // Until costs are known.
 constexpr int32_t first_chunk = 32;
+// Tokens that are worth a packet of their own.
+constexpr size_t enough_tokens = 4;
 
 void average_in(double & average, double value) { average = average == 0 ? value : average + smoothing * (value - average); }
 
@@ -37,6 +39,10 @@ int32_t prompt_budget(const StepCost & cost, int32_t decoding, int32_t batch_siz
     if (cost.decode_ms() <= 0 || cost.prompt_token_ms() <= 0) return std::min(room, first_chunk);
     const double tokens = (stretch - 1) * cost.decode_ms() / cost.prompt_token_ms();
     return std::min(room, std::max(smallest_chunk, static_cast<int32_t>(std::min(tokens, 1e6))));
+}
+
+bool may_hold_back(const HeldEvents & held, double step_ms, double interval_ms) {
+    return !held.urgent && held.tokens < enough_tokens && held.waited_ms + step_ms <= interval_ms;
 }
 
 std::optional<int32_t> least_recently_used(const std::vector<SlotView> & slots, int32_t keep) {

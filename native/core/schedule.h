@@ -32,11 +32,15 @@ private:
 // a token, else as many as keep the step within a small multiple of a step without them.
 int32_t prompt_budget(const StepCost & cost, int32_t decoding, int32_t batch_size);
 
-// A prefix that a new request could take over from a sequence.
-struct PrefixMatch {
-    int32_t slot = -1;
-    size_t  length = 0;
+// Whether the events so far may wait for those of the next step: few tokens that nobody waits for in particular, and the
+// next step will end before the oldest of them has waited for `interval_ms`. Handing over costs the JS thread about the
+// same for one token as for several.
+struct HeldEvents {
+    size_t tokens;
+    bool   urgent;       // a first token or an end is among them
+    double waited_ms;    // since the first of them
 };
+bool may_hold_back(const HeldEvents & held, double step_ms, double interval_ms);
 
 struct SlotView {
     int32_t  slot;

@@ -12,6 +12,9 @@ namespace {
 // A decode of fewer tokens ends sooner than repeating it for the other requests would take.
 constexpr int32_t smallest_batch_to_interrupt = 33;
 
+// For checkpoints of a context, where its model's memory needs any.
+constexpr size_t checkpoint_bytes = 256u << 20;
+
 // With more requests than this in a step, the processor is busy enough without tokens that may be wrong.
 constexpr int32_t most_requests_to_draft_for = 4;
 
@@ -26,8 +29,9 @@ Scheduler::Run::Run(Request && in) :
     submitted(Clock::now()) {}
 
 Scheduler::Scheduler(Decoder & decoder, const ContextParams & params, uint32_t slot_count, EventSink sink) :
-    decoder(decoder), sink(std::move(sink)), max_running(params.sequences),
+    decoder(decoder), sink(std::move(sink)), packet_interval_ms(params.packet_interval_ms), max_running(params.sequences),
     ledger(slot_count, params.context_size ? params.context_size : llama_n_ctx(decoder.context())), slots(slot_count),
+    checkpoint_budget(checkpoint_bytes), sequence_store(params.ram_cache_bytes),
     sliding_window(llama_model_n_swa(decoder.model().get())) {
     counters.total_cells = ledger.capacity();
     update_stats();
@@ -96,6 +100,9 @@ void Scheduler::update_stats() {
     counters.running = running.size();
     counters.waiting = waiting.size();
     counters.used_cells = ledger.used();
+    counters.checkpoint_bytes = checkpoint_budget.used();
+    counters.stored_sequences = sequence_store.size();
+    counters.stored_bytes = sequence_store.bytes();
     counters.cached_sequences = static_cast<uint64_t>(
         std::count_if(slots.begin(), slots.end(), [](const Slot & slot) { return slot.use == Slot::Use::Cached; }));
     std::lock_guard<std::mutex> lock(shared_mutex);
@@ -105,11 +112,20 @@ void Scheduler::update_stats() {
 // --- One step -------------------------------------------------------------------------------------------------------
 
 void Scheduler::step() {
+    const auto began = Clock::now();
     admit();
     if (plan() && decode()) collect();
     remove_ended();
     update_stats();
-    flush();
+    last_step_ms = ms_between(began, Clock::now());
+    if (!may_wait_for_next_step()) flush();
+}
+
+bool Scheduler::may_wait_for_next_step() const {
+    if (running.empty()) return false;
+    size_t tokens = 0;
+    for (const auto & event : outbox) tokens += event.tokens.size();
+    return may_hold_back({ tokens, outbox_urgent, ms_between(outbox_since, Clock::now()) }, last_step_ms, packet_interval_ms);
 }
 
 // Fills the batch; false where there is nothing to evaluate.
@@ -170,6 +186,9 @@ void Scheduler::plan_prompts(int32_t budget) {
         if (budget <= 0) return;
         if (run->ended || run->in_batch > 0 || run->pending() <= 1) continue;
         size_t count = std::min(run->pending(), size_t(budget));
+        if (!decoder.model().can_truncate() && run->evaluated < run->prompt_size) {
+            count = std::min(count, next_checkpoint(run->evaluated, run->prompt_size) - run->evaluated);
+        }
         make_room(count, -1);
         count = std::min(count, ledger.free());
         if (count == 0) return;
@@ -255,12 +274,15 @@ bool Scheduler::decode() {
     decoder.clear_abort();
     {
         std::lock_guard<std::mutex> lock(shared_mutex);
+        // To have the states of a batch's sequences side by side, llama.cpp moves others', and an abort loses those.
+        const bool moves_others = !decoder.model().can_truncate() &&
+            std::count_if(running.begin(), running.end(), [](const auto & run) { return run->in_batch > 0; }) > 1;
         for (const auto & run : running) {
             if (run->in_batch == 0) continue;
             if (run->pending() == 1) decoding++;
             drafted += run->draft.size();
             // Shifting positions is part of the decode, and llama.cpp would repeat it whole after an abort.
-            if (decoder.batch_size() >= smallest_batch_to_interrupt && !shifted) in_flight.push_back(run->request.id);
+            if (decoder.batch_size() >= smallest_batch_to_interrupt && !shifted && !moves_others) in_flight.push_back(run->request.id);
         }
     }
     const auto       began = Clock::now();
@@ -283,6 +305,7 @@ bool Scheduler::decode() {
                 run->evaluated += run->in_batch - run->draft.size();
                 counters.evaluated_tokens += run->in_batch;
                 counters.step_requests += run->in_batch > 0;
+                if (run->in_batch > 0) save_checkpoint(*run);
             }
             return true;
         case Decoder::Outcome::NoRoom:
@@ -350,7 +373,10 @@ void Scheduler::sample_drafted(Run & run) {
 // Samples from one output of the last decode; returns the token, which may have ended the request.
 llama_token Scheduler::sample(Run & run, int32_t output) {
     const llama_token token = run.sampler->sample(decoder.context(), output);
-    if (run.generated == 0 && run.first_token == Clock::time_point()) run.first_token = Clock::now();
+    if (run.generated == 0 && run.first_token == Clock::time_point()) {
+        run.first_token = Clock::now();
+        outbox_urgent = true;
+    }
 
     const auto & stop_tokens = run.request.stop_tokens;
     if (llama_vocab_is_eog(decoder.model().vocab(), token) ||
@@ -386,6 +412,7 @@ Event & Scheduler::event_of(Run & run) {
     for (auto & event : outbox) {
         if (event.id == run.request.id && !event.end) return event;
     }
+    if (outbox.empty()) outbox_since = Clock::now();
     outbox.push_back({ run.request.id, {}, {}, {}, int32_t(std::min(run.evaluated, run.prompt_size)), {} });
     return outbox.back();
 }
@@ -415,6 +442,7 @@ void Scheduler::finish(Run & run, EndReason reason, std::optional<Error> error, 
     end.accepted_tokens = run.accepted;
     end.error = std::move(error);
     event.end = std::move(end);
+    outbox_urgent = true;
     release_slot(run);
 }
 
@@ -451,6 +479,7 @@ void Scheduler::remove_ended() {
 
 void Scheduler::flush() {
     if (outbox.empty()) return;
+    outbox_urgent = false;
     sink(std::exchange(outbox, {}));
 }
 

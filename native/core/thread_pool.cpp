@@ -21,6 +21,9 @@ std::shared_ptr<ThreadPool> ThreadPool::acquire(int threads) {
 
 ThreadPool::ThreadPool(int threads) {
     ggml_threadpool_params params = ggml_threadpool_params_default(threads);
+    // Between two graphs the threads spin for 131072 pauses for each unit, some milliseconds, before they sleep: longer than
+    // sampling takes, and short enough to leave the cores to others when nothing follows.
+    params.poll = 1;
     pool = ggml_threadpool_new(&params);
     if (!pool) throw Error("INSUFFICIENT_MEMORY", "The compute threads could not be started");
 }

@@ -2,6 +2,7 @@
 // weights have mean 0 and the standard deviation asked for.
 
 import { float16Bits } from "./float16.mjs";
+import { normal } from "./random.mjs";
 
 /** Elements in one unit: the largest block size, so that a unit is a whole number of blocks of every type. */
 export const UNIT_ELEMENTS = 256;
@@ -104,12 +105,6 @@ function fillRandom(bytes, next) {
 /** Between ¾ and 1¼, so that blocks differ in scale as real ones do. @param {RandomNumbers} next */
 function jitter(next) {
   return 0.75 + next() / 2 ** 33;
-}
-
-/** One sample of the standard normal distribution (Box–Muller). @param {RandomNumbers} next */
-function normal(next) {
-  const radius = Math.sqrt(-2 * Math.log((next() + 1) / 2 ** 32));
-  return radius * Math.cos((2 * Math.PI * next()) / 2 ** 32);
 }
 
 /**

@@ -30,8 +30,8 @@ export async function cachedModel(options) {
 }
 
 /** @param {import("./write-model.mjs").ModelOptions} options */
-function fileName({ size, type, seed, split, vocabularyOnly }) {
-  const parts = ["mistral", size, vocabularyOnly ? "vocabulary" : type];
+function fileName({ shape, type, seed, split, vocabularyOnly }) {
+  const parts = [shape, vocabularyOnly ? "vocabulary" : type];
   if (seed !== 1) parts.push(`seed-${seed}`);
   if (split !== 1) parts.push(`split-${split}`);
   return parts.join("-");

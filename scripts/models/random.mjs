@@ -22,6 +22,12 @@ export function randomNumbers(seed, stream) {
   return next;
 }
 
+/** One sample of the standard normal distribution (Box–Muller). @param {() => number} next */
+export function normal(next) {
+  const radius = Math.sqrt(-2 * Math.log((next() + 1) / 2 ** 32));
+  return radius * Math.cos((2 * Math.PI * next()) / 2 ** 32);
+}
+
 /** FNV-1a. @param {string} text */
 function hash(text) {
   let value = 0x811c9dc5;

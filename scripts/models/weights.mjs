@@ -1,15 +1,16 @@
-// The rows of tensors with random weights. Rows are cut out of a pool of random units, each at another place, as
-// drawing billions of random numbers would take minutes.
+// The rows of tensors: random weights, or weights by their place. Rows of compact types are cut out of a pool of random
+// units, each at another place, as drawing billions of random numbers would take minutes.
 
 import { fillUnits, UNIT_ELEMENTS } from "./blocks.mjs";
 import { rowCount, TENSOR_TYPE } from "./gguf.mjs";
-import { randomNumbers } from "./random.mjs";
+import { normal, randomNumbers } from "./random.mjs";
 
 /** Units in a pool: a prime, so that stepping through it by any stride comes to every unit before the first again. */
 const POOL_UNITS = 32749;
 
 /**
- * @typedef {import("./gguf.mjs").Tensor} Tensor
+ * @typedef {import("./gguf.mjs").TensorType} TensorType
+ * @typedef {import("./tensors.mjs").ModelTensor} ModelTensor
  * @typedef {(row: number, target: Buffer, offset: number) => void} CopyRow
  */
 
@@ -24,17 +25,34 @@ export class RandomWeights {
   }
 
   /**
-   * @param {Tensor & { type: "f16" | "q4_0" | "q4_k" | "q6_k" }} tensor
-   * @param {number} deviation the weights' standard deviation
-   * @returns {CopyRow} no two rows of a tensor are the same
+   * @param {ModelTensor} tensor
+   * @returns {CopyRow} to be called for the rows one after the other; no two rows of random weights are the same
    */
-  rowsOf(tensor, deviation) {
+  rowsOf(tensor) {
+    const { type, weights } = tensor;
+    if (type !== "f32") {
+      if (typeof weights === "function")
+        throw new Error(`Expected the type f32 for ${tensor.name} but received ${type}`);
+      return this.#pooledRows(tensor, type, weights);
+    }
+    if (typeof weights === "function") return floatRows(tensor, weights);
+    const next = randomNumbers(this.#seed, tensor.name);
+    return floatRows(tensor, () => weights * normal(next));
+  }
+
+  /**
+   * @param {ModelTensor} tensor
+   * @param {Exclude<TensorType, "f32">} type
+   * @param {number} deviation
+   * @returns {CopyRow}
+   */
+  #pooledRows(tensor, type, deviation) {
     if (rowCount(tensor) > POOL_UNITS) throw new Error(`Expected at most ${POOL_UNITS} rows for ${tensor.name}`);
     const units = (tensor.shape[0] ?? 0) / UNIT_ELEMENTS;
     if (!Number.isInteger(units))
       throw new Error(`Expected a multiple of ${UNIT_ELEMENTS} for the width of ${tensor.name}`);
-    const unitBytes = unitBytesOf(tensor.type);
-    const pool = this.#pool(tensor.type, deviation);
+    const unitBytes = unitBytesOf(type);
+    const pool = this.#pool(type, deviation);
     const next = randomNumbers(this.#seed, tensor.name);
     const start = next() % POOL_UNITS;
     const stride = 1 + (next() % (POOL_UNITS - 1));
@@ -47,7 +65,7 @@ export class RandomWeights {
   }
 
   /**
-   * @param {"f16" | "q4_0" | "q4_k" | "q6_k"} type
+   * @param {Exclude<TensorType, "f32">} type
    * @param {number} deviation
    */
   #pool(type, deviation) {
@@ -62,7 +80,19 @@ export class RandomWeights {
   }
 }
 
-/** @param {import("./gguf.mjs").TensorType} type */
+/**
+ * @param {ModelTensor} tensor
+ * @param {(column: number) => number} weight
+ * @returns {CopyRow}
+ */
+function floatRows({ shape }, weight) {
+  const width = shape[0] ?? 0;
+  return (_row, target, offset) => {
+    for (let column = 0; column < width; column++) target.writeFloatLE(weight(column), offset + 4 * column);
+  };
+}
+
+/** @param {TensorType} type */
 function unitBytesOf(type) {
   return (UNIT_ELEMENTS / TENSOR_TYPE[type].elements) * TENSOR_TYPE[type].bytes;
 }

@@ -5,7 +5,8 @@ import { dirname } from "node:path";
 import { temporaryName } from "../lib/files.mjs";
 import { ChunkWriter } from "./chunk-writer.mjs";
 import { encodeHeader, paddingOf, rowBytes, rowCount, tensorBytes } from "./gguf.mjs";
-import { deviationOf, metadataOf, SHAPES, tensorsOf } from "./mistral.mjs";
+import { metadataOf } from "./metadata.mjs";
+import { SHAPES } from "./shapes.mjs";
 import { loadVocabulary } from "./vocabulary.mjs";
 import { RandomWeights } from "./weights.mjs";
 
@@ -13,12 +14,12 @@ import { RandomWeights } from "./weights.mjs";
 const CHUNK_BYTES = 16 * 1024 * 1024;
 
 /**
- * @typedef {import("./gguf.mjs").Tensor} Tensor
+ * @typedef {import("./tensors.mjs").ModelTensor} Tensor
  * @typedef {import("./gguf.mjs").Metadata} Metadata
  *
  * @typedef {object} ModelOptions
- * @property {keyof typeof SHAPES} size
- * @property {import("./mistral.mjs").FileType} type
+ * @property {import("./shapes.mjs").ShapeName} shape
+ * @property {import("./metadata.mjs").FileType} type one of the shape's
  * @property {number} seed
  * @property {number} split how many files to spread the tensors over; 1 for a single file
  * @property {boolean} vocabularyOnly write no tensors
@@ -29,10 +30,11 @@ const CHUNK_BYTES = 16 * 1024 * 1024;
  * @param {ModelOptions} options
  * @returns {Promise<string[]>} the files written
  */
-export async function writeModel(path, { size, type, seed, split, vocabularyOnly }) {
-  const shape = SHAPES[size];
+export async function writeModel(path, { shape: name, type, seed, split, vocabularyOnly }) {
+  /** @type {import("./shapes.mjs").Shape} */
+  const shape = SHAPES[name];
   const metadata = metadataOf(shape, type, await loadVocabulary());
-  const tensors = vocabularyOnly ? [] : tensorsOf(shape, type);
+  const tensors = vocabularyOnly ? [] : shape.tensors(type);
   const weights = new RandomWeights(seed);
   await mkdir(dirname(path), { recursive: true });
   const parts = partition(tensors, split);
@@ -120,8 +122,7 @@ async function writePart(path, metadata, tensors, weights) {
  * @param {RandomWeights} weights
  */
 async function writeTensor(writer, tensor, weights) {
-  const { type } = tensor;
-  const copyRow = type === "f32" ? onesOf(tensor) : weights.rowsOf({ ...tensor, type }, deviationOf(tensor));
+  const copyRow = weights.rowsOf(tensor);
   const bytes = rowBytes(tensor);
   for (let row = 0; row < rowCount(tensor); row++) {
     if (!writer.hasRoom(bytes)) await writer.flush();
@@ -130,14 +131,4 @@ async function writeTensor(writer, tensor, weights) {
   const padding = paddingOf(tensorBytes(tensor));
   if (!writer.hasRoom(padding)) await writer.flush();
   writer.add(padding, (target, offset) => target.fill(0, offset, offset + padding));
-}
-
-/**
- * The weights of a norm.
- * @param {Tensor} tensor
- * @returns {import("./weights.mjs").CopyRow}
- */
-function onesOf(tensor) {
-  const ones = Buffer.from(new Float32Array(tensor.shape[0] ?? 0).fill(1).buffer);
-  return (_row, target, offset) => ones.copy(target, offset);
 }

@@ -8,9 +8,10 @@ import type {
   NativeContextInfo,
   NativeContextParams,
   NativeContextStats,
-  NativeEvent,
+  NativeEventReceiver,
 } from "../native/contract.js";
 import { awaitAddon, callAddon } from "../native/errors.js";
+import { eventReceiver } from "./event-packet.js";
 import type { RequestPlan } from "./request-options.js";
 
 /** A context's handle, its requests in progress, and its end. */
@@ -20,7 +21,7 @@ export class Engine {
   readonly #addon: NativeAddon;
   readonly #handle: ContextHandle;
   readonly #runs: Map<number, GenerationRun>;
-  #nextId = 1;
+  #lastId = 0;
   #onDisposed: () => void = () => undefined;
   #disposal: Promise<void> | undefined;
 
@@ -57,7 +58,7 @@ export class Engine {
   static async #create(model: Model, weights: ModelHandle, params: NativeContextParams): Promise<Engine> {
     const runs = new Map<number, GenerationRun>();
     const handle = await awaitAddon(() =>
-      model.addon.contextCreate({ model: weights, params, onEvents: (events) => dispatch(runs, events) }),
+      model.addon.contextCreate({ model: weights, params, onEvents: dispatchTo(runs) }),
     );
     return new Engine(model, handle, runs);
   }
@@ -83,7 +84,7 @@ export class Engine {
   /** Queues a request whose prompt is ready; all later news of it reach `run`. Throws what the addon refuses. */
   submit(run: GenerationRun, prompt: Prompt, plan: RequestPlan): void {
     const context = this.handle;
-    const id = this.#nextId++;
+    const id = this.#newId();
     this.#runs.set(id, run);
     try {
       callAddon(() => this.#addon.contextGenerate({ context, id, tokens: prompt.tokens, ...plan }));
@@ -94,6 +95,13 @@ export class Engine {
     run.submitted(prompt, () => {
       if (this.#runs.has(id) && !this.disposed) callAddon(() => this.#addon.contextCancel({ context, id }));
     });
+  }
+
+  /** One that no request has now: they begin again after 2^31. */
+  #newId(): number {
+    do this.#lastId = (this.#lastId % 0x7fffffff) + 1;
+    while (this.#runs.has(this.#lastId));
+    return this.#lastId;
   }
 
   dispose(): Promise<void> {
@@ -110,10 +118,10 @@ export class Engine {
   }
 }
 
-function dispatch(runs: Map<number, GenerationRun>, events: NativeEvent[]): void {
-  for (const event of events) {
+function dispatchTo(runs: Map<number, GenerationRun>): NativeEventReceiver {
+  return eventReceiver((event) => {
     const run = runs.get(event.id);
     if (event.end !== null) runs.delete(event.id);
     run?.accept(event);
-  }
+  });
 }

@@ -4,7 +4,7 @@
  */
 export class EventLog<T> {
   readonly #items: T[] = [];
-  readonly #waiting = new Set<() => void>();
+  #waiting: (() => void)[] = [];
   #state: "open" | "ended" | "failed" = "open";
   #error: unknown;
 
@@ -32,82 +32,130 @@ export class EventLog<T> {
   }
 
   /**
-   * Iterates what `select` gives for each item (any number of values). `onLeave` runs where a reader leaves before the
-   * end, who goes on when its promise resolves. The iterator is written out, as a generator's `return()` would wait for a
-   * pending `next()`, that is for the next token, before it can cancel.
+   * Iterates what `select` hands on of each item. `onLeave` runs where a reader leaves before the end, who goes on when
+   * its promise resolves.
    */
-  read<V>(select: (item: T) => readonly V[], onLeave: () => Promise<void>): AsyncIterableIterator<V> {
-    let position = 0;
-    let left = false;
-    let wake: (() => void) | undefined;
-    const ready: V[] = [];
+  read<V>(select: Select<T, V>, onLeave: () => Promise<void>): AsyncIterableIterator<V> {
+    return new Reader(this, select, onLeave);
+  }
 
-    const next = async (): Promise<IteratorResult<V>> => {
-      for (;;) {
-        if (left) return { done: true, value: undefined };
-        if (ready.length > 0) return { done: false, value: ready.shift() as V };
-        const item = this.#items[position];
-        if (position < this.#items.length) {
-          position++;
-          ready.push(...select(item as T));
-        } else if (this.open) {
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-            this.#waiting.add(resolve);
-          });
-        } else {
-          left = true;
-          if (this.#state === "failed") throw this.#error;
-        }
-      }
-    };
+  /** The item at `position`, which must be below `length`. */
+  at(position: number): T {
+    return this.#items[position] as T;
+  }
 
-    const leave = async (): Promise<void> => {
-      if (left) return;
-      left = true;
-      if (wake !== undefined) {
-        this.#waiting.delete(wake);
-        wake();
-      }
-      await onLeave();
-    };
+  get length(): number {
+    return this.#items.length;
+  }
 
-    return {
-      next: serialize(next),
-      return: async (): Promise<IteratorResult<V>> => {
-        await leave();
-        return { done: true, value: undefined };
-      },
-      throw: async (error?: unknown): Promise<IteratorResult<V>> => {
-        await leave();
-        throw error;
-      },
-      [Symbol.asyncIterator]() {
-        return this;
-      },
-    };
+  get failure(): { error: unknown } | undefined {
+    return this.#state === "failed" ? { error: this.#error } : undefined;
+  }
+
+  /** Calls `wake` once, at the next change. */
+  wait(wake: () => void): void {
+    this.#waiting.push(wake);
   }
 
   #wake(): void {
-    if (this.#waiting.size === 0) return;
-    const readers = [...this.#waiting];
-    this.#waiting.clear();
+    if (this.#waiting.length === 0) return;
+    const readers = this.#waiting;
+    this.#waiting = [];
     for (const wake of readers) wake();
   }
 }
 
-/** Answers calls in the order they were made, also where `next()` is called again before the last one resolved. */
-function serialize<V>(next: () => Promise<V>): () => Promise<V> {
-  let last: Promise<unknown> = Promise.resolve();
-  let pending = 0;
-  return () => {
-    const run = pending === 0 ? next() : last.then(next);
-    pending++;
-    const settled = run.then(
-      () => pending--,
-      () => pending--,
-    );
-    last = settled;
-    return run;
+/** Hands on any number of values of an item. */
+type Select<T, V> = (item: T, handOn: (value: V) => void) => void;
+
+interface Pending<V> {
+  resolve: (result: IteratorResult<V>) => void;
+  reject: (error: unknown) => void;
+}
+
+/**
+ * One reader's place in a log. Written out, as a generator's `return()` would wait for a pending `next()`, that is for the
+ * next token, before it can cancel; and with one promise a value, as each takes its time on the JS thread.
+ */
+class Reader<T, V> implements AsyncIterableIterator<V> {
+  readonly #log: EventLog<T>;
+  readonly #select: Select<T, V>;
+  readonly #onLeave: () => Promise<void>;
+  #position = 0;
+  #ended = false;
+  #waits = false;
+  /** Values that nobody has asked for yet, and calls that wait for one; one of both is empty. */
+  readonly #ready: V[] = [];
+  readonly #pending: Pending<V>[] = [];
+
+  constructor(log: EventLog<T>, select: Select<T, V>, onLeave: () => Promise<void>) {
+    this.#log = log;
+    this.#select = select;
+    this.#onLeave = onLeave;
+  }
+
+  next(): Promise<IteratorResult<V>> {
+    return new Promise((resolve, reject) => {
+      this.#pending.push({ resolve, reject });
+      this.#serve();
+    });
+  }
+
+  async return(): Promise<IteratorResult<V>> {
+    await this.#leave();
+    return { done: true, value: undefined };
+  }
+
+  async throw(error?: unknown): Promise<IteratorResult<V>> {
+    await this.#leave();
+    throw error;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  readonly #handOn = (value: V): void => {
+    const pending = this.#pending.shift();
+    if (pending === undefined) this.#ready.push(value);
+    else pending.resolve({ done: false, value });
   };
+
+  readonly #serve = (): void => {
+    this.#waits = false;
+    while (this.#pending.length > 0) {
+      if (this.#ended) this.#close();
+      else if (this.#ready.length > 0) this.#handOn(this.#ready.shift() as V);
+      else if (this.#position < this.#log.length) this.#select(this.#log.at(this.#position++), this.#handOn);
+      else if (this.#log.open) {
+        this.#wait();
+        return;
+      } else this.#end();
+    }
+  };
+
+  #wait(): void {
+    if (this.#waits) return;
+    this.#waits = true;
+    this.#log.wait(this.#serve);
+  }
+
+  /** Only the first call of `next` hears of a failure. */
+  #end(): void {
+    this.#ended = true;
+    const { failure } = this.#log;
+    if (failure !== undefined) this.#pending.shift()?.reject(failure.error);
+    this.#close();
+  }
+
+  #close(): void {
+    for (const { resolve } of this.#pending.splice(0)) resolve({ done: true, value: undefined });
+  }
+
+  async #leave(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#close();
+    await this.#onLeave();
+  }
 }

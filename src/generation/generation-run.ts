@@ -155,7 +155,7 @@ export class GenerationRun {
       tokens: event.tokens,
       ...this.#readLogprobs(event.logprobs),
     };
-    this.#tokens.push(...piece.tokens);
+    for (const token of piece.tokens) this.#tokens.push(token);
     if (piece.text !== "") this.#texts.push(piece.text);
     this.#log.append({ type: "piece", ...piece });
     if (this.#options.onToken === undefined) return;

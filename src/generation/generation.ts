@@ -47,20 +47,24 @@ export class Generation implements PromiseLike<GenerationResult>, AsyncIterable<
 
   /** Pieces of text, none of them empty. */
   [Symbol.asyncIterator](): AsyncIterableIterator<string> {
-    return this.#read((event) => (event.type === "piece" && event.text !== "" ? [event.text] : []));
+    return this.#read((event, handOn) => {
+      if (event.type === "piece" && event.text !== "") handOn(event.text);
+    });
   }
 
   /** Tokens, each with its own text, and its log-probability where `logprobs` was asked for. */
   tokens(): AsyncIterableIterator<GeneratedToken> {
-    return this.#read((event) => (event.type === "piece" ? this.#tokensOf(event) : []));
+    return this.#read((event, handOn) => {
+      if (event.type === "piece") this.#tokensOf(event).forEach((token) => handOn(token));
+    });
   }
 
   /** Everything: progress of the prompt, pieces, and the result at the end. */
   events(): AsyncIterableIterator<GenerationEvent> {
-    return this.#read((event) => [event]);
+    return this.#read((event, handOn) => handOn(event));
   }
 
-  #read<V>(select: (event: GenerationEvent) => readonly V[]): AsyncIterableIterator<V> {
+  #read<V>(select: (event: GenerationEvent, handOn: (value: V) => void) => void): AsyncIterableIterator<V> {
     return this.#source.log.read(select, () => this.#leave());
   }
 

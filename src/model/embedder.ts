@@ -123,6 +123,8 @@ function embeddingParams(size: number, pooling: Pooling): Parameters<Model["addo
     flashAttention: "auto",
     offloadKv: true,
     queueSize: 0,
+    packetIntervalMs: 0,
+    ramCacheBytes: 0,
     ropeFrequencyBase: 0,
     ropeFrequencyScale: 0,
     embeddings: true,

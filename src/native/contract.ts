@@ -152,6 +152,10 @@ export interface NativeContextParams {
   offloadKv: boolean;
   /** Waiting requests beyond which `contextGenerate` throws QUEUE_FULL. */
   queueSize: number;
+  /** How long a token may wait at most for those of the next steps, to cross together. */
+  packetIntervalMs: number;
+  /** RAM for the states of sequences that leave the KV cache; 0 is off. */
+  ramCacheBytes: number;
   ropeFrequencyBase: number;
   ropeFrequencyScale: number;
   /** An embedding context evaluates `contextEmbed` only. */
@@ -186,6 +190,12 @@ export interface NativeContextStats {
   preemptions: number;
   /** Requests that ran in steps, summed over steps: divided by `steps` it is the mean batch. */
   stepRequests: number;
+  /** RAM taken by checkpoints of states that cannot be cut (recurrent and hybrid models). */
+  checkpointBytes: number;
+  /** The second tier (`ramCacheSize`): what it holds now, and how many sequences came back from it. */
+  storedSequences: number;
+  storedBytes: number;
+  restoredSequences: number;
 }
 
 /** Sampling in llama.cpp's terms; every field is required, `src/sampling` fills in defaults. */
@@ -227,7 +237,7 @@ export interface NativeSamplingParams {
 
 export interface NativeGenerateRequest {
   context: ContextHandle;
-  /** Chosen by the caller, unique among the requests of this context that have not ended. */
+  /** 1 to 2^31 - 1, chosen by the caller, unique among the requests of this context that have not ended. */
   id: number;
   tokens: Int32Array;
   maxTokens: number;
@@ -293,7 +303,7 @@ export interface NativeErrorShape {
   log: string | null;
 }
 
-/** What one request got from one step. A step's events of all requests cross in one array. */
+/** What one request got from one step, or from a few. `src/context/event-packet.ts` reads them from packets. */
 export interface NativeEvent {
   id: number;
   /** Whole UTF-8 characters that are certain not to be part of a stop string; may be "". */
@@ -305,6 +315,17 @@ export interface NativeEvent {
   promptProcessed: number;
   end: NativeGenerationEnd | null;
 }
+
+/**
+ * The events of all requests cross together, in as few values as can be. `numbers` holds their count, then for each its
+ * id, `promptProcessed`, the number of tokens and the tokens; it is used again after the call. `rare` has an entry an
+ * event, or is null where none has one. `texts` has one an event.
+ */
+export type NativeEventReceiver = (
+  numbers: Int32Array,
+  rare: (Pick<NativeEvent, "logprobs" | "end"> | null)[] | null,
+  ...texts: string[]
+) => void;
 
 export interface NativeAddon {
   systemInfo(options: Record<string, never>): NativeSystemInfo;
@@ -353,7 +374,7 @@ export interface NativeAddon {
     model: ModelHandle;
     params: NativeContextParams;
     /** Called on the JS thread with the events of one or more steps, in order. Keeps nothing alive while idle. */
-    onEvents: (events: NativeEvent[]) => void;
+    onEvents: NativeEventReceiver;
   }): Promise<ContextHandle>;
   contextInfo(options: { context: ContextHandle }): NativeContextInfo;
   contextStats(options: { context: ContextHandle }): NativeContextStats;

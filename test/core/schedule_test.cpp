@@ -43,6 +43,15 @@ TEST("the least recently used cached sequence is evicted, never one in use or th
     CHECK(!least_recently_used({ { 1, false, 1 }, { 2, true, 1 } }, 2).has_value());
 }
 
+TEST("few tokens wait for the next step where that ends in time, news that somebody waits for never do") {
+    CHECK(may_hold_back({ 1, false, 0 }, 8, 25));
+    CHECK(may_hold_back({ 2, false, 16 }, 8, 25));
+    CHECK(!may_hold_back({ 3, false, 18 }, 8, 25));  // the next step would end too late
+    CHECK(!may_hold_back({ 4, false, 0 }, 1, 25));   // worth a packet
+    CHECK(!may_hold_back({ 1, true, 0 }, 8, 25));
+    CHECK(!may_hold_back({ 1, false, 0 }, 8, 0));
+}
+
 TEST("priority comes before arrival") {
     CHECK((Urgency{ 1, 9 }.before({ 0, 1 })));
     CHECK((Urgency{ 0, 1 }.before({ 0, 2 })));

@@ -7,20 +7,28 @@ import { modelsDirectory, resolveModel } from "../../src/hub/index.js";
 type GeneratorOptions = Parameters<typeof cachedModel>[0];
 type WeightType = GeneratorOptions["type"];
 
+/** The models for kinds of memory that cannot be cut at any position. */
+export type MemoryShape = "recurrent" | "hybrid" | "sliding-window" | "hybrid-sliding-window";
+
 /**
  * Models for tests and benchmarks, made or fetched on first use and kept in the cache folder (generated ones in
  * `LLAMA_NATIVE_TEST_MODELS` where it is set). Any number of processes may ask for one at the same time.
  *
- * Generated models have Mistral-7B-Instruct-v0.2's architecture, vocabulary and template, and random weights.
+ * Generated models have Mistral-7B-Instruct-v0.2's vocabulary and template, and random weights.
  */
 async function generated(options: Partial<GeneratorOptions>): Promise<string> {
-  const defaults: GeneratorOptions = { size: "tiny", type: "q4_k_m", seed: 1, split: 1, vocabularyOnly: false };
+  const defaults: GeneratorOptions = { shape: "tiny", type: "q4_k_m", seed: 1, split: 1, vocabularyOnly: false };
   const [first] = await cachedModel({ ...defaults, ...options });
   if (first === undefined) throw new Error("No model was written");
   return first;
 }
 
-/** 2 layers, 256 wide; 12 MB. `seed` picks the weights. */
+/** 3 or 4 layers, 128 wide, all weights in 32 bits; 36 MB. A window has 64 tokens. */
+export async function memoryModel(shape: MemoryShape): Promise<string> {
+  return generated({ shape, type: "f32" });
+}
+
+/** Mistral's shape: 2 layers, 256 wide; 12 MB. `seed` picks the weights. */
 export async function tinyModel(type: WeightType = "q4_k_m", seed = 1): Promise<string> {
   return generated({ type, seed });
 }
@@ -32,12 +40,12 @@ export async function splitTinyModel(): Promise<string> {
 
 /** 125 million parameters in 80 MB (Q4_K_M). */
 export async function model125m(type: WeightType = "q4_k_m"): Promise<string> {
-  return generated({ size: "125m", type });
+  return generated({ shape: "125m", type });
 }
 
 /** The shape of Mistral-7B itself: 4.37 GB (Q4_K_M). */
 export async function model7b(type: WeightType = "q4_k_m"): Promise<string> {
-  return generated({ size: "7b", type });
+  return generated({ shape: "7b", type });
 }
 
 /** Metadata and vocabulary without tensors: load it with `vocabularyOnly`. */

@@ -19,6 +19,8 @@ describe("createContext", () => {
       flashAttention: "auto",
       offloadKv: true,
       queueSize: 1024,
+      packetIntervalMs: 25,
+      ramCacheBytes: 0,
       ropeFrequencyBase: 0,
       ropeFrequencyScale: 0,
       embeddings: false,

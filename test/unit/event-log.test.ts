@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { EventLog } from "../../src/generation/event-log.js";
 import { collect, settle } from "./fake-model.js";
 
-const same = <T>(item: T): T[] => [item];
+const same = <T>(item: T, handOn: (value: T) => void): void => handOn(item);
 const stay = async (): Promise<void> => undefined;
 
 describe("EventLog", () => {
@@ -71,7 +71,9 @@ describe("EventLog", () => {
     const log = new EventLog<number>();
     for (const item of [0, 2, 1]) log.append(item);
     log.end();
-    const reader = log.read((item) => Array.from({ length: item }, () => item), stay);
+    const reader = log.read<number>((item, handOn) => {
+      for (let left = item; left > 0; left--) handOn(item);
+    }, stay);
     expect(await collect(reader)).toEqual([2, 2, 1]);
   });
 });

@@ -5,6 +5,7 @@ import type {
   NativeAddon,
   NativeContextParams,
   NativeEvent,
+  NativeEventReceiver,
   NativeGenerateRequest,
   NativeGenerationEnd,
   NativeLoadOptions,
@@ -64,7 +65,7 @@ export class FakeRequest {
   }
 
   emit(event: Partial<NativeEvent>): void {
-    this.#context.onEvents([this.event(event)]);
+    this.#context.send([this.event(event)]);
   }
 
   /** A token for each byte, which is not how the text would be tokenized. */
@@ -103,17 +104,32 @@ export class FakeRequest {
 export class FakeContext {
   readonly addon: FakeAddon;
   readonly params: NativeContextParams;
-  readonly onEvents: (events: NativeEvent[]) => void;
+  readonly #onEvents: NativeEventReceiver;
   readonly requests: FakeRequest[] = [];
   /** Tokens of ended requests: what a cache would have. */
   readonly finished: number[][] = [];
   readonly sequences = new Map<number, number[]>();
   disposed = false;
 
-  constructor(addon: FakeAddon, params: NativeContextParams, onEvents: (events: NativeEvent[]) => void) {
+  constructor(addon: FakeAddon, params: NativeContextParams, onEvents: NativeEventReceiver) {
     this.addon = addon;
     this.params = params;
-    this.onEvents = onEvents;
+    this.#onEvents = onEvents;
+  }
+
+  send(events: NativeEvent[]): void {
+    const numbers = events.flatMap(({ id, promptProcessed, tokens }) => [
+      id,
+      promptProcessed,
+      tokens.length,
+      ...tokens,
+    ]);
+    const rare = events.map(({ logprobs, end }) => (logprobs === null && end === null ? null : { logprobs, end }));
+    this.#onEvents(
+      Int32Array.of(events.length, ...numbers),
+      rare.every((entry) => entry === null) ? null : rare,
+      ...events.map(({ text }) => text),
+    );
   }
 
   cachedFor(prompt: Int32Array): number {

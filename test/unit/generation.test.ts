@@ -306,8 +306,8 @@ describe("many requests", () => {
   it("get their own events out of a common packet", async () => {
     const generations = [generate(), generate(), generate()];
     await settle();
-    const { requests, onEvents } = setup.addon.context;
-    onEvents(requests.map((running, index) => running.event({ text: `text ${index}`, tokens: [102] })));
+    const { requests } = setup.addon.context;
+    setup.addon.context.send(requests.map((running, index) => running.event({ text: `text ${index}`, tokens: [102] })));
     for (const running of requests.toReversed()) running.end();
     const texts = await Promise.all(generations.map(async (generation) => (await generation).text));
     expect(texts).toEqual(["text 0", "text 1", "text 2"]);

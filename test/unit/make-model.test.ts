@@ -6,12 +6,12 @@ import { describe, expect, it } from "vitest";
 
 import { float16Bits } from "../../scripts/models/float16.mjs";
 import { rowBytes, rowCount, tensorBytes } from "../../scripts/models/gguf.mjs";
-import { SHAPES, tensorsOf } from "../../scripts/models/mistral.mjs";
+import { SHAPES } from "../../scripts/models/shapes.mjs";
 import { RandomWeights } from "../../scripts/models/weights.mjs";
 
 const script = fileURLToPath(new URL("../../scripts/make-model.mjs", import.meta.url));
 
-type Tensors = ReturnType<typeof tensorsOf>;
+type Tensors = ReturnType<(typeof SHAPES)["7b"]["tensors"]>;
 
 const parameters = (tensors: Tensors): number =>
   tensors.reduce((sum, { shape }) => sum + shape.reduce((product, length) => product * length, 1), 0);
@@ -19,22 +19,22 @@ const bytes = (tensors: Tensors): number => tensors.reduce((sum, tensor) => sum 
 
 describe("the shapes of generated models", () => {
   it("have the parameters of Mistral-7B", () => {
-    expect(parameters(tensorsOf(SHAPES["7b"], "q4_k_m"))).toBe(7_241_732_096);
+    expect(parameters(SHAPES["7b"].tensors("q4_k_m"))).toBe(7_241_732_096);
   });
 
   it("have the size of Mistral-7B's quantized files", () => {
-    expect(bytes(tensorsOf(SHAPES["7b"], "q4_k_m"))).toBe(4_367_704_064);
-    expect(bytes(tensorsOf(SHAPES["7b"], "q4_0"))).toBe(4_108_181_504);
-    expect(bytes(tensorsOf(SHAPES["7b"], "f16"))).toBe(14_483_996_672);
+    expect(bytes(SHAPES["7b"].tensors("q4_k_m"))).toBe(4_367_704_064);
+    expect(bytes(SHAPES["7b"].tensors("q4_0"))).toBe(4_108_181_504);
+    expect(bytes(SHAPES["7b"].tensors("f16"))).toBe(14_483_996_672);
   });
 
   it("have 125 million parameters, and few", () => {
-    expect(Math.round(parameters(tensorsOf(SHAPES["125m"], "q4_k_m")) / 1e6)).toBe(125);
-    expect(Math.round(parameters(tensorsOf(SHAPES.tiny, "q4_k_m")) / 1e6)).toBe(18);
+    expect(Math.round(parameters(SHAPES["125m"].tensors("q4_k_m")) / 1e6)).toBe(125);
+    expect(Math.round(parameters(SHAPES.tiny.tensors("q4_k_m")) / 1e6)).toBe(18);
   });
 
   it("give half of the values and down projections more bits in Q4_K_M", () => {
-    const larger = tensorsOf(SHAPES["7b"], "q4_k_m").filter(({ type }) => type === "q6_k");
+    const larger = SHAPES["7b"].tensors("q4_k_m").filter(({ type }) => type === "q6_k");
     const layers = [0, 1, 2, 3, 6, 9, 12, 15, 18, 21, 24, 27, 28, 29, 30, 31];
     expect(larger.map(({ name }) => name)).toEqual([
       ...layers.flatMap((layer) => [`blk.${layer}.attn_v.weight`, `blk.${layer}.ffn_down.weight`]),
@@ -43,11 +43,11 @@ describe("the shapes of generated models", () => {
   });
 });
 
-describe("random weights", () => {
-  const tensor: Parameters<RandomWeights["rowsOf"]>[0] = { name: "x.weight", shape: [512, 300], type: "q4_k" };
+describe.each(["q4_k", "f32"] as const)("random weights in %s", (type) => {
+  const tensor: Parameters<RandomWeights["rowsOf"]>[0] = { name: "x.weight", shape: [512, 300], type, weights: 0.05 };
 
   function rows(seed: number): Buffer[] {
-    const copyRow = new RandomWeights(seed).rowsOf(tensor, 0.05);
+    const copyRow = new RandomWeights(seed).rowsOf(tensor);
     return Array.from({ length: rowCount(tensor) }, (_, row) => {
       const target = Buffer.alloc(rowBytes(tensor));
       copyRow(row, target, 0);
@@ -86,12 +86,16 @@ describe("float16Bits", () => {
 
 describe("make-model", () => {
   it.each([
-    [["--size", "huge", "--cached"], "Expected tiny or 125m or 7b for --size but received huge"],
-    [["--cached"], "Expected tiny or 125m or 7b for --size but received nothing"],
-    [["--size", "tiny"], "Expected either --out or --cached"],
-    [["--size", "tiny", "--cached", "--type", "q9"], "Expected f16 or q4_0 or q4_k_m for --type but received q9"],
-    [["--size", "tiny", "--cached", "--split", "0"], "Expected a whole number from 1 to 20 for --split but received 0"],
-    [["--size", "tiny", "--cached", "--seed", "-1"], "--seed"],
+    [["--shape", "huge", "--cached"], "Expected tiny or 125m or 7b or recurrent or hybrid or sliding-window"],
+    [["--cached"], "for --shape but received nothing"],
+    [["--shape", "tiny"], "Expected either --out or --cached"],
+    [["--shape", "tiny", "--cached", "--type", "q9"], "Expected q4_k_m or q4_0 or f16 for --type of tiny"],
+    [["--shape", "hybrid", "--cached", "--type", "f16"], "Expected f32 for --type of hybrid but received f16"],
+    [
+      ["--shape", "tiny", "--cached", "--split", "0"],
+      "Expected a whole number from 1 to 20 for --split but received 0",
+    ],
+    [["--shape", "tiny", "--cached", "--seed", "-1"], "--seed"],
   ])("refuses %j", async (args, message) => {
     await expect(promisify(execFile)(process.execPath, [script, ...args])).rejects.toMatchObject({
       code: 1,

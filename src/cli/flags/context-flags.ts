@@ -16,4 +16,6 @@ export const contextFlags = {
   // One request runs at a time.
   sequences: null,
   queueSize: null,
+  packetInterval: null,
+  ramCacheSize: null,
 } satisfies FlagsFor<ContextOptions>;

@@ -1,0 +1,43 @@
+// The models that can be written, by name.
+
+import { lfm2 } from "./lfm2.mjs";
+import { mamba } from "./mamba.mjs";
+import { mistral } from "./mistral.mjs";
+import { olmo2 } from "./olmo2.mjs";
+
+/**
+ * @typedef {number | number[] | { float: number }} Hyperparameter
+ *
+ * @typedef {object} Shape
+ * @property {string} architecture llama.cpp's name of it
+ * @property {string} name
+ * @property {string} label the parameter count as people say it
+ * @property {Record<string, Hyperparameter>} hyperparameters by their GGUF keys without the architecture
+ * @property {import("./metadata.mjs").FileType[]} types it can be written in, the usual one first
+ * @property {(type: import("./metadata.mjs").FileType) => import("./tensors.mjs").ModelTensor[]} tensors in the order of
+ *   their data
+ */
+
+/**
+ * Three sizes of Mistral, and one small model for each further kind of memory that llama.cpp has.
+ * @satisfies {Record<string, Shape>}
+ */
+export const SHAPES = {
+  /** 18 million parameters, 16 million of them the vocabulary's: the smallest that K-quants allow. */
+  tiny: mistral({ label: "18M", width: 256, layers: 2, heads: 4, headsKv: 2, headWidth: 64, feedForward: 512 }),
+  /** 124.6 million parameters. */
+  "125m": mistral({ label: "125M", width: 768, layers: 12, heads: 12, headsKv: 4, headWidth: 64, feedForward: 2048 }),
+  /** Exactly Mistral-7B: 7.24 billion parameters. */
+  "7b": mistral({ label: "7B", width: 4096, layers: 32, heads: 32, headsKv: 8, headWidth: 128, feedForward: 14336 }),
+  /** A state of fixed size instead of attention. */
+  recurrent: mamba,
+  /** Attention in every second layer, states of fixed size in the others. */
+  hybrid: lfm2({}),
+  /** Attention over the last 64 tokens in every second layer. */
+  "sliding-window": olmo2,
+  /** Attention, all of it over the last 64 tokens, in every second layer, states of fixed size in the others. */
+  "hybrid-sliding-window": lfm2({ slidingWindow: 64 }),
+};
+
+/** @typedef {keyof typeof SHAPES} ShapeName */
+export const SHAPE_NAMES = /** @type {ShapeName[]} */ (Object.keys(SHAPES));
