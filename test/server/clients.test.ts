@@ -207,7 +207,7 @@ describe("curl", () => {
       `${server.url}/api/chat`,
       "-s",
       "-d",
-      JSON.stringify({ model: "smollm2", messages: france, stream: false }),
+      JSON.stringify({ model: "smollm2", messages: france, stream: false, options: { temperature: 0 } }),
     ];
     expect(JSON.parse((await promisify(execFile)("curl", ollama)).stdout)).toMatchObject({ done: true });
   });
