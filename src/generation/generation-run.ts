@@ -227,7 +227,7 @@ export class GenerationRun {
 }
 
 function timedOutBefore(timeoutMs: number): LlamaError {
-  const message = `The request did not end within its timeout of ${timeoutMs} ms; its prompt was not ready yet`;
+  const message = `The request did not end within its timeout of ${timeoutMs} ms; it was not ready to be started`;
   return new LlamaError("TIMEOUT", message, {
     details: { timeoutMs, queueMs: timeoutMs, promptTokens: 0, processedTokens: 0, generatedTokens: 0, text: "" },
   });
