@@ -345,7 +345,7 @@ bool Scheduler::decode() {
 // After an abort the memory holds a prefix of the batch; what is missing is evaluated again in the next steps.
 void Scheduler::account_for_abort() {
     for (auto & run : running) {
-        if (run->in_batch == 0 || run->ended) continue;
+        if (run->in_batch == 0 || run->slot < 0) continue;
         size_t held = decoder.model().can_truncate() ? size_t(decoder.position_end(run->slot)) : 0;
         held = std::min(held, run->evaluated + run->in_batch);
         // The last token's logits are lost even where its cell is not.
