@@ -1,4 +1,4 @@
-// Three ways to stop: leave the loop, call cancel(), or abort a signal.
+// Four ways to stop: leave the loop, call cancel(), abort a signal, or set a timeout.
 import { loadModel } from "llama-native";
 
 const model = await loadModel(process.argv[2] ?? "smollm2");
@@ -20,5 +20,12 @@ try {
   await context.generate({ ...counting, signal: AbortSignal.timeout(100) });
 } catch (error) {
   console.log(error.name);
+}
+
+try {
+  await context.generate({ ...counting, timeout: 200 });
+} catch (error) {
+  const { timeoutMs, generatedTokens, text } = error.details;
+  console.log(`${error.code}: ${generatedTokens} tokens in ${timeoutMs} ms:${text}`);
 }
 await model.dispose();

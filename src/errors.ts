@@ -25,6 +25,11 @@ export type LlamaErrorCode =
   | "TEMPLATE"
   /** Too many requests are waiting in this context. */
   | "QUEUE_FULL"
+  /**
+   * A request did not end within its `timeout`. `details` says how far it came: `timeoutMs`, `queueMs` (before it was
+   * started), `promptTokens`, `processedTokens` (of the prompt), `generatedTokens`, and `text`, what they say.
+   */
+  | "TIMEOUT"
   /** The object was disposed before or during the call. */
   | "DISPOSED"
   /** A model could not be downloaded or failed its checksum. */

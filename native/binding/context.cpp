@@ -102,6 +102,8 @@ Request request(const Options & options) {
     request.cache_prompt = options.boolean("cachePrompt");
     request.render_special = options.boolean("renderSpecial");
     request.priority = options.int32("priority");
+    request.timeout_ms = options.number("timeoutMs");
+    request.elapsed_ms = options.number("elapsedMs");
     request.prompt_lookup = options.int32("promptLookup");
     if (request.prompt_lookup < 0) throw Error("INVALID_OPTION", "Expected 0 or more for promptLookup");
     request.sampling = sampling_params(options.options("sampling"));

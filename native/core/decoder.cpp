@@ -94,6 +94,7 @@ Decoder::Decoder(std::shared_ptr<Model> model, const ContextParams & params, uin
     native.swa_full = true;  // all positions of a sliding window stay, so that any prefix can be taken over
     native.abort_callback = [](void * self) {
         const auto & decoder = *static_cast<const Decoder *>(self);
+        decoder.watch();
         return decoder.aborted.load(std::memory_order_relaxed) || decoder.is_shut_down();
     };
     native.abort_callback_data = this;
@@ -148,9 +149,9 @@ Decoder::Outcome Decoder::decode() {
     try {
         // llama.cpp chooses the pool by micro-batch, so a decode may use both. Everybody locks the larger one last.
         const bool                      same = pool == batch_pool;
-        ThreadPool::Turn                first(threads_ <= batch_threads_ ? *pool : *batch_pool);
+        ThreadPool::Turn                first(threads_ <= batch_threads_ ? *pool : *batch_pool, watch);
         std::optional<ThreadPool::Turn> second;
-        if (!same) second.emplace(threads_ <= batch_threads_ ? *batch_pool : *pool);
+        if (!same) second.emplace(threads_ <= batch_threads_ ? *batch_pool : *pool, watch);
         result = llama_decode(context_.get(), batch);
         llama_synchronize(context_.get());
     } catch (const std::exception & error) {

@@ -6,6 +6,7 @@
 #include "llama-cpp.h"
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -67,6 +68,9 @@ public:
     // if none runs, unless `clear_abort` comes first.
     void abort() { aborted.store(true, std::memory_order_relaxed); }
     void clear_abort() { aborted.store(false, std::memory_order_relaxed); }
+    // Called on the decoder's own thread all through a decode, between tensor operations: it must be quick, touch no
+    // memory of the context, and throw nothing.
+    void set_watch(std::function<void()> called) { watch = std::move(called); }
     // May be called from any thread: stops this decode and every later one.
     void shut_down() { shut.store(true, std::memory_order_relaxed); }
     bool is_shut_down() const { return shut.load(std::memory_order_relaxed); }
@@ -87,6 +91,7 @@ private:
     int32_t                     max_outputs_ = 0;
     int32_t                     threads_ = 0;
     int32_t                     batch_threads_ = 0;
+    std::function<void()>       watch = [] {};
     std::atomic<bool>           aborted{ false };
     std::atomic<bool>           shut{ false };
 };

@@ -11,6 +11,7 @@ namespace llama_native {
 namespace {
 
 constexpr uint32_t most_sequences = 256;  // llama.cpp's LLAMA_MAX_SEQ
+constexpr double   longest_timeout_ms = 2147483647;
 
 // Sequence ids beyond those that run: finished sequences kept as cache, and low-level sequences.
 uint32_t slot_count(const Model & model, const ContextParams & params) {
@@ -67,6 +68,8 @@ void Engine::check(const Model & model, const Request & request) const {
         if (text.empty()) invalid("Expected non-empty texts for stop but received \"\"");
     }
     if (request.max_tokens < 0) invalid("Expected 0 or more for maxTokens but received " + std::to_string(request.max_tokens));
+    if (!(request.timeout_ms >= 0 && request.timeout_ms <= longest_timeout_ms)) invalid("Expected 0 to 2147483647 for timeoutMs");
+    if (!(request.elapsed_ms >= 0)) invalid("Expected 0 or more for elapsedMs");
     if (request.tokens.size() > info_.context_size) {
         throw Error("CONTEXT_OVERFLOW", "The prompt has " + std::to_string(request.tokens.size()) + " tokens, but the context holds " +
                 std::to_string(info_.context_size),
@@ -76,6 +79,9 @@ void Engine::check(const Model & model, const Request & request) const {
 
 void Engine::submit(Request && request) {
     check(*model(), request);
+    const auto elapsed = std::chrono::duration<double, std::milli>(std::min(request.elapsed_ms, longest_timeout_ms));
+    request.submitted = Clock::now() - std::chrono::duration_cast<Clock::duration>(elapsed);
+    request.deadline = deadline_of(request.submitted, request.timeout_ms);
     std::lock_guard<std::mutex> lock(mutex);
     if (stopping) throw Error("DISPOSED", "The context has been disposed");
     if (unfinished >= params.sequences + params.queue_size) {
@@ -83,7 +89,9 @@ void Engine::submit(Request && request) {
                 " more are waiting", { { "sequences", double(params.sequences) }, { "queueSize", double(params.queue_size) } });
     }
     unfinished++;
+    const auto deadline = request.deadline;
     new_requests.push_back(std::move(request));
+    if (scheduler_) scheduler_->alarm.add(deadline);
     wake.notify_one();
 }
 
@@ -173,6 +181,7 @@ bool Engine::open(const Ready & on_ready) {
         embedder_ = std::make_unique<Embedder>(*made, slots);
         decoder = std::move(made);
         scheduler_ = std::move(scheduler);
+        decoder->set_watch([this] { expire(); });
         if (stopping) decoder->shut_down();
     } catch (const Error & error) {
         on_ready(&error);
@@ -210,6 +219,7 @@ void Engine::loop() {
             scheduler_->flush();
             run_job(jobs);
         }
+        expire();
         try {
             scheduler_->step();
         } catch (const std::exception & error) {
@@ -219,6 +229,26 @@ void Engine::loop() {
     for (auto & request : requests) scheduler_->add(std::move(request));
     scheduler_->cancel_all();
     abandon_jobs(jobs);
+}
+
+// Ends the requests whose deadline has passed, those of the inbox too: before each step, and all through every decode.
+void Engine::expire() {
+    if (!scheduler_->alarm.is_set()) return;
+    const auto now = Clock::now();
+    if (!scheduler_->alarm.due(now)) return;
+    scheduler_->alarm.reset();
+    std::vector<Request> late;
+    {
+        std::lock_guard<std::mutex> lock(mutex);
+        const auto in_time = [&](const Request & request) { return request.deadline > now; };
+        const auto first_late = std::stable_partition(new_requests.begin(), new_requests.end(), in_time);
+        for (auto it = new_requests.begin(); it != first_late; ++it) scheduler_->alarm.add(it->deadline);
+        late.assign(std::make_move_iterator(first_late), std::make_move_iterator(new_requests.end()));
+        new_requests.erase(first_late, new_requests.end());
+    }
+    for (auto & request : late) scheduler_->add(std::move(request));
+    scheduler_->expire(now);
+    scheduler_->flush();
 }
 
 void Engine::run_job(std::deque<Job> & jobs) {

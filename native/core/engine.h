@@ -72,6 +72,7 @@ private:
     void run(const Ready & on_ready);
     bool open(const Ready & on_ready);
     void loop();
+    void expire();
     void run_job(std::deque<Job> & jobs);
     void abandon_jobs(std::deque<Job> & jobs);
     void check(const Model & model, const Request & request) const;

@@ -2,6 +2,7 @@
 
 #include "core/error.h"
 #include "core/sampler.h"
+#include "core/schedule.h"
 
 #include <cstdint>
 #include <functional>
@@ -25,6 +26,10 @@ struct Request {
     bool                     render_special = false;
     int32_t                  priority = 0;
     int32_t                  prompt_lookup = 0;  // tokens to draft a step at most
+    double                   timeout_ms = 0;  // 0: none
+    double                   elapsed_ms = 0;  // since the caller made it, when it comes to the engine
+    Clock::time_point        submitted;       // when the caller made it
+    Clock::time_point        deadline = never;
     SamplingParams           sampling;
 };
 

@@ -54,4 +54,16 @@ std::optional<int32_t> least_recently_used(const std::vector<SlotView> & slots, 
     return oldest ? std::optional<int32_t>(oldest->slot) : std::nullopt;
 }
 
+Clock::time_point deadline_of(Clock::time_point submitted, double timeout_ms) {
+    if (timeout_ms <= 0) return never;
+    return submitted + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double, std::milli>(timeout_ms));
+}
+
+void Alarm::add(Clock::time_point deadline) {
+    const Clock::rep at = deadline.time_since_epoch().count();
+    Clock::rep       before = earliest.load(std::memory_order_relaxed);
+    while (at < before && !earliest.compare_exchange_weak(before, at, std::memory_order_relaxed)) {
+    }
+}
+
 } // namespace llama_native

@@ -2,6 +2,8 @@
 
 #include "llama.h"
 
+#include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -10,6 +12,9 @@
 namespace llama_native {
 
 // The scheduler's decisions as pure functions.
+
+using Clock = std::chrono::steady_clock;
+constexpr Clock::time_point never = Clock::time_point::max();
 
 size_t common_prefix(const llama_token * a, size_t a_size, const llama_token * b, size_t b_size);
 
@@ -58,6 +63,23 @@ struct Urgency {
     bool before(const Urgency & other) const {
         return priority != other.priority ? priority > other.priority : arrival < other.arrival;
     }
+};
+
+// The moment by which a request of `submitted` has to end; `timeout_ms` 0 means never.
+Clock::time_point deadline_of(Clock::time_point submitted, double timeout_ms);
+
+// Tells when the earliest of many deadlines has passed, for no more than a read of the clock. It may ring for a request
+// that has ended since, never too late. To find out who is late: `reset`, then `add` every deadline that is left.
+class Alarm {
+public:
+    void reset() { earliest.store(never.time_since_epoch().count(), std::memory_order_relaxed); }
+    // From any thread.
+    void add(Clock::time_point deadline);
+    bool is_set() const { return earliest.load(std::memory_order_relaxed) != never.time_since_epoch().count(); }
+    bool due(Clock::time_point now) const { return now.time_since_epoch().count() >= earliest.load(std::memory_order_relaxed); }
+
+private:
+    std::atomic<Clock::rep> earliest{ never.time_since_epoch().count() };
 };
 
 } // namespace llama_native

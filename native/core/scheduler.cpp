@@ -3,6 +3,7 @@
 #include "core/runtime.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace llama_native {
@@ -18,15 +19,14 @@ constexpr size_t checkpoint_bytes = 256u << 20;
 // With more requests than this in a step, the processor is busy enough without tokens that may be wrong.
 constexpr int32_t most_requests_to_draft_for = 4;
 
-double ms_between(std::chrono::steady_clock::time_point from, std::chrono::steady_clock::time_point to) {
+double ms_between(Clock::time_point from, Clock::time_point to) {
     return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
 } // namespace
 
 Scheduler::Run::Run(Request && in) :
-    request(std::move(in)), history(std::move(request.tokens)), prompt_size(history.size()), text(request.stop),
-    submitted(Clock::now()) {}
+    request(std::move(in)), history(std::move(request.tokens)), prompt_size(history.size()), text(request.stop) {}
 
 Scheduler::Scheduler(Decoder & decoder, const ContextParams & params, uint32_t slot_count, EventSink sink) :
     decoder(decoder), sink(std::move(sink)), packet_interval_ms(params.packet_interval_ms), max_running(params.sequences),
@@ -42,6 +42,10 @@ Scheduler::Scheduler(Decoder & decoder, const ContextParams & params, uint32_t s
 void Scheduler::add(Request && request) {
     auto run = std::make_unique<Run>(std::move(request));
     run->urgency = { run->request.priority, arrivals++ };
+    if (const auto now = Clock::now(); run->request.deadline <= now) {
+        finish(*run, EndReason::Error, timed_out(*run, now));
+        return;
+    }
     try {
         run->sampler = std::make_unique<Sampler>(decoder.model(), run->request.sampling, int32_t(ledger.capacity()));
         run->sampler->accept_prompt(run->history);
@@ -54,6 +58,7 @@ void Scheduler::add(Request && request) {
     }
     const auto position = std::find_if(waiting.begin(), waiting.end(),
         [&](const auto & other) { return run->urgency.before(other->urgency); });
+    alarm.add(run->request.deadline);
     waiting.insert(position, std::move(run));
 }
 
@@ -72,6 +77,22 @@ void Scheduler::cancel_all() {
     }
     remove_ended();
     flush();
+}
+
+void Scheduler::expire(Clock::time_point now) {
+    for (auto * list : { &waiting, &running }) {
+        for (auto & run : *list) {
+            if (run->ended) continue;
+            if (run->request.deadline > now) {
+                alarm.add(run->request.deadline);
+                continue;
+            }
+            interrupt(run->request.id);
+            report_end(*run, EndReason::Error, timed_out(*run, now));
+        }
+    }
+    waiting.remove_if([](const auto & run) { return run->ended; });  // those that run are part of the decode until it ends
+    update_stats();
 }
 
 void Scheduler::fail_all(const Error & error) {
@@ -113,6 +134,7 @@ void Scheduler::update_stats() {
 
 void Scheduler::step() {
     const auto began = Clock::now();
+    remove_ended();
     admit();
     if (plan() && decode()) collect();
     remove_ended();
@@ -323,7 +345,7 @@ bool Scheduler::decode() {
 // After an abort the memory holds a prefix of the batch; what is missing is evaluated again in the next steps.
 void Scheduler::account_for_abort() {
     for (auto & run : running) {
-        if (run->in_batch == 0 || run->ended) continue;
+        if (run->in_batch == 0 || run->slot < 0) continue;
         size_t held = decoder.model().can_truncate() ? size_t(decoder.position_end(run->slot)) : 0;
         held = std::min(held, run->evaluated + run->in_batch);
         // The last token's logits are lost even where its cell is not.
@@ -419,6 +441,12 @@ Event & Scheduler::event_of(Run & run) {
 
 void Scheduler::finish(Run & run, EndReason reason, std::optional<Error> error, std::optional<llama_token> stop_token) {
     if (run.ended) return;
+    report_end(run, reason, std::move(error), stop_token);
+    release_slot(run);
+}
+
+// Ends a request for its caller, while a decode may still be at work on its sequence; `remove_ended` does the rest.
+void Scheduler::report_end(Run & run, EndReason reason, std::optional<Error> error, std::optional<llama_token> stop_token) {
     run.ended = true;
     const auto    now = Clock::now();
     const bool    began = run.admitted != Clock::time_point();
@@ -432,9 +460,9 @@ void Scheduler::finish(Run & run, EndReason reason, std::optional<Error> error, 
     end.prompt_tokens = int32_t(run.prompt_size);
     end.cached_tokens = run.cached;
     end.generated_tokens = run.generated;
-    end.queue_ms = ms_between(run.submitted, began ? run.admitted : now);
-    end.first_token_ms = answered ? ms_between(run.submitted, run.first_token) : 0;
-    end.total_ms = ms_between(run.submitted, now);
+    end.queue_ms = ms_between(run.request.submitted, began ? run.admitted : now);
+    end.first_token_ms = answered ? ms_between(run.request.submitted, run.first_token) : 0;
+    end.total_ms = ms_between(run.request.submitted, now);
     end.prompt_ms = began ? ms_between(run.admitted, answered ? run.first_token : now) : 0;
     end.generation_ms = answered ? ms_between(run.first_token, now) : 0;
     end.context_shifts = run.shifts;
@@ -443,7 +471,19 @@ void Scheduler::finish(Run & run, EndReason reason, std::optional<Error> error, 
     end.error = std::move(error);
     event.end = std::move(end);
     outbox_urgent = true;
-    release_slot(run);
+}
+
+Error Scheduler::timed_out(const Run & run, Clock::time_point now) const {
+    const bool   began = run.admitted != Clock::time_point();
+    const size_t processed = std::min(run.evaluated, run.prompt_size);
+    const auto   limit = std::to_string(std::llround(run.request.timeout_ms));
+    const auto   done = !began ? "it had to wait all the time"
+          : run.generated > 0  ? "it had generated " + std::to_string(run.generated) + " tokens"
+                               : std::to_string(processed) + " of its " + std::to_string(run.prompt_size) + " prompt tokens were evaluated";
+    return Error("TIMEOUT", "The request did not end within its timeout of " + limit + " ms; " + done,
+        { { "timeoutMs", run.request.timeout_ms }, { "queueMs", ms_between(run.request.submitted, began ? run.admitted : now) },
+            { "promptTokens", double(run.prompt_size) }, { "processedTokens", double(processed) },
+            { "generatedTokens", double(run.generated) } });
 }
 
 // The sequence stays in the cache for whoever shares its beginning.
@@ -473,6 +513,9 @@ void Scheduler::fail_batch(const Error & error) {
 
 void Scheduler::remove_ended() {
     const auto ended = [](const auto & run) { return run->ended; };
+    for (auto & run : running) {
+        if (run->ended) release_slot(*run);
+    }
     waiting.remove_if(ended);
     running.remove_if(ended);
 }

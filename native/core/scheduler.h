@@ -9,7 +9,6 @@
 #include "core/sequence_store.h"
 #include "core/text_stream.h"
 
-#include <chrono>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -38,6 +37,12 @@ public:
     void step();
     // Hands out the events that were held back for the next step's.
     void flush();
+    // Ends every request whose deadline has passed, also in the middle of a decode (from the decoder's watch): those who
+    // wait at once, those of the decode together with it where it is worth stopping. `alarm` has to be reset before.
+    void expire(Clock::time_point now);
+
+    // The earliest deadline of all requests.
+    Alarm alarm;
 
     // From any thread: stops the decode in progress if it works on request `id` and is worth stopping.
     void interrupt(int64_t id);
@@ -58,8 +63,6 @@ public:
     std::vector<llama_token> restore_sequence(int32_t sequence, const std::vector<uint8_t> & state);
 
 private:
-    using Clock = std::chrono::steady_clock;
-
     // A request from its arrival to its end.
     struct Run {
         Request                  request;
@@ -82,7 +85,6 @@ private:
         int32_t                  accepted = 0;
         bool                     admitted_before = false;
         bool                     ended = false;
-        Clock::time_point        submitted;
         Clock::time_point        admitted;
         Clock::time_point        first_token;
 
@@ -156,6 +158,8 @@ private:
 
     // Endings
     void finish(Run & run, EndReason reason, std::optional<Error> error = {}, std::optional<llama_token> stop_token = {});
+    void report_end(Run & run, EndReason reason, std::optional<Error> error = {}, std::optional<llama_token> stop_token = {});
+    Error timed_out(const Run & run, Clock::time_point now) const;
     void release_slot(Run & run);
     void fail_batch(const Error & error);
     void remove_ended();

@@ -3,6 +3,7 @@
 #include "core/error.h"
 #include "ggml-cpu.h"
 
+#include <chrono>
 #include <map>
 
 namespace llama_native {
@@ -30,10 +31,14 @@ ThreadPool::ThreadPool(int threads) {
 
 ThreadPool::~ThreadPool() { ggml_threadpool_free(pool); }
 
-ThreadPool::Turn::Turn(ThreadPool & pool) : pool(pool) {
+ThreadPool::Turn::Turn(ThreadPool & pool, const std::function<void()> & meanwhile) : pool(pool) {
     std::unique_lock<std::mutex> lock(pool.mutex);
     const uint64_t               ticket = pool.next_ticket++;
-    pool.turn_changed.wait(lock, [&] { return pool.now_serving == ticket; });
+    while (!pool.turn_changed.wait_for(lock, std::chrono::milliseconds(5), [&] { return pool.now_serving == ticket; })) {
+        lock.unlock();
+        meanwhile();
+        lock.lock();
+    }
 }
 
 ThreadPool::Turn::~Turn() {

@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 
@@ -21,10 +22,10 @@ public:
 
     ggml_threadpool_t get() const { return pool; }
 
-    // Holds the pool for one decode.
+    // Holds the pool for one decode. While it waits for the pool it calls `meanwhile` every few milliseconds.
     class Turn {
     public:
-        explicit Turn(ThreadPool & pool);
+        Turn(ThreadPool & pool, const std::function<void()> & meanwhile);
         ~Turn();
         Turn(const Turn &) = delete;
         Turn & operator=(const Turn &) = delete;

@@ -87,7 +87,7 @@ export class Engine {
     const id = this.#newId();
     this.#runs.set(id, run);
     try {
-      callAddon(() => this.#addon.contextGenerate({ context, id, tokens: prompt.tokens, ...plan }));
+      callAddon(() => this.#addon.contextGenerate({ context, id, tokens: prompt.tokens, elapsedMs: run.elapsedMs, ...plan }));
     } catch (error) {
       this.#runs.delete(id);
       throw error;

@@ -14,6 +14,7 @@ import {
   anAbortSignal,
   anArrayOf,
   anInteger,
+  aNumber,
   optional,
   withDefault,
 } from "../validate.js";
@@ -43,6 +44,12 @@ export interface RequestOptions extends SamplingOptions {
   renderSpecial?: boolean | undefined;
   /** Requests of a higher number leave the queue first. Default 0. */
   priority?: number | undefined;
+  /**
+   * Milliseconds, from this call on and with the time in the queue, after which the request ends wherever it is: it then
+   * rejects with `TIMEOUT`. Pieces that came until then have been handed out, and `details.text` of the error has their
+   * text. Default: none.
+   */
+  timeout?: number | undefined;
   /**
    * Draft tokens by looking up what followed the same tokens before, and check them together: faster where the answer
    * repeats its prompt (quotes, edits, code). The samples decide, so drafts never change what is chosen. True drafts up to
@@ -98,6 +105,7 @@ export const requestRules = {
   cachePrompt: optional(aBoolean),
   renderSpecial: withDefault(aBoolean, false),
   priority: withDefault(anInteger(int32.min, int32.max), 0),
+  timeout: optional(aNumber(1, int32.max)),
   promptLookup: withDefault(aLookup, 0),
   signal: optional(anAbortSignal),
   onToken: optional(aFunction<(piece: GenerationPiece) => void>()),
@@ -105,8 +113,8 @@ export const requestRules = {
 
 export type ReadRequestOptions = OptionsOf<typeof requestRules>;
 
-/** A request but for its prompt's tokens and its place in an engine. */
-export type RequestPlan = Omit<NativeGenerateRequest, "context" | "id" | "tokens">;
+/** A request but for its prompt's tokens, its age and its place in an engine. */
+export type RequestPlan = Omit<NativeGenerateRequest, "context" | "id" | "tokens" | "elapsedMs">;
 
 /** Puts checked options in the addon's terms; what depends on the vocabulary is checked here. */
 export function interpretRequest(options: ReadRequestOptions, tokenizer: Tokenizer): RequestPlan {
@@ -121,6 +129,7 @@ export function interpretRequest(options: ReadRequestOptions, tokenizer: Tokeniz
     cachePrompt: options.cachePrompt ?? options.seed === undefined,
     renderSpecial: options.renderSpecial,
     priority: options.priority,
+    timeoutMs: options.timeout ?? 0,
     promptLookup: options.promptLookup,
     sampling: interpretSampling(options, tokenizer),
   };

@@ -26,6 +26,7 @@ export function startGeneration({ model, engine, options, prompt, onSettled }: S
     seed: plan.sampling.seed,
     logprobs: options.logprobs >= 0,
     signal: options.signal,
+    timeout: options.timeout,
     onToken: options.onToken,
     onSettled,
     tokenText: (token) => tokenizer.piece(token),

@@ -1,5 +1,6 @@
 import { TextDecoder } from "node:util";
 
+import { LlamaError } from "../errors.js";
 import type {
   NativeErrorShape,
   NativeEvent,
@@ -32,6 +33,8 @@ export interface RunOptions {
   readonly seed: number;
   readonly logprobs: boolean;
   readonly signal?: AbortSignal | undefined;
+  /** Milliseconds. The engine keeps to it from the moment it has the request. */
+  readonly timeout?: number | undefined;
   readonly onToken?: ((piece: GenerationPiece) => void) | undefined;
   /** Called once, before anybody who awaits the generation goes on. */
   readonly onSettled?: ((result: GenerationResult | undefined) => void) | undefined;
@@ -78,6 +81,9 @@ export class GenerationRun {
   readonly #texts: string[] = [];
   readonly #tokens: number[] = [];
   readonly #logprobs: TokenLogprob[] = [];
+  readonly #started = performance.now();
+  /** Runs until the request is submitted. */
+  readonly #timer: NodeJS.Timeout | undefined;
   #promptTokens = 0;
   #promptProcessed = 0;
   #dropsSpace = false;
@@ -96,7 +102,8 @@ export class GenerationRun {
       cancel: () => this.cancel(),
       tokenText: options.tokenText,
     });
-    const { signal } = options;
+    const { signal, timeout } = options;
+    if (timeout !== undefined) this.#timer = setTimeout(() => this.fail(timedOutBefore(timeout)), timeout);
     if (signal?.aborted === true) this.#abort();
     else signal?.addEventListener("abort", this.#abort, { once: true });
   }
@@ -105,8 +112,14 @@ export class GenerationRun {
     return !this.#log.open;
   }
 
+  /** Milliseconds since the request was made. */
+  get elapsedMs(): number {
+    return performance.now() - this.#started;
+  }
+
   /** From now on the engine has the request, `stop` cancels it there, and its end event will come. */
   submitted(prompt: Prompt, stop: () => void): void {
+    clearTimeout(this.#timer);
     this.#promptTokens = prompt.tokens.length;
     this.#dropsSpace = prompt.spaceFollows;
     this.#stop = stop;
@@ -133,8 +146,14 @@ export class GenerationRun {
     else if (event.promptProcessed > this.#promptProcessed) this.#acceptProgress(event.promptProcessed);
     if (event.end === null || this.ended) return;
     const { reason, error } = event.end;
-    if (reason === "error") this.fail(fromErrorShape(error ?? unexplained));
+    if (reason === "error") this.fail(this.#failure(error ?? unexplained));
     else this.#finish(event.end, reason);
+  }
+
+  /** Who awaits a late answer still gets what there is of it. */
+  #failure(shape: NativeErrorShape): LlamaError {
+    if (shape.code !== "TIMEOUT") return fromErrorShape(shape);
+    return fromErrorShape({ ...shape, details: { ...shape.details, text: this.#texts.join("") } });
   }
 
   readonly #abort = (): void => {
@@ -201,9 +220,17 @@ export class GenerationRun {
   }
 
   #settle(result: GenerationResult | undefined): void {
+    clearTimeout(this.#timer);
     this.#options.signal?.removeEventListener("abort", this.#abort);
     this.#options.onSettled?.(result);
   }
+}
+
+function timedOutBefore(timeoutMs: number): LlamaError {
+  const message = `The request did not end within its timeout of ${timeoutMs} ms; it was not ready to be started`;
+  return new LlamaError("TIMEOUT", message, {
+    details: { timeoutMs, queueMs: timeoutMs, promptTokens: 0, processedTokens: 0, generatedTokens: 0, text: "" },
+  });
 }
 
 function toProbability({ token, logprob, bytes }: NativeLogprob & { bytes: Uint8Array }): TokenProbability {

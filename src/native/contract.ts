@@ -255,6 +255,13 @@ export interface NativeGenerateRequest {
   renderSpecial: boolean;
   /** Larger runs first; equal runs in order of arrival. */
   priority: number;
+  /**
+   * Milliseconds from the caller's request on after which it ends with error TIMEOUT, wherever it is then; up to 2^31 - 1,
+   * 0 is never.
+   */
+  timeoutMs: number;
+  /** Milliseconds that have gone since the caller's request: they count in all times and in the timeout. */
+  elapsedMs: number;
   /** Tokens to draft a step at most, by looking up what followed the same tokens before; 0 is off. */
   promptLookup: number;
   sampling: NativeSamplingParams;
@@ -280,7 +287,7 @@ export interface NativeGenerationEnd {
   promptTokens: number;
   cachedTokens: number;
   generatedTokens: number;
-  /** Milliseconds: from submission to admission, to the first token, and in all. */
+  /** Milliseconds: from the caller's request to admission, to the first token, and in all. */
   queueMs: number;
   firstTokenMs: number;
   totalMs: number;

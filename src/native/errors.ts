@@ -13,6 +13,7 @@ const codes: ReadonlySet<string> = new Set<LlamaErrorCode>([
   "GRAMMAR",
   "TEMPLATE",
   "QUEUE_FULL",
+  "TIMEOUT",
   "DISPOSED",
   "DOWNLOAD",
   "DECODE",

@@ -52,6 +52,35 @@ TEST("few tokens wait for the next step where that ends in time, news that someb
     CHECK(!may_hold_back({ 1, false, 0 }, 8, 0));
 }
 
+TEST("a deadline counts from the submission; without a timeout there is none") {
+    const Clock::time_point now = Clock::now();
+    CHECK(deadline_of(now, 250) == now + std::chrono::milliseconds(250));
+    CHECK(deadline_of(now, 0.5) == now + std::chrono::microseconds(500));
+    CHECK(deadline_of(now, 0) == never);
+    CHECK(deadline_of(now, 2147483647.0) > now + std::chrono::hours(24 * 24));
+}
+
+TEST("the alarm rings at the earliest deadline, and only then") {
+    const Clock::time_point now = Clock::now();
+    const auto              in = [&](int ms) { return now + std::chrono::milliseconds(ms); };
+    Alarm                   alarm;
+    CHECK(!alarm.is_set());
+    CHECK(!alarm.due(in(1000000)));
+    alarm.add(never);
+    CHECK(!alarm.is_set());
+    alarm.add(in(30));
+    alarm.add(in(10));
+    alarm.add(in(20));
+    CHECK(alarm.is_set());
+    CHECK(!alarm.due(in(9)));
+    CHECK(alarm.due(in(10)));
+    alarm.reset();
+    CHECK(!alarm.due(in(10)));
+    alarm.add(in(20));
+    CHECK(!alarm.due(in(19)));
+    CHECK(alarm.due(in(21)));
+}
+
 TEST("priority comes before arrival") {
     CHECK((Urgency{ 1, 9 }.before({ 0, 1 })));
     CHECK((Urgency{ 0, 1 }.before({ 0, 2 })));

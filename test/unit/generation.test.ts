@@ -302,6 +302,66 @@ describe("cancelling", () => {
   });
 });
 
+describe("timeout", () => {
+  afterEach(() => void vi.useRealTimers());
+
+  it("goes to the engine with the time that is gone", async () => {
+    generate({ timeout: 5000 });
+    const { native } = await request();
+    expect(native.timeoutMs).toBe(5000);
+    expect(native.elapsedMs).toBeGreaterThan(0);
+    expect(native.elapsedMs).toBeLessThan(5000);
+  });
+
+  it("rejects with the text so far, which its readers have got", async () => {
+    const generation = generate({ timeout: 5000 });
+    const running = await request();
+    running.piece("Hel");
+    const details = { timeoutMs: 5000, queueMs: 1, promptTokens: 3, processedTokens: 3, generatedTokens: 5 };
+    const error = { code: "TIMEOUT", message: "too late", details, log: null };
+    running.emit({ text: "lo", tokens: [50] });
+    running.end({ reason: "error", error });
+    const failure: unknown = await generation.catch((reason: unknown) => reason);
+    expect(failure).toBeInstanceOf(LlamaError);
+    expect(failure).toMatchObject({ code: "TIMEOUT", message: "too late", details: { ...details, text: "Hello" } });
+    const reader = generation[Symbol.asyncIterator]();
+    expect(await reader.next()).toEqual({ done: false, value: "Hel" });
+    expect(await reader.next()).toEqual({ done: false, value: "lo" });
+    await expect(reader.next()).rejects.toBe(failure);
+  });
+
+  it("counts while the context is still being made, and then submits nothing", async () => {
+    let release!: () => void;
+    setup.addon.holdContextCreate = new Promise((resolve) => (release = resolve));
+    const chat = setup.model.createChat();
+    const contexts = setup.addon.contexts.length;
+    const failure: unknown = await chat.send("Hello", { timeout: 20 }).catch((reason: unknown) => reason);
+    expect(failure).toMatchObject({
+      code: "TIMEOUT",
+      message: "The request did not end within its timeout of 20 ms; it was not ready to be started",
+      details: { timeoutMs: 20, queueMs: 20, promptTokens: 0, processedTokens: 0, generatedTokens: 0, text: "" },
+    });
+    expect((failure as Error).stack).toContain("generation.test");
+    expect(chat.busy).toBe(false);
+    release();
+    await settle();
+    expect(setup.addon.contexts[contexts]?.requests).toEqual([]);
+  });
+
+  it("leaves no timer once the engine has the request, or it has ended before", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const generation = generate({ timeout: 5000 });
+    expect(vi.getTimerCount()).toBe(1);
+    const running = await request();
+    expect(vi.getTimerCount()).toBe(0);
+    running.end();
+    expect((await generation).finishReason).toBe("stop");
+    generate({ timeout: 5000, signal: AbortSignal.abort() });
+    generate({ timeout: 5000 }).cancel();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
 describe("many requests", () => {
   it("get their own events out of a common packet", async () => {
     const generations = [generate(), generate(), generate()];
@@ -368,6 +428,11 @@ describe("prompts", () => {
     [{ tools: [] }, 'for an option name of generate with prompt but received "tools"'],
     [{ prompt: undefined, messages: [{ role: "user", content: "x" }], template: "broken" }, "cannot be parsed"],
     [{ signal: "now" }, "Expected an AbortSignal for signal"],
+    [{ timeout: 0 }, "Expected a number from 1 to 2147483647 for timeout but received 0"],
+    [{ timeout: -5 }, "for timeout but received -5"],
+    [{ timeout: NaN }, "for timeout but received NaN"],
+    [{ timeout: Infinity }, "for timeout but received Infinity"],
+    [{ timeout: "1s" }, 'for timeout but received "1s"'],
   ])("and options are refused at once: %o", async (options, message) => {
     expect(() => generate(options as never)).toThrow(message);
     await settle();

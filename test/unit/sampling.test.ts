@@ -20,6 +20,7 @@ it("has llama.cpp's defaults", () => {
     cachePrompt: false,
     renderSpecial: false,
     priority: 0,
+    timeoutMs: 0,
     promptLookup: 0,
     sampling: {
       seed: 1,

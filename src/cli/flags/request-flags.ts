@@ -19,8 +19,9 @@ export const requestFlags = {
   keepTokens: { value: "<tokens>", parse: number, help: "at the beginning, that --context-shift keeps (0)" },
   cachePrompt: { name: "no-cache-prompt", help: "evaluate the whole prompt again in every turn" },
   renderSpecial: { help: "show control tokens in the text" },
-  // One request runs at a time.
+  // One request runs at a time, and who waits can press Ctrl-C.
   priority: null,
+  timeout: null,
   signal: null,
   onToken: null,
 } satisfies FlagsFor<Omit<RequestOptions, keyof SamplingOptions>>;
