@@ -25,6 +25,7 @@ struct Request {
     bool                     render_special = false;
     int32_t                  priority = 0;
     int32_t                  prompt_lookup = 0;  // tokens to draft a step at most
+    int32_t                  draft = -1;         // the same, for the draft model; -1: the default where there is one
     SamplingParams           sampling;
 };
 

@@ -21,6 +21,7 @@ it("has llama.cpp's defaults", () => {
     renderSpecial: false,
     priority: 0,
     promptLookup: 0,
+    draft: -1,
     sampling: {
       seed: 1,
       temperature: 0.8,
