@@ -8,7 +8,7 @@ namespace {
 
 // Steps with drafts after which one without is due, as the cost of a step grows with its texts.
 constexpr size_t drafted_steps_until_stale = 64;
-// Of a token, in steps, while nothing is measured: so much that the first draft is a short one.
+// Of a token of each request, in steps, while nothing is measured: so much that the first draft is a short one.
 constexpr double assumed_cost = 0.5;
 // Weight of a draft against the next one's, and tokens that the past counts for at most.
 constexpr double memory = 0.8;
@@ -61,18 +61,21 @@ double PlainCost::ms(int32_t requests) const {
     return entry.drafted_since < drafted_steps_until_stale ? entry.recent.median() : 0;
 }
 
-void DraftCost::record(double steps, size_t drafted) {
-    if (drafted > 0) by_size[size_class(drafted)].add(std::max(steps, 0.0) / double(drafted));
+void DraftCost::record(double steps, int32_t requests, size_t drafted) {
+    if (drafted == 0 || requests < 1 || requests > most_requests_to_draft_for) return;
+    const size_t each = (drafted + size_t(requests) - 1) / size_t(requests);
+    by_requests[size_t(requests - 1)][size_class(each)].add(std::max(steps, 0.0) / double(drafted));
 }
 
 // By the nearest number of tokens that was measured; the smaller of two, which is the dearer one.
-double DraftCost::per_token(size_t drafted) const {
+double DraftCost::per_token(int32_t requests, size_t drafted) const {
+    const auto & by_size = by_requests[size_t(std::clamp(requests, 1, most_requests_to_draft_for) - 1)];
     const size_t own = size_class(drafted);
     for (size_t distance = 0; distance < by_size.size(); distance++) {
         if (distance <= own && !by_size[own - distance].empty()) return by_size[own - distance].median();
         if (own + distance < by_size.size() && !by_size[own + distance].empty()) return by_size[own + distance].median();
     }
-    return assumed_cost;
+    return assumed_cost / requests;
 }
 
 void DraftBudget::add(double steps) { balance = std::clamp(balance + steps, -most_owed, most_saved); }
@@ -84,7 +87,7 @@ size_t DraftLength::next(size_t most, int32_t requests, const DraftCost & cost) 
     for (size_t tokens = 1; tokens <= std::min(most, limit); tokens++) {
         likely *= chance;
         gain += likely;
-        const double net = gain - double(requests) * cost.per_token(tokens) * double(tokens);
+        const double net = gain - double(requests) * cost.per_token(requests, tokens) * double(tokens);
         if (net <= best_gain) continue;
         best_gain = net;
         best = tokens;
@@ -93,7 +96,7 @@ size_t DraftLength::next(size_t most, int32_t requests, const DraftCost & cost) 
     on_trial = best == 0;
     if (!on_trial) return best;
     // Where a token costs more than it can gain, only its cost can change.
-    const bool too_dear = double(requests) * cost.per_token(1) >= 1;
+    const bool too_dear = double(requests) * cost.per_token(requests, 1) >= 1;
     return ++since_draft > (too_dear ? longest_pause : pause) ? 1 : 0;
 }
 

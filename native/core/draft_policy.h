@@ -43,16 +43,18 @@ private:
     std::array<Entry, most_requests_to_draft_for + 1> entries;
 };
 
-// What one way to draft adds to a step, in steps; learnt by the number of tokens, as most of them are cheaper in company.
+// What one way to draft adds to a step, in steps; learnt by the number of requests and of tokens for each, as most tokens are
+// cheaper in company.
 class DraftCost {
 public:
-    // A step took `steps` longer for `drafted` tokens of all its requests: to draft and to check them.
-    void record(double steps, size_t drafted);
-    // For one token among `drafted`.
-    double per_token(size_t drafted) const;
+    // A step took `steps` longer for `drafted` tokens of all its `requests`: to draft and to check them.
+    void record(double steps, int32_t requests, size_t drafted);
+    // For one token, where each request has `drafted`.
+    double per_token(int32_t requests, size_t drafted) const;
 
 private:
-    std::array<Recent, 7> by_size;  // 1, 2-3, 4-7, ...
+    using BySize = std::array<Recent, 7>;  // 1, 2-3, 4-7, ...
+    std::array<BySize, most_requests_to_draft_for> by_requests;
 };
 
 // What drafts may lose, for all requests of a context: a little at first, and then a small part of what steps cost and what

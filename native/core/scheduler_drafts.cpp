@@ -115,7 +115,7 @@ void Scheduler::account_for_step(double ms) {
     for (const DraftSource source : { Lookup, Guess }) {
         if (drafting.drafted[source] != drafted) continue;
         const double total = source == Guess ? ms + drafting.guess_ms : ms;
-        drafting.cost[source].record((total - drafting.step_ms) / drafting.step_ms, drafted);
+        drafting.cost[source].record((total - drafting.step_ms) / drafting.step_ms, drafting.requests, drafted);
     }
 }
 
@@ -134,7 +134,7 @@ void Scheduler::sample_drafted(Run & run) {
     }
     const size_t accepted = run.evaluated - before;
     run.drafts.length[source].record(draft.size(), accepted);
-    const double price = drafting.cost[source].per_token(drafting.drafted[source]) * double(draft.size()) * drafting.requests;
+    const double price = drafting.cost[source].per_token(drafting.requests, draft.size()) * double(draft.size()) * drafting.requests;
     double       gain = double(accepted) - price;
     if (gain > 0 && source == Guess) {
         const double repaid = std::min(gain, run.drafts.debt);

@@ -27,9 +27,9 @@ template <typename Truth> Outcome run(int tokens, double cost_of_token, Truth tr
         outcome.steps += 1 + cost_of_token * double(drafted);
         if (drafted > 0) {
             outcome.last_draft = outcome.tokens;
-            cost.record(cost_of_token * double(drafted), drafted);
+            cost.record(cost_of_token * double(drafted), 1, drafted);
             length.record(drafted, accepted);
-            budget.add(double(accepted) - cost.per_token(drafted) * double(drafted));
+            budget.add(double(accepted) - cost.per_token(1, drafted) * double(drafted));
         }
         outcome.longest = std::max(outcome.longest, drafted);
         outcome.tokens += int(accepted) + 1;
@@ -81,7 +81,7 @@ TEST("requests whose drafts never come true are paid for by the context's budget
 TEST("the more requests wait for a step, the shorter the drafts") {
     DraftCost   cost;
     DraftLength length;
-    cost.record(0.6, 2);
+    cost.record(0.6, 1, 2);
     const size_t alone = length.next(24, 1, cost);
     CHECK(alone > length.next(24, 2, cost));
     EQUAL(length.next(2, 1, cost), 2u);
@@ -90,15 +90,17 @@ TEST("the more requests wait for a step, the shorter the drafts") {
 
 TEST("a token's cost is that of the nearest number of them that was measured") {
     DraftCost cost;
-    CHECK(cost.per_token(5) > 0);
-    cost.record(1.0, 1);
-    cost.record(3.2, 16);
-    EQUAL(cost.per_token(1), 1.0);
-    EQUAL(cost.per_token(2), 1.0);
-    EQUAL(cost.per_token(20), 0.2);
-    EQUAL(cost.per_token(64), 0.2);
-    cost.record(-5, 4);
-    EQUAL(cost.per_token(4), 0.0);
+    CHECK(cost.per_token(1, 5) > 0);
+    cost.record(1.0, 1, 1);
+    cost.record(3.2, 1, 16);
+    EQUAL(cost.per_token(1, 1), 1.0);
+    EQUAL(cost.per_token(1, 2), 1.0);
+    EQUAL(cost.per_token(1, 20), 0.2);
+    EQUAL(cost.per_token(1, 64), 0.2);
+    cost.record(-5, 1, 4);
+    EQUAL(cost.per_token(1, 4), 0.0);
+    cost.record(0.8, 4, 8);
+    EQUAL(cost.per_token(4, 2), 0.1);
 }
 
 TEST("a step is measured again after many with drafts, and a single slow one does not count") {
