@@ -67,6 +67,7 @@ private:
     struct RunDrafts {
         DraftLength length[2];
         DraftSource source = Lookup;  // of the draft in this step's batch
+        int32_t     first = -1;       // its index there: other requests' tokens may stand before it
         bool        read = false;     // by the draft model
         double      debt = 0;         // steps that reading took, and gains have not made up for
     };

@@ -93,6 +93,7 @@ void Scheduler::guess(std::vector<Run *> & runs, std::vector<DraftModel::Task> &
 void Scheduler::take_draft(Run & run, DraftSource source, const std::vector<llama_token> & draft) {
     run.draft = draft;
     run.drafts.source = source;
+    run.drafts.first = decoder.batch_size();
     for (size_t i = 0; i < draft.size(); i++) {
         decoder.add(draft[i], llama_pos(run.history.size() + i), run.slot, true);
     }
@@ -127,7 +128,7 @@ void Scheduler::sample_drafted(Run & run) {
     const size_t      before = run.evaluated;
     run.draft.clear();
     for (size_t i = 0;; i++) {
-        const llama_token token = sample(run, run.output + int32_t(i));
+        const llama_token token = sample(run, i == 0 ? run.output : run.drafts.first + int32_t(i) - 1);
         if (run.ended || i == draft.size() || token != draft[i]) break;
         run.evaluated++;
         run.accepted++;
