@@ -63,19 +63,24 @@ double PlainCost::ms(int32_t requests) const {
 
 void DraftCost::record(double steps, int32_t requests, size_t drafted) {
     if (drafted == 0 || requests < 1 || requests > most_requests_to_draft_for) return;
+    unmeasured = 0;
     const size_t each = (drafted + size_t(requests) - 1) / size_t(requests);
-    by_requests[size_t(requests - 1)][size_class(each)].add(std::max(steps, 0.0) / double(drafted));
+    Entry &      entry = entries[size_t(requests - 1)];
+    const double one = std::max(steps, 0.0) / double(drafted);
+    entry.of_any_size.add(one);
+    entry.by_size[size_class(each)].add(one);
 }
 
-// By the nearest number of tokens that was measured; the smaller of two, which is the dearer one.
+// By the nearest number of tokens that was measured a few times; the smaller of two, which is the dearer one.
 double DraftCost::per_token(int32_t requests, size_t drafted) const {
-    const auto & by_size = by_requests[size_t(std::clamp(requests, 1, most_requests_to_draft_for) - 1)];
+    const Entry & entry = entries[size_t(std::clamp(requests, 1, most_requests_to_draft_for) - 1)];
+    const auto &  by_size = entry.by_size;
     const size_t own = size_class(drafted);
     for (size_t distance = 0; distance < by_size.size(); distance++) {
-        if (distance <= own && !by_size[own - distance].empty()) return by_size[own - distance].median();
-        if (own + distance < by_size.size() && !by_size[own + distance].empty()) return by_size[own + distance].median();
+        if (distance <= own && by_size[own - distance].settled()) return by_size[own - distance].median();
+        if (own + distance < by_size.size() && by_size[own + distance].settled()) return by_size[own + distance].median();
     }
-    return assumed_cost / requests;
+    return entry.of_any_size.settled() ? entry.of_any_size.median() : assumed_cost / requests;
 }
 
 void DraftBudget::add(double steps) { balance = std::clamp(balance + steps, -most_owed, most_saved); }
@@ -95,9 +100,9 @@ size_t DraftLength::next(size_t most, int32_t requests, const DraftCost & cost) 
     if (most == 0) return 0;
     on_trial = best == 0;
     if (!on_trial) return best;
-    // Where a token costs more than it can gain, only its cost can change.
-    const bool too_dear = double(requests) * cost.per_token(requests, 1) >= 1;
-    return ++since_draft > (too_dear ? longest_pause : pause) ? 1 : 0;
+    // Where a token costs more than it can gain, only its cost can change, whichever request measures it.
+    if (double(requests) * cost.per_token(requests, 1) >= 1) return cost.steps_unmeasured() > longest_pause ? 1 : 0;
+    return ++since_draft > pause ? 1 : 0;
 }
 
 void DraftLength::record(size_t drafted, size_t accepted) {

@@ -19,7 +19,7 @@ class Recent {
 public:
     void   add(double value);
     double median() const;  // 0 where there is none
-    bool   empty() const { return count == 0; }
+    bool   settled() const { return count >= 3; }
 
 private:
     std::array<double, 7> values{};
@@ -51,10 +51,16 @@ public:
     void record(double steps, int32_t requests, size_t drafted);
     // For one token, where each request has `drafted`.
     double per_token(int32_t requests, size_t drafted) const;
+    void   count_step() { unmeasured++; }
+    size_t steps_unmeasured() const { return unmeasured; }
 
 private:
-    using BySize = std::array<Recent, 7>;  // 1, 2-3, 4-7, ...
-    std::array<BySize, most_requests_to_draft_for> by_requests;
+    struct Entry {
+        Recent                of_any_size;
+        std::array<Recent, 7> by_size;  // 1, 2-3, 4-7, ...
+    };
+    std::array<Entry, most_requests_to_draft_for>  entries;  // by requests
+    size_t                                         unmeasured = 0;
 };
 
 // What drafts may lose, for all requests of a context: a little at first, and then a small part of what steps cost and what

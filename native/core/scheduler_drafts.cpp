@@ -66,7 +66,7 @@ bool Scheduler::may_guess(Run & run, const DraftModel::Text & text) {
     if (unread == 0) return true;
     const double ms = draft_model->read_ms();
     const double steps = double(unread) * drafting.requests * (ms > 0 ? ms / drafting.step_ms : assumed_read_cost);
-    if (run.drafts.read) return steps <= drafting.budget[Guess].left();
+    if (run.drafts.read) return steps + run.drafts.debt <= drafting.budget[Guess].left();
     const size_t room = ledger.capacity() - std::min(ledger.capacity(), run.history.size());
     const size_t rest = std::min(size_t(run.request.max_tokens - run.generated), room);
     return steps * 2 <= double(rest);
@@ -107,6 +107,7 @@ void Scheduler::take_draft(Run & run, DraftSource source, const std::vector<llam
 void Scheduler::account_for_step(double ms) {
     const size_t drafted = drafting.drafted[Lookup] + drafting.drafted[Guess];
     for (auto & budget : drafting.budget) budget.earn(drafting.requests);
+    for (auto & cost : drafting.cost) cost.count_step();
     if (drafted > 0) drafting.plain.count_drafted(drafting.requests);
     if (size_t(decoder.batch_size()) > size_t(drafting.requests) + drafted) return;  // prompts took their time too
     if (drafted == 0) {

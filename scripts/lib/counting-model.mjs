@@ -16,6 +16,7 @@ import { withLock } from "./lock.mjs";
  */
 export async function countingModel(shape, missing = 0) {
   const [source] = await cachedModel({ shape, type: "f16", seed: 1, split: 1, vocabularyOnly: false });
+  if (source === undefined) throw new Error("No model was written");
   const path = source.replace(/gguf$/, missing === 0 ? "counting.gguf" : `counting-${missing}.gguf`);
   if (existsSync(path)) return path;
   return withLock(`${path}.lock`, async () => {
@@ -40,15 +41,19 @@ async function makeCount(path, shape, missing) {
   const file = await open(path, "r+");
   try {
     let embeddings = Buffer.alloc(0);
-    for (const { name, bytes, shape: size } of tensors) {
+    for (const {
+      name,
+      bytes,
+      shape: [width],
+    } of tensors) {
       // Layers that add nothing leave the token's embedding, and the output of each token looks for that of the one before.
       if (/attn_output|ffn_down/.test(name)) await file.write(Buffer.alloc(bytes), 0, bytes, offset);
       if (name === "token_embd.weight") {
         embeddings = Buffer.alloc(bytes);
         await file.read(embeddings, 0, bytes, offset);
       }
-      if (name === "output.weight") {
-        const row = size[0] * 2;
+      if (name === "output.weight" && width !== undefined) {
+        const row = width * 2;
         const output = Buffer.concat([embeddings.subarray(-row), embeddings.subarray(0, -row)]);
         for (let token = missing; missing > 0 && token < bytes / row; token += missing) {
           output.fill(0, token * row, (token + 1) * row);

@@ -23,6 +23,7 @@ template <typename Truth> Outcome run(int tokens, double cost_of_token, Truth tr
     while (outcome.tokens < tokens) {
         const size_t drafted = budget.left() > 0 ? length.next(24, 1, cost) : 0;
         budget.earn(1);
+        cost.count_step();
         const size_t accepted = truth(outcome.tokens, drafted);
         outcome.steps += 1 + cost_of_token * double(drafted);
         if (drafted > 0) {
@@ -81,26 +82,48 @@ TEST("requests whose drafts never come true are paid for by the context's budget
 TEST("the more requests wait for a step, the shorter the drafts") {
     DraftCost   cost;
     DraftLength length;
-    cost.record(0.6, 1, 2);
+    for (int i = 0; i < 3; i++) cost.record(0.6, 1, 2);
     const size_t alone = length.next(24, 1, cost);
     CHECK(alone > length.next(24, 2, cost));
     EQUAL(length.next(2, 1, cost), 2u);
     EQUAL(length.next(0, 1, cost), 0u);
 }
 
-TEST("a token's cost is that of the nearest number of them that was measured") {
-    DraftCost cost;
-    CHECK(cost.per_token(1, 5) > 0);
-    cost.record(1.0, 1, 1);
-    cost.record(3.2, 1, 16);
+TEST("a token's cost is that of the nearest number of them that was measured a few times") {
+    DraftCost  cost;
+    const auto measure = [&](double steps, int32_t requests, size_t drafted) {
+        for (int i = 0; i < 3; i++) cost.record(steps, requests, drafted);
+    };
+    const double assumed = cost.per_token(1, 5);
+    CHECK(assumed > 0);
+    cost.record(50, 1, 1);
+    EQUAL(cost.per_token(1, 1), assumed);
+    measure(1.0, 1, 1);
+    measure(3.2, 1, 16);
     EQUAL(cost.per_token(1, 1), 1.0);
     EQUAL(cost.per_token(1, 2), 1.0);
     EQUAL(cost.per_token(1, 20), 0.2);
     EQUAL(cost.per_token(1, 64), 0.2);
-    cost.record(-5, 1, 4);
+    measure(-5, 1, 4);
     EQUAL(cost.per_token(1, 4), 0.0);
-    cost.record(0.8, 4, 8);
+    measure(0.8, 4, 8);
     EQUAL(cost.per_token(4, 2), 0.1);
+}
+
+TEST("what was too dear is tried again, by whichever request comes") {
+    DraftCost cost;
+    for (int i = 0; i < 3; i++) cost.record(1.5, 1, 1);
+    int tried = 0;
+    for (int request = 0; request < 30; request++) {
+        DraftLength length;
+        for (int step = 0; step < 20; step++) {
+            cost.count_step();
+            if (length.next(24, 1, cost) == 0) continue;
+            tried++;
+            cost.record(0.2, 1, 1);
+        }
+    }
+    CHECK(tried > 50);
 }
 
 TEST("a step is measured again after many with drafts, and a single slow one does not count") {

@@ -125,7 +125,10 @@ describe("a draft model that does not pay", () => {
 
   test("that knows nothing is asked a few times only, with seeds as well", async () => {
     const model = await load(await model125m());
-    const context = await model.createContext({ contextSize: 1024, draftModel: await load(await tinyModel("q4_k_m", 2)) });
+    const context = await model.createContext({
+      contextSize: 1024,
+      draftModel: await load(await tinyModel("q4_k_m", 2)),
+    });
     for (const options of [{ temperature: 0 }, { temperature: 0.7, seed: 5 }]) {
       const request = { tokens: count(300, 12), ignoreEos: true, maxTokens: 150, cachePrompt: false, ...options };
       const plain = await context.generate({ ...request, draft: false });
@@ -154,7 +157,9 @@ describe("a draft model that does not pay", () => {
       Promise.all(
         questions
           .slice(0, 4)
-          .map((question) => context.generate({ messages: conversation(question), temperature: 0, maxTokens: 24, draft })),
+          .map((question) =>
+            context.generate({ messages: conversation(question), temperature: 0, maxTokens: 24, draft }),
+          ),
       );
     const plain = await ask(false);
     expect((await ask(true)).map(({ text }) => text)).toEqual(plain.map(({ text }) => text));
