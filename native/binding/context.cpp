@@ -33,6 +33,7 @@ ContextParams context_params(const Options & options) {
     params.offload_kv = options.boolean("offloadKv");
     params.queue_size = options.uint32("queueSize");
     params.packet_interval_ms = options.number("packetIntervalMs");
+    params.ram_cache_bytes = uint64_t(std::max(0.0, options.number("ramCacheBytes")));
     params.rope_frequency_base = float(options.number("ropeFrequencyBase"));
     params.rope_frequency_scale = float(options.number("ropeFrequencyScale"));
     params.embeddings = options.boolean("embeddings");
@@ -227,6 +228,10 @@ Napi::Value context_stats(const Options & options) {
     object.Set("evictions", double(stats.evictions));
     object.Set("preemptions", double(stats.preemptions));
     object.Set("stepRequests", double(stats.step_requests));
+    object.Set("checkpointBytes", double(stats.checkpoint_bytes));
+    object.Set("storedSequences", double(stats.stored_sequences));
+    object.Set("storedBytes", double(stats.stored_bytes));
+    object.Set("restoredSequences", double(stats.restored_sequences));
     return object;
 }
 

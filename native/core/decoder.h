@@ -25,6 +25,7 @@ struct ContextParams {
     bool                       offload_kv = true;
     uint32_t                   queue_size = 1024;
     double                     packet_interval_ms = 0;
+    uint64_t                   ram_cache_bytes = 0;  // for sequences that leave the KV cache
     float                      rope_frequency_base = 0;
     float                      rope_frequency_scale = 0;
     bool                       embeddings = false;

@@ -84,6 +84,10 @@ struct SchedulerStats {
     uint64_t evictions = 0;
     uint64_t preemptions = 0;
     uint64_t step_requests = 0;
+    uint64_t checkpoint_bytes = 0;
+    uint64_t stored_sequences = 0;
+    uint64_t stored_bytes = 0;
+    uint64_t restored_sequences = 0;
 };
 
 } // namespace llama_native

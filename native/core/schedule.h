@@ -42,12 +42,6 @@ struct HeldEvents {
 };
 bool may_hold_back(const HeldEvents & held, double step_ms, double interval_ms);
 
-// A prefix that a new request could take over from a sequence.
-struct PrefixMatch {
-    int32_t slot = -1;
-    size_t  length = 0;
-};
-
 struct SlotView {
     int32_t  slot;
     bool     cached;      // finished: may be taken over or evicted

@@ -12,6 +12,9 @@ namespace {
 // A decode of fewer tokens ends sooner than repeating it for the other requests would take.
 constexpr int32_t smallest_batch_to_interrupt = 33;
 
+// For checkpoints of a context, where its model's memory needs any.
+constexpr size_t checkpoint_bytes = 256u << 20;
+
 double ms_between(std::chrono::steady_clock::time_point from, std::chrono::steady_clock::time_point to) {
     return std::chrono::duration<double, std::milli>(to - from).count();
 }
@@ -25,6 +28,7 @@ Scheduler::Run::Run(Request && in) :
 Scheduler::Scheduler(Decoder & decoder, DraftModel * draft_model, const ContextParams & params, uint32_t slot_count, EventSink sink) :
     decoder(decoder), draft_model(draft_model), sink(std::move(sink)), packet_interval_ms(params.packet_interval_ms), max_running(params.sequences),
     ledger(slot_count, params.context_size ? params.context_size : llama_n_ctx(decoder.context())), slots(slot_count),
+    checkpoint_budget(checkpoint_bytes), sequence_store(params.ram_cache_bytes),
     sliding_window(llama_model_n_swa(decoder.model().get())) {
     counters.total_cells = ledger.capacity();
     update_stats();
@@ -93,6 +97,9 @@ void Scheduler::update_stats() {
     counters.running = running.size();
     counters.waiting = waiting.size();
     counters.used_cells = ledger.used();
+    counters.checkpoint_bytes = checkpoint_budget.used();
+    counters.stored_sequences = sequence_store.size();
+    counters.stored_bytes = sequence_store.bytes();
     counters.cached_sequences = static_cast<uint64_t>(
         std::count_if(slots.begin(), slots.end(), [](const Slot & slot) { return slot.use == Slot::Use::Cached; }));
     std::lock_guard<std::mutex> lock(shared_mutex);
@@ -173,6 +180,9 @@ void Scheduler::plan_prompts(int32_t budget) {
         if (budget <= 0) return;
         if (run->ended || run->in_batch > 0 || run->pending() <= 1) continue;
         size_t count = std::min(run->pending(), size_t(budget));
+        if (!decoder.model().can_truncate() && run->evaluated < run->prompt_size) {
+            count = std::min(count, next_checkpoint(run->evaluated, run->prompt_size) - run->evaluated);
+        }
         make_room(count, -1);
         count = std::min(count, ledger.free());
         if (count == 0) return;
@@ -237,12 +247,15 @@ bool Scheduler::decode() {
     decoder.clear_abort();
     {
         std::lock_guard<std::mutex> lock(shared_mutex);
+        // To have the states of a batch's sequences side by side, llama.cpp moves others', and an abort loses those.
+        const bool moves_others = !decoder.model().can_truncate() &&
+            std::count_if(running.begin(), running.end(), [](const auto & run) { return run->in_batch > 0; }) > 1;
         for (const auto & run : running) {
             if (run->in_batch == 0) continue;
             if (run->pending() == 1) decoding++;
             drafted += run->draft.size();
             // Shifting positions is part of the decode, and llama.cpp would repeat it whole after an abort.
-            if (decoder.batch_size() >= smallest_batch_to_interrupt && !shifted) in_flight.push_back(run->request.id);
+            if (decoder.batch_size() >= smallest_batch_to_interrupt && !shifted && !moves_others) in_flight.push_back(run->request.id);
         }
     }
     const auto       began = Clock::now();
@@ -266,6 +279,7 @@ bool Scheduler::decode() {
                 run->evaluated += run->in_batch - run->draft.size();
                 counters.evaluated_tokens += run->in_batch;
                 counters.step_requests += run->in_batch > 0;
+                if (run->in_batch > 0) save_checkpoint(*run);
             }
             return true;
         case Decoder::Outcome::NoRoom:

@@ -1,12 +1,14 @@
 #pragma once
 
 #include "core/cell_ledger.h"
+#include "core/checkpoints.h"
 #include "core/decoder.h"
 #include "core/draft_model.h"
 #include "core/draft_policy.h"
 #include "core/prompt_lookup.h"
 #include "core/request.h"
 #include "core/schedule.h"
+#include "core/sequence_store.h"
 #include "core/text_stream.h"
 
 #include <chrono>
@@ -120,10 +122,19 @@ private:
         std::vector<llama_token> tokens;  // what is in memory; a running slot's are its run's history
         const Run *              run = nullptr;
         uint64_t                 last_used = 0;
+        Checkpoints              checkpoints;  // only where the memory cannot be cut
     };
     struct Content {
         const llama_token * tokens;
         size_t              size;
+    };
+
+    // A prefix that a request could take over from a sequence. Where the memory cannot be cut, it ends where the sequence
+    // ends or at a checkpoint.
+    struct PrefixMatch {
+        int32_t                     slot = -1;
+        size_t                      length = 0;
+        std::shared_ptr<Checkpoint> checkpoint;
     };
 
     enum class Admission { Admitted, Later, NoRoom };
@@ -133,13 +144,19 @@ private:
     Admission   try_admit(Run & run);
     PrefixMatch best_prefix(const Run & run) const;
     bool        worth_waiting_for_prefix(const Run & run, size_t found) const;
-    int32_t     place(const PrefixMatch & match);
-    size_t      usable_prefix(int32_t slot, size_t common) const;
+    int32_t     place(PrefixMatch & match);
+    PrefixMatch usable_prefix(int32_t slot, size_t common) const;
+    bool        window_is_whole(int32_t slot, size_t length) const;
+    void        fetch_stored(const Run & run);
+    bool        rewind(int32_t slot, const Checkpoint & checkpoint);
+    void        save_checkpoint(const Run & run);
     Content     content(int32_t slot) const;
 
     // Room
     int32_t take_free_slot(int32_t keep);
     bool    evict_one(int32_t keep);
+    void    store(int32_t slot);
+    bool    load_state(int32_t slot, const uint8_t * state, size_t size);
     bool    make_room(size_t cells, int32_t keep);
     void    cut(int32_t slot, size_t length);
     void    drop(int32_t slot);
@@ -196,6 +213,8 @@ private:
     double                           last_step_ms = 0;
     StepCost                         cost;
     Drafting                         drafting;
+    CheckpointBudget                 checkpoint_budget;
+    SequenceStore                    sequence_store;
     uint64_t                         tick = 0;
     uint64_t                         arrivals = 0;
     int32_t                          sliding_window;

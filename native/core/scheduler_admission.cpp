@@ -12,6 +12,9 @@ namespace {
 // to wait for it instead of evaluating it a second time.
 constexpr size_t shared_prefix_worth_waiting = 64;
 
+// Fewer are evaluated again as fast as they are copied to the second tier and back.
+constexpr size_t least_tokens_to_store = 64;
+
 } // namespace
 
 void Scheduler::admit() {
@@ -37,8 +40,10 @@ void Scheduler::admit() {
 Scheduler::Admission Scheduler::try_admit(Run & run) {
     PrefixMatch match;
     if (run.request.cache_prompt) {
+        fetch_stored(run);
         match = best_prefix(run);
         if (worth_waiting_for_prefix(run, match.length)) return Admission::Later;
+        if (match.checkpoint) checkpoint_budget.touch(*match.checkpoint);
     } else if (running.empty()) {
         forget_cached();
     }
@@ -82,28 +87,37 @@ Scheduler::Content Scheduler::content(int32_t index) const {
 
 // The longest prefix of the request that some sequence has in memory. At least one token is left to evaluate, for its
 // logits.
-PrefixMatch Scheduler::best_prefix(const Run & run) const {
+Scheduler::PrefixMatch Scheduler::best_prefix(const Run & run) const {
     PrefixMatch best;
     for (int32_t slot = 0; slot < int32_t(slots.size()); slot++) {
         if (slots[size_t(slot)].use == Slot::Use::Free) continue;
         const Content held = content(slot);
         const size_t  common = common_prefix(run.history.data(), run.history.size() - 1, held.tokens, held.size);
-        const size_t  usable = usable_prefix(slot, common);
-        if (usable > best.length) best = { slot, usable };
+        PrefixMatch   usable = usable_prefix(slot, common);
+        if (usable.length > best.length) best = std::move(usable);
     }
     return best;
 }
 
 // How much of a common prefix can really be taken from a sequence's memory: all of it where the sequence is continued
-// whole; a part only where the memory keeps every position (recurrent state does not, a sliding window keeps its last).
-size_t Scheduler::usable_prefix(int32_t slot, size_t common) const {
-    if (common == 0 || common == content(slot).size) return common;
-    if (!decoder.model().can_truncate()) return 0;
-    if (sliding_window > 0) {
-        const llama_pos oldest = llama_memory_seq_pos_min(decoder.memory(), slot);
-        if (oldest > std::max(0, llama_pos(common) - sliding_window)) return 0;
+// whole; a part only where the memory keeps every position, or what it lacks is in a checkpoint (recurrent state), or it
+// still has the window before (sliding window).
+Scheduler::PrefixMatch Scheduler::usable_prefix(int32_t slot, size_t common) const {
+    if (common == 0 || common == content(slot).size) return { slot, common, nullptr };
+    if (!decoder.model().can_truncate()) {
+        auto checkpoint = last_checkpoint(slots[size_t(slot)].checkpoints, common);
+        if (!checkpoint) return {};
+        const size_t length = checkpoint->position;
+        return { slot, length, std::move(checkpoint) };
     }
-    return common;
+    return window_is_whole(slot, common) ? PrefixMatch{ slot, common, nullptr } : PrefixMatch{};
+}
+
+// Whether the memory has all that a token behind the first `length` ones attends to: saving a sequence leaves out what
+// its sliding window has passed.
+bool Scheduler::window_is_whole(int32_t slot, size_t length) const {
+    if (sliding_window <= 0) return true;
+    return llama_memory_seq_pos_min(decoder.memory(), slot) <= std::max(0, llama_pos(length) - sliding_window);
 }
 
 bool Scheduler::worth_waiting_for_prefix(const Run & run, size_t found) const {
@@ -117,23 +131,56 @@ bool Scheduler::worth_waiting_for_prefix(const Run & run, size_t found) const {
 }
 
 // Gives the request a slot that holds the matching prefix: the matching sequence itself where nothing else is lost by
-// taking it over, else a new one that shares its cells. -1 where no slot is left.
-int32_t Scheduler::place(const PrefixMatch & match) {
+// taking it over, else a new one that shares its cells. -1 where no slot is left. The match becomes empty where its
+// checkpoint cannot be loaded.
+int32_t Scheduler::place(PrefixMatch & match) {
     if (match.length == 0) return take_free_slot(-1);
     const bool cached = slots[size_t(match.slot)].use == Slot::Use::Cached;
     const bool whole = content(match.slot).size == match.length;
     if (cached && whole) return match.slot;
 
-    const int32_t slot = take_free_slot(match.slot);
+    int32_t slot = take_free_slot(match.slot);
     if (slot >= 0) {
-        llama_memory_seq_cp(decoder.memory(), match.slot, slot, -1, whole ? -1 : llama_pos(match.length));
-        ledger.share(match.slot, slot, match.length);
+        // A checkpoint takes the place of a state that is copied whole.
+        const size_t length = match.checkpoint ? ledger.length(match.slot) : match.length;
+        llama_memory_seq_cp(decoder.memory(), match.slot, slot, -1, whole || match.checkpoint ? -1 : llama_pos(length));
+        ledger.share(match.slot, slot, length);
+        slots[size_t(slot)].checkpoints = slots[size_t(match.slot)].checkpoints;
         slots[size_t(match.slot)].last_used = ++tick;
-        return slot;
+    } else {
+        if (!cached) return -1;
+        slot = match.slot;
     }
-    if (!cached) return -1;
-    cut(match.slot, match.length);
-    return match.slot;
+    if (match.checkpoint) {
+        if (!rewind(slot, *match.checkpoint)) match = {};
+    } else if (slot == match.slot) {
+        cut(slot, match.length);
+    }
+    return slot;
+}
+
+// Makes a sequence what it was at one of its checkpoints; where that fails it becomes empty.
+bool Scheduler::rewind(int32_t slot, const Checkpoint & checkpoint) {
+    const size_t read = llama_state_seq_set_data_ext(decoder.context(), checkpoint.state.data(), checkpoint.state.size(), slot,
+        LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY);
+    cut(slot, read > 0 ? checkpoint.position : 0);
+    return read > 0 && ledger.length(slot) == checkpoint.position;
+}
+
+// Keeps the state of a prompt's evaluation where that has stopped for it. Not where a sliding window stands beside recurrent
+// state: reloaded in a full cache, one in a dozen gave answers that were slightly wrong (llama.cpp v0.5.0; test/native/
+// memories.test.ts, "had to give way", shows it). Such sequences are continued whole only.
+void Scheduler::save_checkpoint(const Run & run) {
+    if (decoder.model().can_truncate() || sliding_window > 0 || run.evaluated >= run.prompt_size) return;
+    if (run.evaluated != next_checkpoint(run.evaluated - 1, run.prompt_size)) return;  // cut short by its budget
+    Checkpoints & checkpoints = slots[size_t(run.slot)].checkpoints;
+    if (!checkpoints.empty() && checkpoints.back()->position >= run.evaluated) return;
+    const auto checkpoint = std::make_shared<Checkpoint>(Checkpoint{ run.evaluated, {}, 0 });
+    auto &     state = checkpoint->state;
+    state.resize(llama_state_seq_get_size_ext(decoder.context(), run.slot, LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY));
+    const size_t written = llama_state_seq_get_data_ext(decoder.context(), state.data(), state.size(), run.slot,
+        LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY);
+    if (written == state.size() && written > 0 && checkpoint_budget.admit(checkpoint)) checkpoints.push_back(checkpoint);
 }
 
 int32_t Scheduler::take_free_slot(int32_t keep) {
@@ -154,9 +201,55 @@ bool Scheduler::evict_one(int32_t keep) {
     }
     const auto victim = least_recently_used(views, keep);
     if (!victim) return false;
+    store(*victim);
     drop(*victim);
     counters.evictions++;
     return true;
+}
+
+// Moves what a sequence holds to the second tier, where there is one.
+void Scheduler::store(int32_t index) {
+    const auto & tokens = slots[size_t(index)].tokens;
+    if (tokens.size() < least_tokens_to_store) return;
+    const size_t size = llama_state_seq_get_size(decoder.context(), index);
+    if (!sequence_store.wants(tokens, size)) return;
+    std::vector<uint8_t> state(size);
+    if (llama_state_seq_get_data(decoder.context(), state.data(), size, index) != size) return;
+    sequence_store.put({ tokens, std::move(state) });
+}
+
+// Brings a sequence of the second tier back where it has more of a request's prompt than any that is in the KV cache.
+void Scheduler::fetch_stored(const Run & run) {
+    const auto stored = sequence_store.find(run.history.data(), run.history.size() - 1);
+    // Behind a state that cannot be cut, only a prompt that goes on from its end can follow.
+    const bool usable = stored.entry && (decoder.model().can_truncate() || stored.common == stored.entry->tokens.size());
+    if (!usable || stored.common < best_prefix(run).length + least_tokens_to_store) return;
+    size_t promised = 0;
+    for (const auto & other : running) promised += other->pending();
+    const size_t beyond = run.history.size() - stored.common + 1;
+    if (stored.entry->tokens.size() + beyond + promised > ledger.capacity()) return;
+    // Making room may store others, which must not push this one out.
+    const SequenceStore::Entry entry = sequence_store.take(stored.entry);
+    const int32_t              index = make_room(entry.tokens.size() + beyond + promised, -1) ? take_free_slot(-1) : -1;
+    if (index < 0 || !load_state(index, entry.state.data(), entry.state.size())) return;
+    ledger.append(index, entry.tokens.size());
+    Slot & slot = slots[size_t(index)];
+    slot.tokens = entry.tokens;
+    slot.use = Slot::Use::Cached;
+    slot.last_used = ++tick;
+    counters.restored_sequences++;
+}
+
+// False where the state cannot be read; the sequence is empty then.
+bool Scheduler::load_state(int32_t index, const uint8_t * state, size_t size) {
+    size_t read = 0;
+    try {
+        read = llama_state_seq_set_data(decoder.context(), state, size, index);
+    } catch (const std::exception &) {
+        read = 0;
+    }
+    if (read == 0) llama_memory_seq_rm(decoder.memory(), index, -1, -1);
+    return read > 0;
 }
 
 bool Scheduler::make_room(size_t cells, int32_t keep) {
@@ -202,6 +295,7 @@ void Scheduler::cut(int32_t index, size_t length) {
         length = 0;
     }
     ledger.truncate(index, std::min(length, ledger.length(index)));
+    truncate_checkpoints(slots[size_t(index)].checkpoints, length);
     auto & tokens = slots[size_t(index)].tokens;
     if (tokens.size() > length) tokens.resize(length);
 }

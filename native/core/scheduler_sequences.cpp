@@ -93,6 +93,10 @@ void Scheduler::truncate_sequence(int32_t sequence, size_t length) {
     if (length > 0 && !decoder.model().can_truncate()) {
         throw Error("INVALID_OPTION", "This model's memory can only be cleared: expected 0 for truncate but received " + std::to_string(length));
     }
+    if (length > 0 && !window_is_whole(sequence, length)) {
+        throw Error("INVALID_OPTION", "The sequence was restored without the tokens that its sliding window had passed: expected 0 or " +
+            std::to_string(slot.tokens.size()) + " for truncate but received " + std::to_string(length));
+    }
     cut(sequence, length);
     update_stats();
 }
@@ -171,14 +175,7 @@ std::vector<llama_token> Scheduler::restore_sequence(int32_t sequence, const std
     }
     Guard          guard;
     const uint8_t * data = state.data() + sizeof header + tokens.size() * sizeof(llama_token);
-    size_t          read = 0;
-    try {
-        read = tokens.empty() ? size_t(header.state_bytes) : llama_state_seq_set_data(decoder.context(), data, header.state_bytes, sequence);
-    } catch (const std::exception &) {
-        read = 0;
-    }
-    if (read == 0 && header.state_bytes > 0) {
-        cut(sequence, 0);
+    if (!tokens.empty() && !load_state(sequence, data, header.state_bytes)) {
         throw Error("INVALID_OPTION", "The saved sequence does not fit this context; its KV cache types must be the same", {}, guard.log());
     }
     ledger.append(sequence, tokens.size());

@@ -1,13 +1,9 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
 import { packageRoot } from "../native/load-addon.js";
 
-export function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")) as { version: string };
-  return version;
-}
+export { packageVersion } from "../server/package-version.js";
 
 /** The version of llama.cpp that this package is written for. */
 export async function llamaCppVersion(): Promise<string> {

@@ -23,6 +23,11 @@ const entries: readonly CommandEntry[] = [
     load: async () => (await import("./commands/complete.js")).defineComplete,
   },
   {
+    usage: "serve [models...]",
+    summary: "serve models over HTTP, as OpenAI's API and others",
+    load: async () => (await import("./commands/serve.js")).defineServe,
+  },
+  {
     usage: "tokenize <model>",
     summary: "show the tokens of a text",
     load: async () => (await import("./commands/tokenize.js")).defineTokenize,
@@ -51,6 +56,7 @@ Examples:
   $ llama-native chat smollm2 --system "You are a helpful assistant."
   $ llama-native chat smollm2 --system "You are a helpful assistant." -p "What is the capital of France?"
   $ llama-native complete ./mistral-7b-instruct-v0.2.Q4_K_M.gguf -p "Once upon a time" --max-tokens 50
+  $ llama-native serve smollm2
   $ cat notes.txt | llama-native tokenize smollm2 --json
 `;
 

@@ -46,6 +46,11 @@ export interface ContextOptions {
    * Default 25; 0 hands over every step's tokens at once.
    */
   packetInterval?: number | undefined;
+  /**
+   * Bytes of RAM for sequences that have to leave the KV cache: a prompt that begins like one of them takes it back,
+   * instead of evaluating it again. Default 0: off.
+   */
+  ramCacheSize?: number | undefined;
   /** Overrides of the model's rotary position embedding; 0 (default) takes the model's. */
   ropeFrequencyBase?: number | undefined;
   ropeFrequencyScale?: number | undefined;
@@ -79,7 +84,8 @@ export const contextRules = {
   flashAttention: withDefault(flashAttention, "auto"),
   offloadKv: withDefault(aBoolean, true),
   queueSize: withDefault(anInteger(0, int32Max), 1024),
-  packetInterval: withDefault(aNumber(0, 1000), 25),
+  packetInterval: withDefault(aNumber(0, 60_000), 25),
+  ramCacheSize: withDefault(anInteger(0), 0),
   ropeFrequencyBase: withDefault(aNumber(0), 0),
   ropeFrequencyScale: withDefault(aNumber(0), 0),
 } satisfies RulesFor<ContextOptions>;
@@ -118,6 +124,7 @@ export function readContextOptions(options: unknown, model: Model, owner = "crea
     offloadKv: read.offloadKv,
     queueSize: read.queueSize,
     packetIntervalMs: read.packetInterval,
+    ramCacheBytes: read.ramCacheSize,
     ropeFrequencyBase: read.ropeFrequencyBase,
     ropeFrequencyScale: read.ropeFrequencyScale,
     embeddings: false,

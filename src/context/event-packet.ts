@@ -4,14 +4,14 @@ import type { NativeEvent, NativeEventReceiver } from "../native/contract.js";
 export function eventReceiver(receive: (event: NativeEvent) => void): NativeEventReceiver {
   return (numbers, rare, ...texts) => {
     let at = 1;
-    const take = (): number => numbers[at++] as number;
-    for (let index = 0; index < (numbers[0] as number); index++) {
+    const take = (): number => numbers[at++] ?? 0;
+    for (const [index, text] of texts.entries()) {
       const id = take();
       const promptProcessed = take();
       const tokens: number[] = [];
       for (let left = take(); left > 0; left--) tokens.push(take());
       const { logprobs = null, end = null } = rare?.[index] ?? {};
-      receive({ id, text: texts[index] as string, tokens, logprobs, promptProcessed, end });
+      receive({ id, text, tokens, logprobs, promptProcessed, end });
     }
   };
 }

@@ -1,2 +1,3 @@
 export { cacheDirectory, modelsDirectory } from "./cache.js";
+export { knownNames } from "./catalogue.js";
 export { resolveModel, type ResolveOptions } from "./resolve.js";

@@ -124,6 +124,7 @@ function embeddingParams(size: number, pooling: Pooling): Parameters<Model["addo
     offloadKv: true,
     queueSize: 0,
     packetIntervalMs: 0,
+    ramCacheBytes: 0,
     ropeFrequencyBase: 0,
     ropeFrequencyScale: 0,
     embeddings: true,

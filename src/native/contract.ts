@@ -154,6 +154,8 @@ export interface NativeContextParams {
   queueSize: number;
   /** How long a token may wait at most for those of the next steps, to cross together. */
   packetIntervalMs: number;
+  /** RAM for the states of sequences that leave the KV cache; 0 is off. */
+  ramCacheBytes: number;
   ropeFrequencyBase: number;
   ropeFrequencyScale: number;
   /** An embedding context evaluates `contextEmbed` only. */
@@ -188,6 +190,12 @@ export interface NativeContextStats {
   preemptions: number;
   /** Requests that ran in steps, summed over steps: divided by `steps` it is the mean batch. */
   stepRequests: number;
+  /** RAM taken by checkpoints of states that cannot be cut (recurrent and hybrid models). */
+  checkpointBytes: number;
+  /** The second tier (`ramCacheSize`): what it holds now, and how many sequences came back from it. */
+  storedSequences: number;
+  storedBytes: number;
+  restoredSequences: number;
 }
 
 /** Sampling in llama.cpp's terms; every field is required, `src/sampling` fills in defaults. */

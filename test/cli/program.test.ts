@@ -7,7 +7,7 @@ import { packageDir, run } from "./command.js";
 import { Terminal } from "./terminal.js";
 
 const { version } = JSON.parse(readFileSync(join(packageDir, "package.json"), "utf8")) as { version: string };
-const commands = ["chat", "complete", "tokenize", "inspect", "doctor", "build"];
+const commands = ["chat", "complete", "serve", "tokenize", "inspect", "doctor", "build"];
 
 describe("llama-native", () => {
   it.each(["--version", "-V"])("tells its version and llama.cpp's: %s", async (flag) => {

@@ -24,7 +24,8 @@ describe("memory", () => {
       { nodeOptions: ["--expose-gc"], timeout: 170_000 },
     );
     expect(outcome).toMatchObject({ end: 0, stderr: "" });
-    const [early = 0, , , late = Infinity] = JSON.parse(outcome.stdout) as number[];
+    // The first hundred rounds compile what is hot, and fill the allocator's pools.
+    const [, early = 0, , late = Infinity] = JSON.parse(outcome.stdout) as number[];
     // A leak of one context (KV cache and buffers) a round would be far over 1 GB.
     expect(late - early).toBeLessThan(12 * mebibyte);
   });

@@ -40,6 +40,22 @@ describe("answers", () => {
     expect(result.timings.totalMs).toBeGreaterThanOrEqual(result.timings.firstTokenMs);
   });
 
+  test("tokens of a single stream cross together, but for the first, and wait for no others where that is not wanted", async () => {
+    const sizes = async (packetInterval: number): Promise<number[]> => {
+      const own = await model.createContext({ contextSize: 256, sequences: 1, packetInterval });
+      const received: number[] = [];
+      const onToken = ({ tokens }: { tokens: readonly number[] }): void => void received.push(tokens.length);
+      await own.generate({ ...greedy, prompt: "One, two, three,", maxTokens: 21, ignoreEos: true, onToken });
+      await own.dispose();
+      return received;
+    };
+    const together = await sizes(60_000);
+    expect(together[0]).toBe(1);
+    expect(Math.min(...together.slice(1))).toBeGreaterThanOrEqual(4);
+    // Several may still cross together where the JS thread was late.
+    expect((await sizes(0)).length).toBeGreaterThan(together.length);
+  });
+
   test("eight concurrent greedy generations each equal their solo run", async () => {
     const solo: string[] = [];
     for (const question of questions) {

@@ -162,7 +162,7 @@ describe.each(shapes)("%s memory", (shape) => {
           context.generate({ ...greedy, tokens: join(kept, text(170 + 10 * round + i, 700)), maxTokens: 200 }),
         );
         const [first] = doomed;
-        for await (const event of (first!).events()) {
+        for await (const event of first!.events()) {
           if (event.type === "prompt" && event.processedTokens > 0) break;
         }
         await new Promise((resolve) => setTimeout(resolve, 7 * round));
@@ -279,12 +279,18 @@ describe.each(shapes)("%s memory", (shape) => {
   });
 
   describe("reuse", () => {
+    /** A sliding window beside recurrent state is only continued whole, which none of these prompts do. */
+    const expectReuse = ({ usage }: GenerationResult, least: number): void => {
+      if (shape === "hybrid-sliding-window") expect(usage.cachedTokens).toBe(0);
+      else expect(usage.cachedTokens).toBeGreaterThanOrEqual(least);
+    };
+
     test("of a finished request that went on differently", async () => {
       const shared = text(30, 300);
       await ask(join(shared, text(31, 20)));
       const prompt = join(shared, text(32, 20));
       const result = await ask(prompt);
-      expect(result.usage.cachedTokens).toBeGreaterThanOrEqual(150);
+      expectReuse(result, 150);
       expectSame(result, await askAlone(prompt));
     });
 
@@ -292,7 +298,7 @@ describe.each(shapes)("%s memory", (shape) => {
       const prompt = text(33, 300);
       const first = await ask(prompt);
       const again = await ask(prompt);
-      expect(again.usage.cachedTokens).toBeGreaterThanOrEqual(150);
+      expectReuse(again, 150);
       expectSame(again, first);
     });
 
@@ -303,7 +309,7 @@ describe.each(shapes)("%s memory", (shape) => {
       await ask(join(history, text(35, 30)));
       const changed = join(history, text(36, 30));
       const result = await ask(changed);
-      expect(result.usage.cachedTokens).toBeGreaterThanOrEqual(history.length / 2);
+      expectReuse(result, history.length / 2);
       expectSame(result, await askAlone(changed));
     });
 
@@ -314,7 +320,7 @@ describe.each(shapes)("%s memory", (shape) => {
       await ask(first!);
       for (const prompt of others) {
         const result = await ask(prompt);
-        expect(result.usage.cachedTokens).toBeGreaterThanOrEqual(150);
+        expectReuse(result, 150);
         expectSame(result, await askAlone(prompt));
       }
     });
@@ -325,7 +331,7 @@ describe.each(shapes)("%s memory", (shape) => {
       const prompts = Array.from({ length: 4 }, (_, i) => join(system, text(390 + i, 25)));
       const results = await Promise.all(prompts.map(ask));
       for (const [i, result] of results.entries()) {
-        expect(result.usage.cachedTokens).toBeGreaterThanOrEqual(150);
+        expectReuse(result, 150);
         expectSame(result, await askAlone(prompts[i]!));
       }
     });

@@ -20,6 +20,7 @@ describe("createContext", () => {
       offloadKv: true,
       queueSize: 1024,
       packetIntervalMs: 25,
+      ramCacheBytes: 0,
       ropeFrequencyBase: 0,
       ropeFrequencyScale: 0,
       embeddings: false,

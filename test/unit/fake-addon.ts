@@ -118,7 +118,12 @@ export class FakeContext {
   }
 
   send(events: NativeEvent[]): void {
-    const numbers = events.flatMap(({ id, promptProcessed, tokens }) => [id, promptProcessed, tokens.length, ...tokens]);
+    const numbers = events.flatMap(({ id, promptProcessed, tokens }) => [
+      id,
+      promptProcessed,
+      tokens.length,
+      ...tokens,
+    ]);
     const rare = events.map(({ logprobs, end }) => (logprobs === null && end === null ? null : { logprobs, end }));
     this.#onEvents(
       Int32Array.of(events.length, ...numbers),

@@ -4,6 +4,7 @@ import { loadFlags } from "./load-flags.js";
 import { sendFlags, sessionFlags, textPromptFlags } from "./prompt-flags.js";
 import { requestFlags } from "./request-flags.js";
 import { samplingFlags } from "./sampling-flags.js";
+import { serveFlags } from "./serve-flags.js";
 
 /** For messages of the library, which name an option without saying whose it is. */
 export const allFlags: readonly FlagTable[] = [
@@ -14,4 +15,5 @@ export const allFlags: readonly FlagTable[] = [
   sessionFlags,
   sendFlags,
   textPromptFlags,
+  serveFlags,
 ];

@@ -17,4 +17,5 @@ export const contextFlags = {
   sequences: null,
   queueSize: null,
   packetInterval: null,
+  ramCacheSize: null,
 } satisfies FlagsFor<ContextOptions>;

@@ -1,0 +1,159 @@
+import { z } from "zod";
+
+import type { StreamEncoder } from "../dialect.js";
+import { sse } from "../http/event-stream.js";
+import type { Answer, AnswerEnd, AnswerInfo, CalledTool, InferenceEvent } from "../inference/events.js";
+
+const usageSchema = z.strictObject({
+  input_tokens: z.int(),
+  cache_creation_input_tokens: z.int(),
+  cache_read_input_tokens: z.int(),
+  output_tokens: z.int(),
+});
+const stopReason = z.enum(["end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal"]);
+
+export const messageAnswer = z.strictObject({
+  id: z.string().startsWith("msg_"),
+  type: z.literal("message"),
+  role: z.literal("assistant"),
+  model: z.string(),
+  content: z.array(
+    z.union([
+      z.strictObject({ type: z.literal("text"), text: z.string(), citations: z.null() }),
+      z.strictObject({
+        type: z.literal("tool_use"),
+        id: z.string(),
+        name: z.string(),
+        input: z.record(z.string(), z.unknown()),
+      }),
+    ]),
+  ),
+  stop_reason: stopReason.nullable(),
+  stop_sequence: z.string().nullable(),
+  usage: usageSchema,
+});
+
+type Message = z.output<typeof messageAnswer>;
+
+/** What came from the cache is counted apart. */
+function toUsage({ usage }: AnswerEnd): z.output<typeof usageSchema> {
+  return {
+    input_tokens: usage.promptTokens - usage.cachedTokens,
+    cache_creation_input_tokens: 0,
+    cache_read_input_tokens: usage.cachedTokens,
+    output_tokens: usage.completionTokens,
+  };
+}
+
+function toStopReason({ finish, stopString }: AnswerEnd): z.output<typeof stopReason> {
+  if (finish === "length") return "max_tokens";
+  if (finish === "tool_calls") return "tool_use";
+  if (finish === "content_filter") return "refusal";
+  return stopString === null ? "end_turn" : "stop_sequence";
+}
+
+function toToolUse({ id, name, arguments: json }: CalledTool): Message["content"][number] {
+  return { type: "tool_use", id: toolId(id), name, input: JSON.parse(json) as Record<string, unknown> };
+}
+
+function toolId(id: string): string {
+  return id.replace(/^call_/, "toolu_");
+}
+
+export function toMessageAnswer(answers: readonly Answer[], info: AnswerInfo): Message {
+  const [answer] = answers;
+  if (answer === undefined) throw new Error("A request ended without an answer");
+  const says = answer.text !== "" || answer.tools.length === 0;
+  return {
+    id: `msg_${info.id}`,
+    type: "message",
+    role: "assistant",
+    model: info.model,
+    content: [
+      ...(says ? [{ type: "text" as const, text: answer.text, citations: null }] : []),
+      ...answer.tools.map(toToolUse),
+    ],
+    stop_reason: toStopReason(answer),
+    stop_sequence: answer.stopString,
+    usage: toUsage(answer),
+  };
+}
+
+export class MessageStream implements StreamEncoder {
+  readonly #info: AnswerInfo;
+  #blocks = 0;
+  #textOpen = false;
+  #end: AnswerEnd | undefined;
+
+  constructor(info: AnswerInfo) {
+    this.#info = info;
+  }
+
+  start(): string {
+    const usage = { ...noUsage, input_tokens: this.#info.promptTokens };
+    const message: Message = {
+      id: `msg_${this.#info.id}`,
+      type: "message",
+      role: "assistant",
+      model: this.#info.model,
+      content: [],
+      stop_reason: null,
+      stop_sequence: null,
+      usage,
+    };
+    return sse({ type: "message_start", message }, "message_start");
+  }
+
+  event(event: InferenceEvent): string {
+    if (event.type === "end") {
+      this.#end = event;
+      return "";
+    }
+    if (event.type === "tool") return this.#tool(event);
+    if (event.text === "") return "";
+    const opened = this.#openText();
+    return opened + this.#delta(this.#blocks, { type: "text_delta", text: event.text });
+  }
+
+  end(): string {
+    const empty = this.#blocks === 0 ? this.#openText() : "";
+    const closed = this.#closeText();
+    const end = this.#end;
+    if (end === undefined) return empty + closed;
+    const delta = { stop_reason: toStopReason(end), stop_sequence: end.stopString };
+    const last = sse({ type: "message_delta", delta, usage: toUsage(end) }, "message_delta");
+    return empty + closed + last + sse({ type: "message_stop" }, "message_stop");
+  }
+
+  #openText(): string {
+    if (this.#textOpen) return "";
+    this.#textOpen = true;
+    return this.#start({ type: "text", text: "" });
+  }
+
+  #closeText(): string {
+    if (!this.#textOpen) return "";
+    this.#textOpen = false;
+    return this.#stop();
+  }
+
+  #tool({ id, name, arguments: json }: CalledTool): string {
+    const closed = this.#closeText();
+    const start = this.#start({ type: "tool_use", id: toolId(id), name, input: {} });
+    return closed + start + this.#delta(this.#blocks, { type: "input_json_delta", partial_json: json }) + this.#stop();
+  }
+
+  #start(block: object): string {
+    return sse({ type: "content_block_start", index: this.#blocks, content_block: block }, "content_block_start");
+  }
+
+  #delta(index: number, delta: object): string {
+    return sse({ type: "content_block_delta", index, delta }, "content_block_delta");
+  }
+
+  #stop(): string {
+    return sse({ type: "content_block_stop", index: this.#blocks++ }, "content_block_stop");
+  }
+}
+
+const noUsage = { input_tokens: 0, cache_creation_input_tokens: 0, cache_read_input_tokens: 0, output_tokens: 0 };

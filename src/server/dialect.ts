@@ -1,0 +1,141 @@
+import type { z } from "zod";
+
+import type { Problem } from "./http/problem.js";
+import type { Answer, AnswerInfo, InferenceEvent } from "./inference/events.js";
+import type { ChatPrompt, InferenceRequest } from "./inference/request.js";
+import type { ModelFacts } from "./models/model-facts.js";
+
+/** One API that the server speaks: mappings without any knowledge of the engine. */
+export interface Dialect {
+  readonly name: string;
+  /** Whether problems of this path are told in this dialect. */
+  owns(path: string): boolean;
+  /** A problem in the dialect's own shape; the status where it is another than the problem's own. */
+  error(problem: Problem, requestId: string): { readonly body: unknown; readonly status?: number };
+  /** Headers of every answer. */
+  headers?(requestId: string): Readonly<Record<string, string>>;
+  readonly routes: readonly Route[];
+}
+
+interface RouteBase {
+  readonly method: "GET" | "POST";
+  /** With `:name` for a part that varies and `:name{.+}` for one with slashes. */
+  readonly path: string;
+  /** For the documentation. */
+  readonly summary: string;
+  readonly body: z.ZodType | undefined;
+  /** Of the answer, for the documentation and the tests. */
+  readonly answer: z.ZodType | undefined;
+  /** Whether bodies of any Content-Type are read as JSON, as the original server does. */
+  readonly anyContentType?: boolean;
+  /** Whether there is something to see without an API key. */
+  readonly open?: boolean;
+}
+
+/** A route that generates text. */
+export interface GenerationRoute extends RouteBase {
+  readonly kind: "generation";
+  readonly body: z.ZodType;
+  prepare(body: unknown): PreparedRequest;
+  /** Of the pieces of a stream, for the documentation and the tests. */
+  readonly chunk: z.ZodType | undefined;
+}
+
+/** A request with the ways to answer it. */
+export interface PreparedRequest {
+  readonly request: InferenceRequest;
+  readonly streams: boolean;
+  /** Milliseconds that the model stays loaded afterwards, where the client says so; negative for not at all. */
+  readonly keepMs?: number | undefined;
+  answer(answers: readonly Answer[], info: AnswerInfo): unknown;
+  stream: AnswerStream;
+}
+
+export interface AnswerStream {
+  readonly contentType: string;
+  /** What may be sent while there is nothing to say, or undefined where the format has no such thing. */
+  readonly keepAlive: string | undefined;
+  encoder(info: AnswerInfo): StreamEncoder;
+  /** An error in mid-stream. */
+  error(body: unknown): string;
+}
+
+/** Writes one stream; every method returns the text to send, which may be empty. */
+export interface StreamEncoder {
+  start(): string;
+  event(event: InferenceEvent): string;
+  end(): string;
+}
+
+/** A route that answers at once. */
+export interface PlainRoute extends RouteBase {
+  readonly kind: "plain";
+  handle(input: PlainInput, services: PlainServices): unknown;
+}
+
+export interface PlainInput {
+  /** Checked. */
+  readonly body: unknown;
+  readonly param: (name: string) => string;
+  readonly signal: AbortSignal;
+}
+
+/** What plain routes may ask of the server. */
+export interface PlainServices {
+  readonly version: string;
+  models(): ModelFacts[];
+  /** Throws `model_not_found`. */
+  model(name: string | undefined): ModelFacts;
+  /** Loads the model where that is needed. */
+  loadedModel(name: string | undefined, signal: AbortSignal, keepMs?: number): Promise<ModelFacts>;
+  tokenize(
+    model: string | undefined,
+    text: string,
+    options: TokenizeOptions,
+    signal: AbortSignal,
+  ): Promise<TokenPiece[]>;
+  detokenize(model: string | undefined, tokens: readonly number[], signal: AbortSignal): Promise<string>;
+  renderChat(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<string>;
+  countTokens(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<number>;
+}
+
+export interface TokenizeOptions {
+  readonly addSpecial: boolean;
+  readonly parseSpecial: boolean;
+}
+
+export interface TokenPiece {
+  readonly id: number;
+  readonly bytes: Uint8Array;
+}
+
+export type Route = GenerationRoute | PlainRoute;
+
+/** Keeps a generation route's body type within its definition. */
+export function generationRoute<Schema extends z.ZodType>(
+  route: Omit<GenerationRoute, "kind" | "method" | "prepare" | "body"> & {
+    body: Schema;
+    prepare(body: z.output<Schema>): PreparedRequest;
+  },
+): GenerationRoute {
+  return {
+    ...route,
+    kind: "generation",
+    method: "POST",
+    prepare: (body) => route.prepare(body as z.output<Schema>),
+  };
+}
+
+/** The same for a plain route with a body. */
+export function plainRoute<Schema extends z.ZodType>(
+  route: Omit<PlainRoute, "kind" | "handle" | "body"> & {
+    body: Schema | undefined;
+    handle(input: PlainInput & { body: z.output<Schema> }, services: PlainServices): unknown;
+  },
+): PlainRoute {
+  return {
+    ...route,
+    kind: "plain",
+    handle: (input, services) => route.handle(input as PlainInput & { body: z.output<Schema> }, services),
+  };
+}

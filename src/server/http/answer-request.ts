@@ -1,0 +1,130 @@
+import type { Dialect, GenerationRoute, PlainRoute, PreparedRequest } from "../dialect.js";
+import { AnswerCollector } from "../inference/events.js";
+import type { Run } from "../inference/backend.js";
+import type { RequestRecord } from "../operation/request-record.js";
+import type { Service } from "../service.js";
+import { EventStream } from "./event-stream.js";
+import { Problem, toProblem } from "./problem.js";
+import { readBody } from "./read-body.js";
+
+export interface Exchange {
+  readonly request: Request;
+  readonly record: RequestRecord;
+  readonly dialect: Dialect;
+  readonly service: Service;
+  readonly param: (name: string) => string;
+}
+
+/** Answers a request for text. */
+export async function generate(route: GenerationRoute, exchange: Exchange): Promise<Response> {
+  const { request, record, service } = exchange;
+  const stop = stopFor(request.signal, service.options.timeLimitMs);
+  const counted = service.begin(stop.controller);
+  const finish = (): void => {
+    stop.release();
+    counted();
+  };
+  try {
+    const body = await readBodyOf(route, exchange);
+    const prepared = route.prepare(body);
+    record.user = prepared.request.user;
+    const { signal } = stop.controller;
+    const run = service.backend.run(prepared.request, { requestId: record.id, signal, keepMs: prepared.keepMs });
+    run.then(
+      ({ info }) => (record.model = info.model),
+      () => undefined,
+    );
+    if (prepared.streams) return await streamAnswer(prepared, run, exchange, stop.controller, finish);
+    const response = await wholeAnswer(prepared, await run, record);
+    finish();
+    return response;
+  } catch (error) {
+    stop.controller.abort(error);
+    finish();
+    throw error;
+  }
+}
+
+/** Answers a request that takes no time. */
+export async function answerPlain(route: PlainRoute, exchange: Exchange): Promise<Response> {
+  const { request, param, service } = exchange;
+  const body = route.body === undefined ? undefined : await readBodyOf(route, exchange);
+  const answer = await route.handle({ body, param, signal: request.signal }, service);
+  return answer instanceof Response ? answer : Response.json(answer);
+}
+
+function readBodyOf(route: GenerationRoute | PlainRoute, { request, service }: Exchange): Promise<unknown> {
+  if (route.body === undefined) throw new Error("The route takes no body");
+  const { maxBodyBytes: maxBytes } = service.options;
+  return readBody(request, route.body, { anyType: route.anyContentType, maxBytes });
+}
+
+async function wholeAnswer(prepared: PreparedRequest, run: Run, record: RequestRecord): Promise<Response> {
+  const collector = new AnswerCollector();
+  for (let events = await run.next(); events !== undefined; events = await run.next()) {
+    for (const event of events) {
+      collector.add(event);
+      record.event(event);
+    }
+  }
+  return Response.json(prepared.answer(collector.answers, run.info));
+}
+
+async function streamAnswer(
+  prepared: PreparedRequest,
+  run: Promise<Run>,
+  { record, dialect, service }: Exchange,
+  stop: AbortController,
+  finish: () => void,
+): Promise<Response> {
+  const { keepAliveMs, stallMs } = service.options;
+  const events = new EventStream({
+    stream: prepared.stream,
+    run,
+    keepAliveMs,
+    stallMs,
+    onEvent: (event) => record.event(event),
+    describe: (error) => dialect.error(publicProblem(error, record), record.id).body,
+    abandon: (reason) => {
+      record.abandoned = true;
+      stop.abort(reason);
+    },
+    onEnd: () => {
+      finish();
+      record.end();
+    },
+  });
+  const body = await events.begin();
+  record.streams = true;
+  return new Response(body, {
+    headers: {
+      "content-type": prepared.stream.contentType,
+      "cache-control": "no-cache",
+      "x-accel-buffering": "no",
+    },
+  });
+}
+
+/** A problem as the client may see it: what is the server's own fault is told to the log. */
+export function publicProblem(error: unknown, record: RequestRecord): Problem {
+  const problem = toProblem(error);
+  if (problem.code !== "internal") return problem;
+  record.error = problem.cause ?? problem;
+  return new Problem("internal", `Something went wrong in the server; its log has it as ${record.id}`);
+}
+
+/** Aborts when the client leaves or the time is up. */
+function stopFor(client: AbortSignal, timeLimitMs: number): { controller: AbortController; release: () => void } {
+  const controller = new AbortController();
+  const leave = (): void => controller.abort(client.reason);
+  if (client.aborted) leave();
+  client.addEventListener("abort", leave, { once: true });
+  const timeUp = (): void =>
+    controller.abort(new Problem("time_limit", `The answer took longer than ${timeLimitMs} ms, which is the limit`));
+  const timer = timeLimitMs === 0 ? undefined : setTimeout(timeUp, timeLimitMs).unref();
+  const release = (): void => {
+    clearTimeout(timer);
+    client.removeEventListener("abort", leave);
+  };
+  return { controller, release };
+}

@@ -1,0 +1,171 @@
+import type { AnswerStream, StreamEncoder } from "../dialect.js";
+import type { InferenceEvent } from "../inference/events.js";
+import type { Run } from "../inference/backend.js";
+
+export interface EventStreamOptions {
+  readonly stream: AnswerStream;
+  /** The request, which may still be waiting for its model. */
+  readonly run: Promise<Run>;
+  /** Milliseconds without news after which a sign of life is sent. */
+  readonly keepAliveMs: number;
+  /** Milliseconds after which a client that takes nothing is given up. */
+  readonly stallMs: number;
+  readonly onEvent: (event: InferenceEvent) => void;
+  /** An error in mid-stream, as the dialect tells it. */
+  readonly describe: (error: unknown) => unknown;
+  /** The client has left or is given up: the request ends. */
+  abandon(reason: Error): void;
+  /** Called once. */
+  onEnd(): void;
+}
+
+/** A server-sent event of JSON. */
+export function sse(data: unknown, event?: string): string {
+  return `${event === undefined ? "" : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`;
+}
+
+export const eventStream = { contentType: "text/event-stream; charset=utf-8", keepAlive: ": keep-alive\n\n" } as const;
+
+const encoder = new TextEncoder();
+const quiet = Symbol("quiet");
+type News = InferenceEvent[] | undefined;
+
+/**
+ * Turns a request's events into a response's body. What the client takes is what is made: nothing is encoded before it is
+ * asked for, and what has come in the meantime is sent at once. So a slow client costs its answer's events, which its
+ * model's context bounds, and for no longer than `stallMs` without taking anything.
+ */
+export class EventStream {
+  readonly #options: EventStreamOptions;
+  #encoder: StreamEncoder | undefined;
+  #news: Promise<News> | undefined;
+  #stall: NodeJS.Timeout | undefined;
+  #ended = false;
+
+  constructor(options: EventStreamOptions) {
+    this.#options = options;
+  }
+
+  /** Waits for the first news, so that what fails early has its own status, or until a sign of life is due. */
+  async begin(): Promise<ReadableStream<Uint8Array>> {
+    await this.#nextOrQuiet();
+    return new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#stall = this.#watch(controller);
+        },
+        pull: (controller) => this.#pull(controller),
+        cancel: (reason) => {
+          this.#options.abandon(reason instanceof Error ? reason : new Error("The client has gone"));
+          this.#end();
+        },
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
+    clearTimeout(this.#stall);
+    const text = await this.#nextText();
+    if (text !== "") controller.enqueue(encoder.encode(text));
+    if (this.#ended) controller.close();
+    else this.#stall = this.#watch(controller);
+  }
+
+  #watch(controller: ReadableStreamDefaultController<Uint8Array>): NodeJS.Timeout {
+    return setTimeout(() => {
+      const reason = new Error("The client takes nothing");
+      this.#options.abandon(reason);
+      controller.error(reason);
+      this.#end();
+    }, this.#options.stallMs).unref();
+  }
+
+  /** Something to send, or "" at the end. */
+  async #nextText(): Promise<string> {
+    const { stream, describe } = this.#options;
+    try {
+      for (;;) {
+        const news = await this.#nextOrQuiet();
+        if (news === quiet) {
+          if (stream.keepAlive !== undefined) return stream.keepAlive;
+          continue;
+        }
+        this.#news = undefined;
+        const text = this.#encode(news);
+        if (text !== "" || this.#ended) return text;
+      }
+    } catch (error) {
+      this.#end();
+      return stream.error(describe(error));
+    }
+  }
+
+  #encode(events: News): string {
+    const { onEvent } = this.#options;
+    if (events === undefined) {
+      const text = this.#encoder?.end() ?? "";
+      this.#end();
+      return text;
+    }
+    let text = "";
+    for (const event of events) {
+      onEvent(event);
+      text += this.#encoder?.event(event) ?? "";
+    }
+    return text;
+  }
+
+  async #nextOrQuiet(): Promise<News | typeof quiet> {
+    this.#news ??= this.#next();
+    this.#news.catch(() => undefined); // it is awaited below, but maybe in a later call
+    let timer: NodeJS.Timeout | undefined;
+    const silence = new Promise<typeof quiet>((resolve) => {
+      timer = setTimeout(() => resolve(quiet), this.#options.keepAliveMs);
+    });
+    try {
+      return await Promise.race([this.#news, silence]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #next(): Promise<News> {
+    const run = await this.#options.run;
+    if (this.#encoder !== undefined) return run.next();
+    const first = await run.next();
+    this.#encoder = new Opened(this.#options.stream.encoder(run.info));
+    return first;
+  }
+
+  #end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#stall);
+    this.#options.onEnd();
+  }
+}
+
+/** Puts what a stream starts with before what comes first. */
+class Opened implements StreamEncoder {
+  readonly #inner: StreamEncoder;
+  #opened = false;
+
+  constructor(inner: StreamEncoder) {
+    this.#inner = inner;
+  }
+
+  start(): string {
+    if (this.#opened) return "";
+    this.#opened = true;
+    return this.#inner.start();
+  }
+
+  event(event: InferenceEvent): string {
+    return this.start() + this.#inner.event(event);
+  }
+
+  end(): string {
+    return this.start() + this.#inner.end();
+  }
+}

@@ -1,0 +1,25 @@
+import { z } from "zod";
+
+/** A field that clients may leave out or set to null, which means the same. */
+export function maybe<Schema extends z.ZodType>(schema: Schema): z.ZodOptional<z.ZodNullable<Schema>> {
+  return schema.nullish();
+}
+
+/**
+ * A field of the API that cannot be honoured: any value is refused by name, with the reason, but for null and those that
+ * ask for what happens anyway.
+ */
+export function refused(reason: string, ...harmless: (string | number | boolean)[]): z.ZodOptional<z.ZodUnknown> {
+  return z
+    .unknown()
+    .optional()
+    .superRefine((value, context) => {
+      if (value === undefined || value === null || harmless.includes(value as string)) return;
+      if (Array.isArray(value) && value.length === 0) return;
+      context.addIssue({ code: "custom", message: `Not supported: ${reason}`, params: { refused: true } });
+    })
+    .meta({ description: `Refused: ${reason}` });
+}
+
+/** JSON of any kind, looked at by what uses it. */
+export const jsonObject = z.record(z.string(), z.unknown());

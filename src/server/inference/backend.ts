@@ -1,0 +1,364 @@
+import { randomUUID } from "node:crypto";
+
+import type { ChatTemplate } from "../../chat/chat-template.js";
+import type { GenerateOptions } from "../../chat/prompt-source.js";
+import type { Generation } from "../../generation/generation.js";
+import type { GenerationPiece, GenerationResult } from "../../generation/result.js";
+import type { LlamaModel } from "../../llama-model.js";
+import { jsonObjectGrammar, jsonSchemaGrammar } from "../../sampling/json-schema/json-schema-grammar.js";
+import { Problem } from "../http/problem.js";
+import type { Lease, ModelPool, PooledModel } from "../models/model-pool.js";
+import { BatchQueue } from "./batch-queue.js";
+import type { ContentFilter, FilteredRequest } from "./content-filter.js";
+import type { AnswerInfo, Finish, InferenceEvent } from "./events.js";
+import { EventFilter } from "./filter-events.js";
+import type { ChatPrompt, InferenceRequest, Prompt, RequestOptions } from "./request.js";
+import { ToolReader } from "./tools/tool-reader.js";
+import type { ToolSyntax } from "./tools/tool-syntax.js";
+import { describeTools, syntaxOfTemplate, toolGrammar } from "./tools/tool-syntax.js";
+
+export interface BackendOptions {
+  /** For what a request leaves open. */
+  readonly defaults: Omit<RequestOptions, "signal" | "onToken">;
+  readonly filter: ContentFilter | undefined;
+}
+
+/** A request in progress. */
+export interface Run {
+  readonly info: AnswerInfo;
+  /** What has come since the last call, or undefined after the end. Rejects with what went wrong. */
+  next(): Promise<InferenceEvent[] | undefined>;
+}
+
+export interface RunOptions {
+  readonly requestId: string;
+  readonly signal: AbortSignal;
+  /** See {@link Lease.release}. */
+  readonly keepMs?: number | undefined;
+}
+
+/** Runs requests of any dialect on the models of the pool. */
+export class Backend {
+  readonly pool: ModelPool;
+  readonly #options: BackendOptions;
+
+  constructor(pool: ModelPool, options: BackendOptions) {
+    this.pool = pool;
+    this.#options = options;
+  }
+
+  /** Loads the model where that is needed and starts the request. Aborting the signal ends it in any state. */
+  async run(request: InferenceRequest, options: RunOptions): Promise<Run> {
+    const entry = this.pool.find(request.model);
+    const filtered = this.#filteredRequest(request, entry, options);
+    await this.#askFilter(request, filtered);
+    const lease = await this.pool.acquire(entry, options.signal);
+    try {
+      return await this.#start(request, lease, filtered, options);
+    } catch (error) {
+      lease.release(options.keepMs);
+      throw error;
+    }
+  }
+
+  /** Uses a model for something other than generating. */
+  async withModel<T>(
+    name: string | undefined,
+    signal: AbortSignal,
+    use: (model: LlamaModel, template: () => ChatTemplate) => Promise<T>,
+  ): Promise<T> {
+    const lease = await this.pool.acquire(this.pool.find(name), signal);
+    try {
+      return await use(lease.model, () => templateOf(lease));
+    } finally {
+      lease.release();
+    }
+  }
+
+  /** The tokens of a conversation as a request would have them. */
+  async countTokens(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<number> {
+    const lease = await this.pool.acquire(this.pool.find(model), signal);
+    try {
+      return await countPrompt(prompt, lease);
+    } finally {
+      lease.release();
+    }
+  }
+
+  #filteredRequest(request: InferenceRequest, entry: PooledModel, { requestId, signal }: RunOptions): FilteredRequest {
+    const chat = request.prompts.find((prompt) => prompt.kind === "chat");
+    const texts = request.prompts.flatMap((prompt) => {
+      if (prompt.kind === "text") return [prompt.text];
+      return prompt.kind === "gap" ? [prompt.before, prompt.after] : [];
+    });
+    const { user, metadata } = request;
+    return { id: requestId, model: entry.id, messages: chat?.messages, texts, user, metadata, signal };
+  }
+
+  async #askFilter({ options }: InferenceRequest, filtered: FilteredRequest): Promise<void> {
+    const { filter } = this.#options;
+    if (filter?.output !== undefined && options.logprobs !== undefined && options.logprobs !== false) {
+      const message = "Not supported: log-probabilities would show what the content filter holds back";
+      throw new Problem("unsupported", message, { param: "logprobs" });
+    }
+    const verdict = await filter?.request?.(filtered);
+    if (verdict !== undefined) throw new Problem("content_filter", verdict.block);
+  }
+
+  async #start(request: InferenceRequest, lease: Lease, filtered: FilteredRequest, options: RunOptions): Promise<Run> {
+    const [first] = request.prompts;
+    const promptTokens = request.countsPrompt && first !== undefined ? await countPrompt(first, lease) : 0;
+    options.signal.throwIfAborted();
+    const answers = new Answers(request, lease, { ...this.#options.defaults }, options.signal);
+    answers.start(() => lease.release(options.keepMs));
+    const { filter } = this.#options;
+    const output = filter?.output?.bind(filter);
+    const eventFilter =
+      output === undefined
+        ? undefined
+        : new EventFilter(
+            () => output(filtered),
+            (choice) => answers.cancel(choice),
+          );
+    return {
+      info: {
+        id: randomUUID().replaceAll("-", ""),
+        createdMs: Date.now(),
+        model: lease.entry.id,
+        promptTokens,
+        loadMs: lease.loadMs,
+      },
+      async next() {
+        for (;;) {
+          const events = await answers.queue.next();
+          if (events === undefined || eventFilter === undefined) return events;
+          const passed = await eventFilter.apply(events);
+          if (passed.length > 0) return passed;
+        }
+      },
+    };
+  }
+}
+
+/** The generations of one request, whose events come together in one queue. */
+class Answers {
+  readonly queue = new BatchQueue<InferenceEvent>();
+  readonly #request: InferenceRequest;
+  readonly #lease: Lease;
+  readonly #defaults: BackendOptions["defaults"];
+  /** Ends all generations when one of them fails, or the client leaves. */
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #generations: Generation[] = [];
+
+  constructor(request: InferenceRequest, lease: Lease, defaults: BackendOptions["defaults"], signal: AbortSignal) {
+    this.#request = request;
+    this.#lease = lease;
+    this.#defaults = defaults;
+    this.#signal = signal;
+  }
+
+  /** Throws where a request is refused at once; nothing of it runs then. */
+  start(onEnd: () => void): void {
+    const stop = (): void => this.#stop.abort(this.#signal.reason);
+    this.#signal.addEventListener("abort", stop, { once: true });
+    const { prompts, n } = this.#request;
+    try {
+      for (const [index, prompt] of prompts.entries()) {
+        const plan = planPrompt(prompt, this.#request, this.#lease);
+        for (let copy = 0; copy < n; copy++) this.#generate(index * n + copy, copy, prompt, plan);
+      }
+    } catch (error) {
+      this.#stop.abort(error);
+      this.#signal.removeEventListener("abort", stop);
+      throw error;
+    }
+    void Promise.allSettled(this.#generations).then(() => {
+      this.#signal.removeEventListener("abort", stop);
+      this.queue.end();
+      onEnd();
+    });
+  }
+
+  cancel(choice: number): void {
+    this.#generations[choice]?.cancel();
+  }
+
+  #generate(choice: number, copy: number, prompt: Prompt, plan: PromptPlan): void {
+    const { queue } = this;
+    const { context } = this.#lease;
+    const { options, echo } = this.#request;
+    const seed = options.seed ?? this.#defaults.seed;
+    const tools = plan.tools === undefined ? undefined : new ToolReader(plan.tools.syntax, plan.tools.names);
+    const wantsLogprobs = options.logprobs !== undefined && options.logprobs !== false;
+    if (echo) queue.push({ type: "text", choice, text: echoText(prompt, this.#lease.model) });
+    const onToken = ({ text, logprobs }: GenerationPiece): void => {
+      const passed = tools === undefined ? text : tools.push(text);
+      if (passed === "" && !wantsLogprobs) return;
+      queue.push({ type: "text", choice, text: passed, ...(logprobs === undefined ? {} : { logprobs }) });
+    };
+    const generation = context.generate({
+      ...this.#defaults,
+      ...options,
+      ...plan.options,
+      ...plan.prompt,
+      // Each answer of several draws its own numbers.
+      ...(seed === undefined ? {} : { seed: (seed + copy) % 0xffffffff }),
+      signal: this.#stop.signal,
+      onToken,
+    });
+    this.#generations[choice] = generation;
+    generation.then(
+      (result) => this.#ended(choice, result, tools, plan.tools?.parallel === true),
+      (error: unknown) => {
+        queue.fail(error);
+        this.#stop.abort(error);
+      },
+    );
+  }
+
+  #ended(choice: number, result: GenerationResult, tools: ToolReader | undefined, parallel: boolean): void {
+    const { queue } = this;
+    const { text, calls } = tools?.end() ?? { text: "", calls: [] };
+    if (text !== "") queue.push({ type: "text", choice, text });
+    for (const [index, call] of calls.slice(0, parallel ? undefined : 1).entries()) {
+      const id = `call_${randomUUID().replaceAll("-", "").slice(0, 24)}`;
+      queue.push({ type: "tool", choice, index, id, name: call.name, arguments: JSON.stringify(call.arguments) });
+    }
+    const { stopString, usage, timings, seed } = result;
+    const finish = calls.length > 0 ? "tool_calls" : toFinish(result);
+    queue.push({ type: "end", choice, finish, stopString, usage, timings, seed });
+  }
+}
+
+/** `cancelled` comes up only where the content filter ended an answer. */
+function toFinish({ finishReason }: GenerationResult): Finish {
+  return finishReason === "cancelled" ? "content_filter" : finishReason;
+}
+
+/** How a prompt is put to the engine. */
+interface PromptPlan {
+  readonly prompt: GenerateOptions;
+  readonly options: RequestOptions;
+  readonly tools: { syntax: ToolSyntax; names: readonly string[]; parallel: boolean } | undefined;
+}
+
+function planPrompt(prompt: Prompt, request: InferenceRequest, lease: Lease): PromptPlan {
+  const { tokenizer } = lease.model;
+  switch (prompt.kind) {
+    case "text":
+      return { prompt: { prompt: prompt.text }, options: formatOptions(request), tools: undefined };
+    case "tokens":
+      return { prompt: { tokens: prompt.tokens }, options: formatOptions(request), tools: undefined };
+    case "gap": {
+      const { bos, fimPrefix, fimSuffix, fimMiddle } = tokenizer.special;
+      if (fimPrefix === null || fimSuffix === null || fimMiddle === null) {
+        const message = `Not supported: ${lease.entry.id} cannot fill a gap in a text, as it has no tokens for that`;
+        throw new Problem("unsupported", message, { param: "suffix" });
+      }
+      const head = tokenizer.addBos && bos !== null ? [bos, fimPrefix] : [fimPrefix];
+      const [before, after] = [tokenizer.encode(prompt.before), tokenizer.encode(prompt.after)];
+      const tokens = [...head, ...before, fimSuffix, ...after, fimMiddle];
+      return { prompt: { tokens }, options: formatOptions(request), tools: undefined };
+    }
+    case "chat":
+      return planChat(prompt, request, lease);
+  }
+}
+
+function planChat(prompt: ChatPrompt, request: InferenceRequest, lease: Lease): PromptPlan {
+  const { toolChoice, parallelTools: parallel } = prompt;
+  const template = templateOf(lease);
+  const tools = toolChoice === "none" ? [] : prompt.tools;
+  const chat = toTemplatePrompt(prompt, template);
+  if (tools.length === 0) return { prompt: chat, options: formatOptions(request), tools: undefined };
+  if (request.format.type !== "text" || request.options.grammar !== undefined) {
+    const message = "Not supported: tools together with a format or grammar of the answer";
+    throw new Problem("unsupported", message, { param: "tools" });
+  }
+  const syntax = toolSyntax(tools, template);
+  const options: RequestOptions = { renderSpecial: syntax.triggerIsSpecial };
+  if (toolChoice !== "auto") {
+    const wanted =
+      typeof toolChoice === "object" ? tools.filter((tool) => tool.function.name === toolChoice.name) : tools;
+    options.grammar = toolGrammar(wanted, syntax, parallel);
+  }
+  return { prompt: chat, options, tools: { syntax, names: tools.map((tool) => tool.function.name), parallel } };
+}
+
+function toTemplatePrompt(
+  prompt: ChatPrompt,
+  template: ChatTemplate,
+): GenerateOptions & { messages: ChatPrompt["messages"] } {
+  const { messages, templateVariables } = prompt;
+  const tools = prompt.toolChoice === "none" ? [] : prompt.tools;
+  const base = { template, ...(templateVariables === undefined ? {} : { templateVariables }) };
+  if (tools.length === 0) return { ...base, messages };
+  if (rendersTools(tools, template)) return { ...base, messages, tools };
+  return { ...base, messages: [{ role: "system", content: describeTools(tools) }, ...messages] };
+}
+
+function toolSyntax(tools: ChatPrompt["tools"], template: ChatTemplate): ToolSyntax {
+  return syntaxOfTemplate(rendersTools(tools, template) ? template.source : "");
+}
+
+/** Whether the template shows the model its tools. */
+function rendersTools(tools: ChatPrompt["tools"], template: ChatTemplate): boolean {
+  try {
+    const text = template.render([{ role: "user", content: "x" }], { tools });
+    return tools.every((tool) => text.includes(tool.function.name));
+  } catch {
+    return false; // what is wrong comes up when the conversation itself is rendered
+  }
+}
+
+function formatOptions({ format }: InferenceRequest): RequestOptions {
+  switch (format.type) {
+    case "text":
+      return {};
+    case "json":
+      return { grammar: jsonObjectGrammar() };
+    case "schema":
+      return { grammar: jsonSchemaGrammar(format.schema, { name: format.param }) };
+  }
+}
+
+function echoText(prompt: Prompt, { tokenizer }: LlamaModel): string {
+  if (prompt.kind === "text") return prompt.text;
+  return prompt.kind === "tokens" ? tokenizer.decode([...prompt.tokens], { removeSpecial: true }) : "";
+}
+
+const templates = new WeakMap<LlamaModel, ChatTemplate>();
+
+/** Of the server's configuration, or else the model's own. */
+function templateOf({ entry, model }: Lease): ChatTemplate {
+  const { template } = entry.served;
+  if (template === undefined) return model.chatTemplate;
+  const made = templates.get(model) ?? model.createChatTemplate(template);
+  templates.set(model, made);
+  return made;
+}
+
+async function countPrompt(prompt: Prompt, lease: Lease): Promise<number> {
+  switch (prompt.kind) {
+    case "text":
+      return (await lease.model.tokenizer.encodeAsync(prompt.text, { addSpecial: true, parseSpecial: true })).length;
+    case "tokens":
+      return prompt.tokens.length;
+    case "chat": {
+      const template = templateOf(lease);
+      const {
+        messages,
+        tools,
+        templateVariables: variables,
+      } = toTemplatePrompt(prompt, template) as {
+        messages: ChatPrompt["messages"];
+        tools?: ChatPrompt["tools"];
+        templateVariables?: Record<string, unknown>;
+      };
+      return (await template.applyAsync(messages, { tools, variables })).length;
+    }
+    case "gap":
+      return 0;
+  }
+}

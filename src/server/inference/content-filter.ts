@@ -1,0 +1,34 @@
+import type { ChatMessage } from "./request.js";
+
+/** What a content filter learns of a request. */
+export interface FilteredRequest {
+  /** Also in the log and the `x-request-id` header. */
+  readonly id: string;
+  readonly model: string;
+  /** The conversation, where the request has one. */
+  readonly messages: readonly ChatMessage[] | undefined;
+  /** The texts to continue, where it has these. */
+  readonly texts: readonly string[];
+  /** As the client gave them; nobody has checked that they are true. */
+  readonly user: string | undefined;
+  readonly metadata: Readonly<Record<string, unknown>> | undefined;
+  /** Aborts when the client goes away. */
+  readonly signal: AbortSignal;
+}
+
+export type FilterVerdict = { readonly block: string } | undefined;
+
+/**
+ * Gets an answer's text piece by piece and returns what to pass on: the piece, another text, or "" to hold it back until
+ * more is known. With the last piece, which may be empty, everything that is held back has to be passed on. Null ends the
+ * answer here, with `finish_reason: "content_filter"`.
+ */
+export type OutputFilter = (piece: string, last: boolean) => string | null | Promise<string | null>;
+
+/** Moderation of requests and answers by the deployment, since models ship without guardrails. What it throws is a 500. */
+export interface ContentFilter {
+  /** Called before the model sees the request. `{ block: reason }` refuses it, with the reason as the error's message. */
+  request?(request: FilteredRequest): FilterVerdict | Promise<FilterVerdict>;
+  /** Called once for every answer. */
+  output?(request: FilteredRequest): OutputFilter;
+}

@@ -1,0 +1,73 @@
+import type { ToolDefinition } from "../../chat/chat-template.js";
+import type { ChatMessage } from "../../chat/messages.js";
+import type { RequestOptions } from "../../context/request-options.js";
+
+export type { ChatMessage, ChatRole, ToolCall } from "../../chat/messages.js";
+export type { ToolDefinition } from "../../chat/chat-template.js";
+export type { RequestOptions } from "../../context/request-options.js";
+
+/** What every dialect's request for text becomes. */
+export interface InferenceRequest {
+  /** The name the client gave, or undefined for the server's first model. */
+  readonly model: string | undefined;
+  /** One answer each, or `n` of them; without any the model is only loaded. */
+  readonly prompts: readonly Prompt[];
+  /** Answers for each prompt. */
+  readonly n: number;
+  readonly options: Omit<RequestOptions, "signal" | "onToken">;
+  readonly format: AnswerFormat;
+  /** Begin each answer's text with its prompt. */
+  readonly echo: boolean;
+  /** Whether the stream's beginning must know how long the prompt is. */
+  readonly countsPrompt: boolean;
+  /** Who asks, as far as the client says; for the content filter and the log. */
+  readonly user: string | undefined;
+  readonly metadata: Readonly<Record<string, unknown>> | undefined;
+}
+
+export type Prompt = ChatPrompt | TextPrompt | TokensPrompt | GapPrompt;
+
+export interface ChatPrompt {
+  readonly kind: "chat";
+  readonly messages: readonly ChatMessage[];
+  readonly tools: readonly ToolDefinition[];
+  readonly toolChoice: ToolChoice;
+  /** Whether an answer may call several tools at once. */
+  readonly parallelTools: boolean;
+  readonly templateVariables: Readonly<Record<string, unknown>> | undefined;
+}
+
+export type ToolChoice = "auto" | "none" | "required" | { readonly name: string };
+
+export interface TextPrompt {
+  readonly kind: "text";
+  readonly text: string;
+}
+
+export interface TokensPrompt {
+  readonly kind: "tokens";
+  readonly tokens: readonly number[];
+}
+
+/** A gap in a text that is to be filled. */
+export interface GapPrompt {
+  readonly kind: "gap";
+  readonly before: string;
+  readonly after: string;
+}
+
+/** What the answer must look like. `param` is the field that asked for it, for messages. */
+export type AnswerFormat =
+  | { readonly type: "text" }
+  | { readonly type: "json" }
+  | { readonly type: "schema"; readonly schema: unknown; readonly param: string };
+
+/** A request for one text with nothing special about it. */
+export const plainRequest = {
+  n: 1,
+  format: { type: "text" },
+  echo: false,
+  countsPrompt: false,
+  user: undefined,
+  metadata: undefined,
+} as const satisfies Partial<InferenceRequest>;

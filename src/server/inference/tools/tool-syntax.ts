@@ -1,0 +1,102 @@
+import { jsonSchemaGrammar } from "../../../sampling/json-schema/json-schema-grammar.js";
+import type { ToolDefinition } from "../request.js";
+
+/** How a model writes that it calls tools. */
+export interface ToolSyntax {
+  /** What calls begin with; null where an answer that is JSON from its first character is one. */
+  readonly trigger: string | null;
+  /** Whether the trigger is a control token, which is not part of the text unless it is asked for. */
+  readonly triggerIsSpecial: boolean;
+  /** The calls in a text that begins with the trigger, or undefined where there is none to be found. */
+  parse(text: string): FoundCall[] | undefined;
+  /** A grammar's rule for one call, or several where `parallel`; `call` stands for the JSON of one. */
+  grammar(parallel: boolean): string;
+}
+
+export interface FoundCall {
+  readonly name: string;
+  readonly arguments: Record<string, unknown>;
+}
+
+const mostCalls = 8;
+const more = (separator: string): string => `(${separator} call){0,${mostCalls - 1}}`;
+
+/** `<tool_call>{"name": …, "arguments": …}</tool_call>`: Hermes, Qwen and many others. */
+const tagged: ToolSyntax = {
+  trigger: "<tool_call>",
+  triggerIsSpecial: false,
+  parse(text) {
+    const bodies = [...text.matchAll(/<tool_call>\s*(.*?)\s*(?:<\/tool_call>|$)/gs)].map(([, body = ""]) => body);
+    const calls = bodies.map((body) => toCalls(parseJson(body)));
+    return calls.includes(undefined) ? undefined : calls.flatMap((found) => found ?? []);
+  },
+  grammar: (parallel) => {
+    const one = String.raw`"<tool_call>\n" call "\n</tool_call>"`;
+    return parallel ? String.raw`${one} ("\n" ${one}){0,${mostCalls - 1}}` : one;
+  },
+};
+
+/** `[TOOL_CALLS] [{"name": …, "arguments": …}]`: Mistral since v0.3. */
+const mistral: ToolSyntax = {
+  trigger: "[TOOL_CALLS]",
+  triggerIsSpecial: true,
+  parse: (text) => toCalls(parseJson(text.slice("[TOOL_CALLS]".length))),
+  grammar: (parallel) => `"[TOOL_CALLS]" " "? "[" call ${parallel ? more(`"," " "?`) : ""} "]"`,
+};
+
+/** `{"name": …, "parameters": …}` and nothing else: Llama 3, and models that are told so. */
+const plain: ToolSyntax = {
+  trigger: null,
+  triggerIsSpecial: false,
+  parse: (text) => toCalls(parseJson(text)),
+  grammar: (parallel) => (parallel ? `call | "[" call ${more(`"," " "?`)} "]"` : "call"),
+};
+
+/** The syntax a chat template speaks of. */
+export function syntaxOfTemplate(source: string): ToolSyntax {
+  return [mistral, tagged].find(({ trigger }) => trigger !== null && source.includes(trigger)) ?? plain;
+}
+
+/** A grammar that allows nothing but calls of these tools. */
+export function toolGrammar(tools: readonly ToolDefinition[], syntax: ToolSyntax, parallel: boolean): string {
+  const calls = tools.map(({ function: { name, parameters } }) => ({
+    type: "object",
+    properties: { name: { const: name }, arguments: parameters ?? { type: "object" } },
+    required: ["name", "arguments"],
+  }));
+  // References within the parameters of a tool are relative to these.
+  const schema = calls.length === 1 ? calls[0] : { anyOf: calls };
+  return `root ::= ${syntax.grammar(parallel)}\n${jsonSchemaGrammar(schema, { root: "call", name: "tools" })}`;
+}
+
+/** Tells a model whose template knows no tools what there is and how to call it. */
+export function describeTools(tools: readonly ToolDefinition[]): string {
+  const list = tools.map((tool) => JSON.stringify(tool.function)).join("\n");
+  return (
+    `You can call these tools, given as JSON:\n${list}\n\n` +
+    'To call one, answer with nothing but JSON: {"name": <name of the tool>, "arguments": <object>}. ' +
+    "Otherwise answer in plain words."
+  );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function toCalls(value: unknown): FoundCall[] | undefined {
+  const list = Array.isArray(value) ? (value as unknown[]) : [value];
+  const calls = list.map(toCall);
+  return calls.length === 0 || calls.includes(undefined) ? undefined : calls.filter((call) => call !== undefined);
+}
+
+function toCall(value: unknown): FoundCall | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
+  const { name, arguments: given, parameters } = value as Record<string, unknown>;
+  const args = given ?? parameters;
+  if (typeof name !== "string" || typeof args !== "object" || args === null || Array.isArray(args)) return undefined;
+  return { name, arguments: args as Record<string, unknown> };
+}

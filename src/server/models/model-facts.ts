@@ -1,0 +1,62 @@
+import type { PooledModel } from "./model-pool.js";
+
+/** What the server tells of a model; null where it is not known before the model is loaded. */
+export interface ModelFacts {
+  readonly id: string;
+  readonly createdMs: number;
+  readonly loaded: boolean;
+  /** Milliseconds since 1970 at which it will be unloaded unless it is used, or null. */
+  readonly unloadsAtMs: number | null;
+  readonly details: LoadedFacts | null;
+}
+
+export interface LoadedFacts {
+  readonly contextSize: number;
+  readonly sequences: number;
+  readonly trainedContextSize: number;
+  readonly architecture: string;
+  readonly parameterCount: number;
+  readonly sizeBytes: number;
+  readonly fileType: string;
+  readonly embeddingLength: number;
+  readonly vocabularySize: number;
+  readonly template: string | null;
+  readonly canFillGaps: boolean;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Estimated bytes of weights, KV cache and buffers, where the server loaded it. */
+  readonly estimatedBytes: number | null;
+}
+
+export function factsOf(entry: PooledModel): ModelFacts {
+  const { id, createdMs, loaded, users, keepMs, lastUsedMs } = entry;
+  const leaves = loaded !== undefined && entry.owned && users === 0 && keepMs > 0;
+  return {
+    id,
+    createdMs,
+    loaded: loaded !== undefined,
+    unloadsAtMs: leaves ? lastUsedMs + keepMs : null,
+    details: loadedFacts(entry),
+  };
+}
+
+function loadedFacts({ loaded, needs, served }: PooledModel): LoadedFacts | null {
+  if (loaded === undefined) return null;
+  const { model, context } = loaded;
+  const { info } = model;
+  const { fimPrefix, fimSuffix, fimMiddle } = model.tokenizer.special;
+  return {
+    contextSize: context.info.contextSize,
+    sequences: context.info.sequences,
+    trainedContextSize: info.contextLength,
+    architecture: info.architecture,
+    parameterCount: info.parameterCount,
+    sizeBytes: info.sizeBytes,
+    fileType: info.fileType,
+    embeddingLength: info.embeddingLength,
+    vocabularySize: info.vocabularySize,
+    template: served.template ?? model.chatTemplateSource,
+    canFillGaps: fimPrefix !== null && fimSuffix !== null && fimMiddle !== null,
+    metadata: model.metadata,
+    estimatedBytes: needs?.bytes ?? null,
+  };
+}

@@ -1,0 +1,255 @@
+import { once } from "node:events";
+import { EventEmitter } from "node:events";
+
+import type { ContextOptions } from "../../context/context-options.js";
+import { LlamaError } from "../../errors.js";
+import { resolveModel } from "../../hub/index.js";
+import { loadModel } from "../../load-model.js";
+import { Problem } from "../http/problem.js";
+import type { ServerLog } from "../operation/log.js";
+import type { ModelNeeds } from "./memory-estimate.js";
+import { estimateNeeds } from "./memory-estimate.js";
+import { nameOfSource, namesInMetadata, plainName } from "./model-names.js";
+import type { LoadedModel, ServedModel } from "./served-model.js";
+
+export interface PoolOptions {
+  /** Bytes that the loaded models may take together, by estimate; Infinity for no limit. */
+  readonly memoryBudgetBytes: number;
+  /** Milliseconds after which a model nobody uses is unloaded; 0 for never. */
+  readonly idleUnloadMs: number;
+  readonly log: ServerLog;
+}
+
+/** A loaded model in use: it stays loaded until `release` is called. */
+export interface Lease extends LoadedModel {
+  readonly entry: PooledModel;
+  /** Milliseconds waited for the model to be loaded. */
+  readonly loadMs: number;
+  /** `keepMs`, where given, is how long the model stays loaded when nobody uses it, from now on. */
+  release(keepMs?: number): void;
+}
+
+const defaultContextSize = 8192;
+const defaultSequences = 8;
+const defaultQueueSize = 256;
+
+/** One model of the server, loaded or not. */
+export class PooledModel {
+  readonly id: string;
+  readonly served: ServedModel;
+  readonly createdMs = Date.now();
+  /** Whether the server loads and unloads it. */
+  readonly owned: boolean;
+  loaded: LoadedModel | undefined;
+  needs: ModelNeeds | undefined;
+  loading: Promise<void> | undefined;
+  users = 0;
+  lastUsedMs = 0;
+  keepMs: number;
+  idleTimer: NodeJS.Timeout | undefined;
+  #names: Set<string>;
+
+  constructor(served: ServedModel, keepMs: number) {
+    const { source, aliases = [] } = served;
+    this.served = served;
+    this.keepMs = keepMs;
+    this.owned = typeof source === "string";
+    if (typeof source !== "string") this.loaded = { model: source.model, context: source };
+    this.id = served.name ?? nameOfSource(typeof source === "string" ? source : source.model.path);
+    this.#names = new Set([this.id, ...aliases].map(plainName));
+    if (typeof source === "string") this.#names.add(plainName(source));
+    this.#learnNames();
+  }
+
+  goesBy(name: string): boolean {
+    return this.#names.has(plainName(name));
+  }
+
+  set(loaded: LoadedModel): void {
+    this.loaded = loaded;
+    this.#learnNames();
+  }
+
+  #learnNames(): void {
+    for (const name of namesInMetadata(this.loaded?.model.metadata ?? {})) this.#names.add(plainName(name));
+  }
+}
+
+/**
+ * The models of a server: loads them when they are needed, one at a time, and unloads those nobody uses, the least recently
+ * used first, when memory is needed, or after a while.
+ */
+export class ModelPool {
+  readonly models: readonly PooledModel[];
+  readonly #options: PoolOptions;
+  /** Says "released" when a model has become free to be unloaded. */
+  readonly #news = new EventEmitter();
+  #turn: Promise<void> = Promise.resolve();
+  readonly #closing = new AbortController();
+
+  constructor(models: readonly ServedModel[], options: PoolOptions) {
+    this.models = models.map((served) => new PooledModel(served, options.idleUnloadMs));
+    this.#options = options;
+    this.#news.setMaxListeners(0);
+  }
+
+  /** The model of this name, or the first where none is named. Throws `model_not_found` with the names that exist. */
+  find(name: string | undefined): PooledModel {
+    const found = name === undefined ? this.models[0] : this.models.find((model) => model.goesBy(name));
+    if (found !== undefined) return found;
+    const names = this.models.map(({ id }) => id).join(", ");
+    throw new Problem("model_not_found", `There is no model ${JSON.stringify(name)} here; there is ${names}`, {
+      param: "model",
+    });
+  }
+
+  /** Loads every model the server owns, in their order. */
+  async loadAll(): Promise<void> {
+    for (const entry of this.models) if (entry.loaded === undefined) await this.#load(entry);
+  }
+
+  /**
+   * Waits until the model is loaded; rejects with the signal's reason where that aborts first. Who waits is a user already:
+   * a model that was just loaded for somebody must not make room for the next before it was of any use.
+   */
+  async acquire(entry: PooledModel, signal: AbortSignal): Promise<Lease> {
+    const started = performance.now();
+    clearTimeout(entry.idleTimer);
+    entry.users++;
+    try {
+      while (entry.loaded === undefined) {
+        signal.throwIfAborted();
+        await abortable(this.#load(entry), signal);
+      }
+      return this.#lease(entry, entry.loaded, performance.now() - started);
+    } catch (error) {
+      this.#leave(entry);
+      throw error;
+    }
+  }
+
+  /** Unloads a model as soon as nobody uses it. */
+  unload(entry: PooledModel): void {
+    if (entry.users === 0) void this.#unload(entry, "asked");
+  }
+
+  async dispose(): Promise<void> {
+    this.#closing.abort(new Problem("draining", "The server is shutting down", { retryAfter: 1 }));
+    await this.#turn;
+    await Promise.all(this.models.map((entry) => this.#unload(entry, "closing")));
+  }
+
+  #lease(entry: PooledModel, loaded: LoadedModel, loadMs: number): Lease {
+    let released = false;
+    const release = (keepMs = entry.keepMs): void => {
+      if (released) return;
+      released = true;
+      entry.keepMs = keepMs;
+      this.#leave(entry);
+    };
+    return { entry, ...loaded, loadMs, release };
+  }
+
+  #leave(entry: PooledModel): void {
+    entry.lastUsedMs = Date.now();
+    if (--entry.users > 0) return;
+    this.#news.emit("released");
+    this.#unloadWhenIdle(entry);
+  }
+
+  #unloadWhenIdle(entry: PooledModel): void {
+    if (!entry.owned || entry.keepMs === 0 || entry.users > 0 || this.#closing.signal.aborted) return;
+    if (entry.keepMs < 0) {
+      this.unload(entry);
+      return;
+    }
+    entry.idleTimer = setTimeout(() => void this.#unload(entry, "idle"), entry.keepMs);
+    entry.idleTimer.unref();
+  }
+
+  /** One load at a time, so that each sees what the others have left of the memory. */
+  #load(entry: PooledModel): Promise<void> {
+    entry.loading ??= (async () => {
+      const before = this.#turn;
+      const work = before.then(() => this.#loadNow(entry));
+      this.#turn = work.catch(() => undefined);
+      try {
+        await work;
+      } finally {
+        entry.loading = undefined;
+      }
+    })();
+    entry.loading.catch(() => undefined); // for those who wait
+    return entry.loading;
+  }
+
+  async #loadNow(entry: PooledModel): Promise<void> {
+    const { signal } = this.#closing;
+    signal.throwIfAborted();
+    const { source, load, context = {}, template } = entry.served;
+    if (typeof source !== "string") return;
+    const started = performance.now();
+    const path = await resolveModel(source, { signal });
+    const needs = await estimateNeeds(path, context, defaultContextSize);
+    await this.#makeRoom(entry, needs);
+    const model = await loadModel(path, { ...load, signal });
+    try {
+      if (template !== undefined) model.createChatTemplate(template); // a broken one shows now
+      const made = await model.createContext(contextOptions(context, needs.contextSize));
+      signal.throwIfAborted();
+      entry.needs = needs;
+      entry.set({ model, context: made });
+    } catch (error) {
+      await model.dispose();
+      throw error;
+    }
+    const ms = Math.round(performance.now() - started);
+    this.#options.log.info({ model: entry.id, path, ms, estimatedBytes: needs.bytes }, "model loaded");
+    this.#unloadWhenIdle(entry);
+  }
+
+  async #makeRoom(entry: PooledModel, { bytes }: ModelNeeds): Promise<void> {
+    const budget = this.#options.memoryBudgetBytes;
+    if (bytes > budget) {
+      const message = `${entry.id} needs about ${bytes} bytes, more than the memory budget of ${budget}`;
+      throw new LlamaError("INSUFFICIENT_MEMORY", message, { details: { bytes, budget } });
+    }
+    while (this.#usedBytes() + bytes > budget) {
+      const idle = this.models.filter((model) => model.owned && model.loaded !== undefined && model.users === 0);
+      const oldest = idle.sort((a, b) => a.lastUsedMs - b.lastUsedMs)[0];
+      if (oldest !== undefined) await this.#unload(oldest, "room");
+      else await once(this.#news, "released", { signal: this.#closing.signal });
+    }
+  }
+
+  #usedBytes(): number {
+    return this.models.reduce((sum, { loaded, needs }) => sum + (loaded === undefined ? 0 : (needs?.bytes ?? 0)), 0);
+  }
+
+  async #unload(entry: PooledModel, why: string): Promise<void> {
+    clearTimeout(entry.idleTimer);
+    const { loaded } = entry;
+    if (!entry.owned || loaded === undefined || (entry.users > 0 && why !== "closing")) return;
+    entry.loaded = undefined;
+    await loaded.model.dispose();
+    this.#options.log.info({ model: entry.id, why }, "model unloaded");
+  }
+}
+
+function contextOptions(given: ContextOptions, contextSize: number): ContextOptions {
+  return { sequences: defaultSequences, queueSize: defaultQueueSize, ...given, contextSize };
+}
+
+/** Rejects when the signal aborts; the work goes on for those who still wait for it. */
+async function abortable(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+  try {
+    await Promise.race([work, aborted]);
+  } finally {
+    if (onAbort !== undefined) signal.removeEventListener("abort", onAbort);
+  }
+}

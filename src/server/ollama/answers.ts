@@ -1,0 +1,123 @@
+import { z } from "zod";
+
+import type { AnswerStream, StreamEncoder } from "../dialect.js";
+import type { Answer, AnswerEnd, AnswerInfo, CalledTool, InferenceEvent } from "../inference/events.js";
+
+const common = {
+  model: z.string(),
+  created_at: z.string(),
+  done: z.boolean(),
+  done_reason: z.enum(["stop", "length", "load", "content_filter"]).optional(),
+  total_duration: z.int().optional(),
+  load_duration: z.int().optional(),
+  prompt_eval_count: z.int().optional(),
+  prompt_eval_duration: z.int().optional(),
+  eval_count: z.int().optional(),
+  eval_duration: z.int().optional(),
+};
+const toolCall = z.strictObject({
+  function: z.strictObject({ index: z.int(), name: z.string(), arguments: z.record(z.string(), z.unknown()) }),
+});
+
+export const chatAnswer = z.strictObject({
+  ...common,
+  message: z.strictObject({
+    role: z.literal("assistant"),
+    content: z.string(),
+    tool_calls: z.array(toolCall).optional(),
+  }),
+});
+export const generateAnswer = z.strictObject({ ...common, response: z.string() });
+
+type Common = Pick<z.output<typeof chatAnswer>, keyof typeof common>;
+
+export const ndjson: Omit<AnswerStream, "encoder"> = {
+  contentType: "application/x-ndjson",
+  keepAlive: undefined,
+  error: line,
+};
+
+function line(value: unknown): string {
+  return `${JSON.stringify(value)}\n`;
+}
+
+function toHead({ model, createdMs }: AnswerInfo): Pick<Common, "model" | "created_at"> {
+  return { model, created_at: new Date(createdMs).toISOString() };
+}
+
+/** Durations in nanoseconds. */
+function toEnd(end: AnswerEnd | undefined, info: AnswerInfo): Omit<Common, "model" | "created_at"> {
+  if (end === undefined) return { done: true, done_reason: "load" };
+  const { finish, usage, timings } = end;
+  return {
+    done: true,
+    done_reason: finish === "tool_calls" ? "stop" : finish,
+    total_duration: nanoseconds(timings.totalMs + info.loadMs),
+    load_duration: nanoseconds(info.loadMs),
+    prompt_eval_count: usage.promptTokens,
+    prompt_eval_duration: nanoseconds(timings.promptMs),
+    eval_count: usage.completionTokens,
+    eval_duration: nanoseconds(timings.generationMs),
+  };
+}
+
+function nanoseconds(milliseconds: number): number {
+  return Math.round(milliseconds * 1e6);
+}
+
+function toCall({ index, name, arguments: json }: CalledTool): z.output<typeof toolCall> {
+  return { function: { index, name, arguments: JSON.parse(json) as Record<string, unknown> } };
+}
+
+/** Without an answer the model was only loaded. */
+export function toChatAnswer([answer]: readonly Answer[], info: AnswerInfo): z.output<typeof chatAnswer> {
+  const calls = answer?.tools.map(toCall) ?? [];
+  return {
+    ...toHead(info),
+    message: {
+      role: "assistant",
+      content: answer?.text ?? "",
+      ...(calls.length === 0 ? {} : { tool_calls: calls }),
+    },
+    ...toEnd(answer, info),
+  };
+}
+
+export function toGenerateAnswer([answer]: readonly Answer[], info: AnswerInfo): z.output<typeof generateAnswer> {
+  return { ...toHead(info), response: answer?.text ?? "", ...toEnd(answer, info) };
+}
+
+export class OllamaStream implements StreamEncoder {
+  readonly #info: AnswerInfo;
+  readonly #kind: "chat" | "generate";
+  #end: AnswerEnd | undefined;
+
+  constructor(info: AnswerInfo, kind: "chat" | "generate") {
+    this.#info = info;
+    this.#kind = kind;
+  }
+
+  start(): string {
+    return "";
+  }
+
+  event(event: InferenceEvent): string {
+    if (event.type === "end") {
+      this.#end = event;
+      return "";
+    }
+    const head = { ...toHead(this.#info), done: false };
+    if (event.type === "tool") {
+      return line({ ...head, message: { role: "assistant", content: "", tool_calls: [toCall(event)] } });
+    }
+    return event.text === "" ? "" : line({ ...head, ...this.#said(event.text) });
+  }
+
+  end(): string {
+    return line({ ...toHead(this.#info), ...this.#said(""), ...toEnd(this.#end, this.#info) });
+  }
+
+  #said(text: string): object {
+    return this.#kind === "chat" ? { message: { role: "assistant", content: text } } : { response: text };
+  }
+}

@@ -1,0 +1,141 @@
+import { z } from "zod";
+
+import type { Dialect, PlainServices } from "../dialect.js";
+import { generationRoute, plainRoute } from "../dialect.js";
+import { maybe } from "../http/schema.js";
+import type { ModelFacts } from "../models/model-facts.js";
+import { chatAnswer, generateAnswer, ndjson, OllamaStream, toChatAnswer, toGenerateAnswer } from "./answers.js";
+import { chatBody, generateBody, toChatRequest, toGenerateRequest, toKeepMs } from "./requests.js";
+
+const chat = generationRoute({
+  path: "/api/chat",
+  summary: "Answers a conversation",
+  anyContentType: true,
+  body: chatBody,
+  answer: chatAnswer,
+  chunk: chatAnswer,
+  prepare: (body) => ({
+    request: toChatRequest(body),
+    streams: body.stream !== false,
+    keepMs: toKeepMs(body.keep_alive),
+    answer: toChatAnswer,
+    stream: { ...ndjson, encoder: (info) => new OllamaStream(info, "chat") },
+  }),
+});
+
+const generate = generationRoute({
+  path: "/api/generate",
+  summary: "Answers a prompt; an empty one only loads the model",
+  anyContentType: true,
+  body: generateBody,
+  answer: generateAnswer,
+  chunk: generateAnswer,
+  prepare: (body) => ({
+    request: toGenerateRequest(body),
+    streams: body.stream !== false,
+    keepMs: toKeepMs(body.keep_alive),
+    answer: toGenerateAnswer,
+    stream: { ...ndjson, encoder: (info) => new OllamaStream(info, "generate") },
+  }),
+});
+
+function toDetails({ details }: ModelFacts): object {
+  return {
+    parent_model: "",
+    format: "gguf",
+    family: details?.architecture ?? "",
+    families: details === null ? null : [details.architecture],
+    parameter_size: details === null ? "" : `${(details.parameterCount / 1e9).toPrecision(3)}B`,
+    quantization_level: details?.fileType ?? "",
+  };
+}
+
+function toTag(facts: ModelFacts): Record<string, unknown> {
+  return {
+    name: facts.id,
+    model: facts.id,
+    modified_at: new Date(facts.createdMs).toISOString(),
+    size: facts.details?.sizeBytes ?? 0,
+    digest: "",
+    details: toDetails(facts),
+  };
+}
+
+function toPs(facts: ModelFacts): object {
+  const { modified_at: _, ...tag } = toTag(facts);
+  // Ollama has no "never" either, and says the year 2318.
+  const expires = facts.unloadsAtMs === null ? "2318-01-01T00:00:00.000Z" : new Date(facts.unloadsAtMs).toISOString();
+  return {
+    ...tag,
+    size: facts.details?.estimatedBytes ?? facts.details?.sizeBytes ?? 0,
+    expires_at: expires,
+    size_vram: 0,
+    context_length: facts.details?.contextSize ?? 0,
+  };
+}
+
+async function show(name: string | undefined, signal: AbortSignal, services: PlainServices): Promise<object> {
+  const facts = await services.loadedModel(name, signal);
+  const { metadata = {}, template, canFillGaps = false } = facts.details ?? {};
+  return {
+    modelfile: `FROM ${facts.id}\n`,
+    parameters: "",
+    template: template ?? "",
+    details: toDetails(facts),
+    model_info: metadata,
+    capabilities: canFillGaps ? ["completion", "insert", "tools"] : ["completion", "tools"],
+    modified_at: new Date(facts.createdMs).toISOString(),
+  };
+}
+
+const lists = [
+  plainRoute({
+    method: "GET",
+    path: "/api/tags",
+    summary: "The models there are",
+    body: undefined,
+    answer: z.strictObject({ models: z.array(z.looseObject({ name: z.string() })) }),
+    handle: (_, services) => ({ models: services.models().map(toTag) }),
+  }),
+  plainRoute({
+    method: "GET",
+    path: "/api/ps",
+    summary: "The models that are loaded",
+    body: undefined,
+    answer: z.strictObject({ models: z.array(z.looseObject({ name: z.string() })) }),
+    handle: (_, services) => ({
+      models: services
+        .models()
+        .filter(({ loaded }) => loaded)
+        .map(toPs),
+    }),
+  }),
+  plainRoute({
+    method: "POST",
+    path: "/api/show",
+    summary: "One model, which is loaded where it is not",
+    anyContentType: true,
+    body: z.strictObject({
+      model: maybe(z.string().min(1)),
+      name: maybe(z.string().min(1)),
+      verbose: maybe(z.boolean()),
+    }),
+    answer: z.looseObject({ details: z.looseObject({}) }),
+    handle: ({ body, signal }, services) => show(body.model ?? body.name ?? undefined, signal, services),
+  }),
+  plainRoute({
+    method: "GET",
+    path: "/api/version",
+    summary: "The server's version",
+    body: undefined,
+    answer: z.strictObject({ version: z.string() }),
+    handle: (_, { version }) => ({ version }),
+  }),
+];
+
+export const ollama: Dialect = {
+  name: "Ollama",
+  owns: (path) => path.startsWith("/api/"),
+  error: ({ message }) => ({ body: { error: message } }),
+  routes: [chat, generate, ...lists],
+};

@@ -1,0 +1,186 @@
+import { z } from "zod";
+
+import { Problem } from "../http/problem.js";
+import { jsonObject, maybe, refused } from "../http/schema.js";
+import type { AnswerFormat, ChatMessage, InferenceRequest, Prompt } from "../inference/request.js";
+import { plainRequest } from "../inference/request.js";
+
+const count = z.int().min(0).max(0x7fffffff);
+const share = z.number().min(0).max(1);
+const ofTheServer = "this is set when the server is started";
+
+const options = z.strictObject({
+  num_predict: maybe(z.int().min(-2).max(0x7fffffff)),
+  temperature: maybe(z.number().min(0)),
+  top_k: maybe(count),
+  top_p: maybe(share),
+  min_p: maybe(share),
+  typical_p: maybe(share),
+  seed: maybe(z.int()),
+  stop: maybe(z.union([z.string().min(1), z.array(z.string().min(1))])),
+  repeat_penalty: maybe(z.number().min(0.01).max(100)),
+  repeat_last_n: maybe(z.int().min(-1).max(0x7fffffff)),
+  presence_penalty: maybe(z.number().min(-2).max(2)),
+  frequency_penalty: maybe(z.number().min(-2).max(2)),
+  num_keep: maybe(count),
+  num_ctx: refused(ofTheServer),
+  num_batch: refused(ofTheServer),
+  num_gpu: refused(ofTheServer),
+  main_gpu: refused(ofTheServer),
+  num_thread: refused(ofTheServer),
+  use_mmap: refused(ofTheServer),
+  numa: refused(ofTheServer),
+});
+
+const format = z.union([z.literal(["json", ""]), jsonObject]);
+const keepAlive = z.union([z.number(), z.string().regex(/^-?(\d+(\.\d+)?(ms|s|m|h))+$|^-?\d+$/, 'Expected e.g. "5m"')]);
+
+const common = {
+  model: z.string(),
+  stream: maybe(z.boolean()),
+  format: maybe(format),
+  options: maybe(options),
+  keep_alive: maybe(keepAlive),
+  think: refused("thinking", false),
+  logprobs: refused("log-probabilities; OpenAI's routes have them", false),
+  top_logprobs: refused("log-probabilities; OpenAI's routes have them", 0),
+};
+
+const toolCall = z.looseObject({ function: z.looseObject({ name: z.string().min(1), arguments: jsonObject }) });
+
+export const chatBody = z.strictObject({
+  ...common,
+  messages: z.array(
+    z.strictObject({
+      role: z.enum(["system", "user", "assistant", "tool"]),
+      content: maybe(z.string()),
+      images: refused("images, as the models served here read text"),
+      thinking: maybe(z.string()),
+      tool_calls: maybe(z.array(toolCall)),
+      tool_name: maybe(z.string().min(1)),
+      tool_call_id: maybe(z.string().min(1)),
+    }),
+  ),
+  tools: maybe(
+    z.array(
+      z.looseObject({
+        type: z.literal("function"),
+        function: z.looseObject({
+          name: z.string().min(1),
+          description: maybe(z.string()),
+          parameters: maybe(jsonObject),
+        }),
+      }),
+    ),
+  ),
+});
+
+export const generateBody = z.strictObject({
+  ...common,
+  prompt: maybe(z.string()),
+  suffix: maybe(z.string()),
+  system: maybe(z.string()),
+  raw: maybe(z.boolean()),
+  images: refused("images, as the models served here read text"),
+  template: refused("the template is the model's own"),
+  context: refused("contexts as token lists; send the conversation to /api/chat"),
+});
+
+export function toChatRequest(body: z.output<typeof chatBody>): InferenceRequest {
+  const tools = (body.tools ?? []).map(({ function: { name, description, parameters } }) => ({
+    type: "function" as const,
+    function: { name, ...(description ? { description } : {}), ...(parameters ? { parameters } : {}) },
+  }));
+  const messages = body.messages.map((message): ChatMessage => {
+    const { role, content, tool_calls: calls, tool_name: name, tool_call_id: id } = message;
+    return {
+      role,
+      content: content ?? "",
+      ...(name ? { name } : {}),
+      ...(id ? { toolCallId: id } : {}),
+      ...(calls && calls.length > 0
+        ? { toolCalls: calls.map((call) => ({ name: call.function.name, arguments: call.function.arguments })) }
+        : {}),
+    };
+  });
+  if (messages.length === 0) return loadOnly(body.model);
+  return toRequest(body, {
+    kind: "chat",
+    messages,
+    tools,
+    toolChoice: "auto",
+    parallelTools: true,
+    templateVariables: undefined,
+  });
+}
+
+export function toGenerateRequest(body: z.output<typeof generateBody>): InferenceRequest {
+  const { prompt, suffix, system, raw } = body;
+  if (!prompt) return loadOnly(body.model);
+  if (suffix) return toRequest(body, { kind: "gap", before: prompt, after: suffix });
+  if (raw === true) return toRequest(body, { kind: "text", text: prompt });
+  const first: ChatMessage[] = system ? [{ role: "system", content: system }] : [];
+  return toRequest(body, {
+    kind: "chat",
+    messages: [...first, { role: "user", content: prompt }],
+    tools: [],
+    toolChoice: "none",
+    parallelTools: true,
+    templateVariables: undefined,
+  });
+}
+
+/** Ollama's way to load a model, or to unload it by a `keep_alive` of 0: a request for nothing. */
+function loadOnly(model: string): InferenceRequest {
+  return { ...plainRequest, model, prompts: [], options: {} };
+}
+
+type CommonBody = Pick<z.output<typeof generateBody>, "model" | "options" | "format">;
+
+function toRequest({ model, options: given, format: wanted }: CommonBody, prompt: Prompt): InferenceRequest {
+  return { ...plainRequest, model, prompts: [prompt], options: toOptions(given ?? {}), format: toFormat(wanted) };
+}
+
+function toFormat(wanted: CommonBody["format"]): AnswerFormat {
+  if (!wanted) return { type: "text" };
+  return wanted === "json" ? { type: "json" } : { type: "schema", schema: wanted, param: "format" };
+}
+
+function toOptions(given: Partial<z.output<typeof options>>): InferenceRequest["options"] {
+  const named = {
+    maxTokens: (given.num_predict ?? -1) < 0 ? undefined : given.num_predict,
+    temperature: given.temperature,
+    topK: given.top_k,
+    topP: given.top_p,
+    minP: given.min_p,
+    typicalP: given.typical_p,
+    seed: given.seed === null || given.seed === undefined || given.seed < 0 ? undefined : given.seed % 0xffffffff,
+    stop: given.stop,
+    repeatPenalty: given.repeat_penalty,
+    repeatLastTokens: given.repeat_last_n,
+    presencePenalty: given.presence_penalty,
+    frequencyPenalty: given.frequency_penalty,
+    keepTokens: given.num_keep,
+  };
+  const entries = Object.entries(named).filter(([, value]) => value !== null && value !== undefined);
+  return Object.fromEntries(entries);
+}
+
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** Seconds as a number, or Go's durations; 0 unloads at once and a negative one never. In the pool's terms. */
+export function toKeepMs(value: number | string | null | undefined): number | undefined {
+  if (value === null || value === undefined) return undefined;
+  const ms =
+    typeof value === "number" || /^-?\d+$/.test(value)
+      ? Number(value) * 1000
+      : (value.startsWith("-") ? -1 : 1) *
+        [...value.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)].reduce(
+          (sum, [, number, unit = "s"]) => sum + Number(number) * (unitMs[unit] ?? 0),
+          0,
+        );
+  if (!Number.isFinite(ms))
+    throw new Problem("invalid_request", "keep_alive: Expected a duration", { param: "keep_alive" });
+  if (ms < 0) return 0; // never
+  return ms === 0 ? -1 : Math.min(ms, 0x7fffffff);
+}

@@ -1,0 +1,24 @@
+import type { Problem, ProblemCode } from "../http/problem.js";
+
+const types: Partial<Readonly<Record<ProblemCode, string>>> = {
+  queue_full: "rate_limit_error",
+  internal: "server_error",
+  loading: "server_error",
+  draining: "server_error",
+  time_limit: "server_error",
+  insufficient_memory: "server_error",
+};
+
+const codes: Partial<Readonly<Record<ProblemCode, string>>> = {
+  unauthorized: "invalid_api_key",
+  queue_full: "rate_limit_exceeded",
+};
+
+/** An error as OpenAI tells it; the counts of a prompt that is too long as llama.cpp does. */
+export function toProblemBody({ code, message, param, details }: Problem): object {
+  const { promptTokens, contextSize } = details;
+  const counts = code === "context_length_exceeded" ? { n_prompt_tokens: promptTokens, n_ctx: contextSize } : {};
+  return {
+    error: { message, type: types[code] ?? "invalid_request_error", param, code: codes[code] ?? code, ...counts },
+  };
+}

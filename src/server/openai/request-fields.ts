@@ -1,0 +1,129 @@
+import { z } from "zod";
+
+import { jsonObject, maybe, refused } from "../http/schema.js";
+import type { RequestOptions } from "../inference/request.js";
+
+const samplers = {
+  penalties: "penalties",
+  dry: "dry",
+  top_n_sigma: "topNSigma",
+  top_k: "topK",
+  typ_p: "typicalP",
+  typical_p: "typicalP",
+  top_p: "topP",
+  min_p: "minP",
+  xtc: "xtc",
+  temperature: "temperature",
+} as const;
+type SamplerName = keyof typeof samplers;
+const samplerNames = Object.keys(samplers) as SamplerName[];
+
+const count = z.int().min(0).max(0x7fffffff);
+const share = z.number().min(0).max(1);
+
+export const stop = z.union([z.string().min(1), z.array(z.string().min(1)).max(16)]);
+
+/** What OpenAI's routes say about sampling. */
+export const samplingFields = {
+  temperature: maybe(z.number().min(0).max(2)),
+  top_p: maybe(share),
+  frequency_penalty: maybe(z.number().min(-2).max(2)),
+  presence_penalty: maybe(z.number().min(-2).max(2)),
+  logit_bias: maybe(z.record(z.string().regex(/^\d+$/, "Expected token ids as keys"), z.number().min(-100).max(100))),
+  seed: maybe(z.int()),
+  stop: maybe(stop),
+};
+
+/** What llama.cpp's server has beyond OpenAI's API, and a few names that other servers use. */
+export const extensionFields = {
+  top_k: maybe(count),
+  min_p: maybe(share),
+  typical_p: maybe(share),
+  top_n_sigma: maybe(z.number().min(-1)),
+  min_keep: maybe(count),
+  repeat_penalty: maybe(z.number().min(0.01).max(100)),
+  repeat_last_n: maybe(z.int().min(-1).max(0x7fffffff)),
+  dynatemp_range: maybe(z.number().min(0)),
+  dynatemp_exponent: maybe(z.number().min(0)),
+  xtc_probability: maybe(share),
+  xtc_threshold: maybe(share),
+  dry_multiplier: maybe(z.number().min(0)),
+  dry_base: maybe(z.number().min(1)),
+  dry_allowed_length: maybe(count),
+  dry_penalty_last_n: maybe(z.int().min(-1).max(0x7fffffff)),
+  dry_sequence_breakers: maybe(z.array(z.string().min(1))),
+  mirostat: maybe(z.literal([0, 1, 2])),
+  mirostat_tau: maybe(z.number().min(0)),
+  mirostat_eta: maybe(z.number().min(0)),
+  samplers: maybe(z.array(z.enum(samplerNames))),
+  grammar: maybe(z.string().min(1)),
+  json_schema: maybe(jsonObject),
+  ignore_eos: maybe(z.boolean()),
+  cache_prompt: maybe(z.boolean()),
+  n_keep: maybe(count),
+  stop_token_ids: maybe(z.array(count)),
+  id_slot: refused("requests are not bound to slots", -1),
+};
+
+type Sampling = z.output<z.ZodObject<typeof samplingFields>>;
+type Extensions = z.output<z.ZodObject<typeof extensionFields>>;
+type Options = Omit<RequestOptions, "signal" | "onToken">;
+
+/** OpenAI's and llama.cpp's fields as the library's options; what is left out stays out. */
+export function toOptions(body: Sampling & Extensions): Options {
+  const { xtc_probability: xtc, dry_multiplier: dry, mirostat, dynatemp_range: range } = body;
+  return compact({
+    temperature: body.temperature,
+    topP: body.top_p,
+    frequencyPenalty: body.frequency_penalty,
+    presencePenalty: body.presence_penalty,
+    logitBias: toLogitBias(body.logit_bias),
+    seed: toSeed(body.seed),
+    stop: body.stop,
+    topK: body.top_k,
+    minP: body.min_p,
+    typicalP: body.typical_p,
+    topNSigma: body.top_n_sigma === undefined || body.top_n_sigma === null ? undefined : Math.max(0, body.top_n_sigma),
+    minKeep: body.min_keep,
+    repeatPenalty: body.repeat_penalty,
+    repeatLastTokens: body.repeat_last_n,
+    dynamicTemperature: range ? compact({ range, exponent: body.dynatemp_exponent }) : undefined,
+    xtc: xtc ? compact({ probability: xtc, threshold: body.xtc_threshold }) : undefined,
+    dry: dry
+      ? compact({
+          multiplier: dry,
+          base: body.dry_base,
+          allowedLength: body.dry_allowed_length,
+          lastTokens: body.dry_penalty_last_n,
+          sequenceBreakers: body.dry_sequence_breakers,
+        })
+      : undefined,
+    mirostat: mirostat ? compact({ version: mirostat, tau: body.mirostat_tau, eta: body.mirostat_eta }) : undefined,
+    samplerOrder: body.samplers?.map((name) => samplers[name]),
+    grammar: body.grammar,
+    ignoreEos: body.ignore_eos,
+    cachePrompt: body.cache_prompt,
+    keepTokens: body.n_keep,
+    stopTokens: body.stop_token_ids,
+  });
+}
+
+/** -100 forbids a token, as OpenAI says. */
+function toLogitBias(bias: Sampling["logit_bias"]): Record<string, number> | undefined {
+  if (bias === undefined || bias === null) return undefined;
+  return Object.fromEntries(Object.entries(bias).map(([token, value]) => [token, value <= -100 ? -Infinity : value]));
+}
+
+/** Any whole number is a seed for OpenAI; llama.cpp has 32 bits, of which -1 means none. */
+function toSeed(seed: number | null | undefined): number | undefined {
+  if (seed === undefined || seed === null || seed === -1) return undefined;
+  return ((seed % 0xffffffff) + 0xffffffff) % 0xffffffff;
+}
+
+type Compact<T> = { [Name in keyof T]?: Exclude<T[Name], null | undefined> };
+
+/** Without what is null or undefined. */
+export function compact<T extends object>(values: T): Compact<T> {
+  const given = Object.entries(values).filter(([, value]) => value !== null && value !== undefined);
+  return Object.fromEntries(given) as Compact<T>;
+}

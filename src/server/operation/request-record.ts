@@ -1,0 +1,68 @@
+import type { AnswerEnd, InferenceEvent } from "../inference/events.js";
+import type { ServerLog } from "./log.js";
+import type { Metrics } from "./metrics.js";
+
+/** What is known of one HTTP request, for the log and the metrics. */
+export class RequestRecord {
+  readonly id: string;
+  readonly method: string;
+  readonly path: string;
+  /** Where the route is known; it has no names of models in it. */
+  route = "none";
+  model: string | undefined;
+  user: string | undefined;
+  status = 0;
+  abandoned = false;
+  /** Whether the answer's end comes after its head. */
+  streams = false;
+  error: unknown;
+  readonly #started = performance.now();
+  readonly #ends: AnswerEnd[] = [];
+  readonly #log: ServerLog;
+  readonly #metrics: Metrics;
+  #done = false;
+
+  constructor(facts: { id: string; method: string; path: string }, log: ServerLog, metrics: Metrics) {
+    this.id = facts.id;
+    this.method = facts.method;
+    this.path = facts.path;
+    this.#log = log;
+    this.#metrics = metrics;
+  }
+
+  event(event: InferenceEvent): void {
+    if (event.type === "end") this.#ends.push(event);
+  }
+
+  /** Writes it all down, once. */
+  end(): void {
+    if (this.#done) return;
+    this.#done = true;
+    const ms = performance.now() - this.#started;
+    this.#metrics.request(this.route, this.status, ms / 1000, this.abandoned);
+    for (const end of this.#ends) this.#metrics.answer(this.model ?? "", end);
+    const { id: requestId, method, path, status, model, user, abandoned, error } = this;
+    const facts = {
+      requestId,
+      method,
+      path,
+      status,
+      ms: Math.round(ms),
+      model,
+      user,
+      abandoned: abandoned || undefined,
+    };
+    const tokens = this.#ends.map(({ usage }) => usage);
+    const sum = (count: (usage: AnswerEnd["usage"]) => number): number => tokens.reduce((a, u) => a + count(u), 0);
+    const usage =
+      tokens.length === 0
+        ? {}
+        : {
+            promptTokens: sum((u) => u.promptTokens),
+            cachedTokens: sum((u) => u.cachedTokens),
+            completionTokens: sum((u) => u.completionTokens),
+          };
+    if (error !== undefined) this.#log.error({ ...facts, ...usage, err: error }, "request failed");
+    else this.#log.info({ ...facts, ...usage }, "request");
+  }
+}

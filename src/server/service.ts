@@ -1,0 +1,150 @@
+import type { PlainServices, TokenPiece } from "./dialect.js";
+import { Problem } from "./http/problem.js";
+import { Backend } from "./inference/backend.js";
+import type { ChatPrompt } from "./inference/request.js";
+import { factsOf } from "./models/model-facts.js";
+import { ModelPool } from "./models/model-pool.js";
+import { Metrics } from "./operation/metrics.js";
+import type { ReadHandlerOptions } from "./server-options.js";
+import { packageVersion } from "./package-version.js";
+
+/** The server behind its routes: models, what runs, and its way from start to end. */
+export class Service implements PlainServices {
+  readonly options: ReadHandlerOptions;
+  readonly pool: ModelPool;
+  readonly backend: Backend;
+  readonly metrics: Metrics;
+  readonly version = packageVersion();
+  /** Settles when the models of the start are loaded. */
+  readonly ready: Promise<void>;
+  #state: "loading" | "ready" | "failed" | "draining" = "loading";
+  readonly #running = new Set<AbortController>();
+  #onIdle: (() => void) | undefined;
+  #disposal: Promise<void> | undefined;
+
+  constructor(options: ReadHandlerOptions) {
+    const { models, memoryBudgetBytes, idleUnloadMs, log, defaults, contentFilter: filter } = options;
+    this.options = options;
+    this.pool = new ModelPool(models, { memoryBudgetBytes, idleUnloadMs, log });
+    this.backend = new Backend(this.pool, { defaults, filter });
+    this.metrics = new Metrics(this.pool);
+    this.ready = this.#prepare();
+    this.ready.catch(() => undefined); // for those who wait
+  }
+
+  get draining(): boolean {
+    return this.#state === "draining";
+  }
+
+  /** Throws unless requests for text are answered now. */
+  assertReady(): void {
+    if (this.#state === "draining") {
+      throw new Problem("draining", "The server is shutting down", { retryAfter: 5 });
+    }
+    if (this.#state === "loading") throw new Problem("loading", "The model is still being loaded", { retryAfter: 2 });
+    if (this.#state === "failed") throw new Problem("loading", "The model could not be loaded; the log has why");
+  }
+
+  /** Counts a request in; what it returns counts it out. `stop` is aborted when the server cannot wait any longer. */
+  begin(stop: AbortController): () => void {
+    this.assertReady();
+    if (this.#running.size >= this.options.maxRequests) {
+      throw new Problem("queue_full", `${this.#running.size} requests are in work or waiting, which is the limit`, {
+        retryAfter: 1,
+      });
+    }
+    this.#running.add(stop);
+    return () => {
+      this.#running.delete(stop);
+      if (this.#running.size === 0) this.#onIdle?.();
+    };
+  }
+
+  /** Takes no more requests, and resolves when those in work have ended; after `deadlineMs` they are ended. */
+  async drain(deadlineMs: number): Promise<void> {
+    this.#state = "draining";
+    if (this.#running.size === 0) return;
+    const reason = new Problem("draining", "The server is shutting down", { retryAfter: 5 });
+    const deadline = setTimeout(() => {
+      for (const stop of this.#running) stop.abort(reason);
+    }, deadlineMs);
+    await new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
+    clearTimeout(deadline);
+  }
+
+  dispose(): Promise<void> {
+    this.#state = "draining";
+    this.#disposal ??= this.pool.dispose();
+    return this.#disposal;
+  }
+
+  models(): ReturnType<PlainServices["models"]> {
+    return this.pool.models.map(factsOf);
+  }
+
+  model(name: string | undefined): ReturnType<PlainServices["model"]> {
+    return factsOf(this.pool.find(name));
+  }
+
+  async loadedModel(
+    name: string | undefined,
+    signal: AbortSignal,
+    keepMs?: number,
+  ): ReturnType<PlainServices["loadedModel"]> {
+    this.assertReady();
+    const entry = this.pool.find(name);
+    const lease = await this.pool.acquire(entry, signal);
+    const facts = factsOf(entry);
+    lease.release(keepMs);
+    return facts;
+  }
+
+  tokenize(
+    model: string | undefined,
+    text: string,
+    options: { addSpecial: boolean; parseSpecial: boolean },
+    signal: AbortSignal,
+  ): Promise<TokenPiece[]> {
+    this.assertReady();
+    return this.backend.withModel(model, signal, async ({ tokenizer }) => {
+      const tokens = await tokenizer.encodeAsync(text, options);
+      return Array.from(tokens, (id) => ({ id, bytes: tokenizer.pieceBytes(id) }));
+    });
+  }
+
+  detokenize(model: string | undefined, tokens: readonly number[], signal: AbortSignal): Promise<string> {
+    this.assertReady();
+    return this.backend.withModel(model, signal, ({ tokenizer }) => tokenizer.decodeAsync(tokens));
+  }
+
+  renderChat(
+    model: string | undefined,
+    { messages, tools, templateVariables }: ChatPrompt,
+    signal: AbortSignal,
+  ): Promise<string> {
+    this.assertReady();
+    return this.backend.withModel(model, signal, async (_, template) =>
+      template().render(messages, {
+        ...(tools.length === 0 ? {} : { tools }),
+        ...(templateVariables === undefined ? {} : { variables: templateVariables }),
+      }),
+    );
+  }
+
+  countTokens(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<number> {
+    this.assertReady();
+    return this.backend.countTokens(model, prompt, signal);
+  }
+
+  async #prepare(): Promise<void> {
+    try {
+      if (!this.options.loadOnDemand) await this.pool.loadAll();
+      if (this.#state === "loading") this.#state = "ready";
+    } catch (error) {
+      if (this.#state === "loading") this.#state = "failed";
+      throw error;
+    }
+  }
+}

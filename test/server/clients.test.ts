@@ -1,0 +1,285 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+
+import Anthropic from "@anthropic-ai/sdk";
+import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
+import { ChatOpenAI } from "@langchain/openai";
+import { generateText, streamText } from "ai";
+import { Ollama } from "ollama";
+import OpenAI from "openai";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+import { messageAnswer } from "../../src/server/anthropic/message-answer.js";
+import type { LlamaServer } from "../../src/server/index.js";
+import { createFetchHandler } from "../../src/server/index.js";
+import { chatAnswer, generateAnswer } from "../../src/server/ollama/answers.js";
+import { smollm2 } from "../support/models.js";
+import { eventsOf, expectShape, france, idle, post, startServer } from "./support.js";
+
+let server: LlamaServer;
+
+beforeAll(async () => {
+  server = await startServer();
+});
+afterAll(() => server.close());
+
+const system = "You are a helpful assistant.";
+const question = "What is the capital of France?";
+
+describe("@anthropic-ai/sdk", () => {
+  const client = (): Anthropic => new Anthropic({ baseURL: server.url, apiKey: "local", maxRetries: 0 });
+  const request = {
+    model: "smollm2",
+    max_tokens: 24,
+    temperature: 0,
+    system,
+    messages: [{ role: "user" as const, content: question }],
+  };
+
+  test("messages", async () => {
+    const answer = expectShape(messageAnswer, await client().messages.create(request));
+    expect(answer).toMatchObject({
+      stop_reason: "end_turn",
+      content: [{ type: "text", text: expect.stringContaining("Paris") }],
+    });
+    const stopped = await client().messages.create({ ...request, stop_sequences: [" is"] });
+    expect(stopped).toMatchObject({ stop_reason: "stop_sequence", stop_sequence: " is" });
+    const cut = await client().messages.create({ ...request, max_tokens: 1 });
+    expect(cut.stop_reason).toBe("max_tokens");
+  });
+
+  test("streams what the client puts together, and counts tokens", async () => {
+    const stream = client().messages.stream(request);
+    let text = "";
+    stream.on("text", (piece) => (text += piece));
+    const message = await stream.finalMessage();
+    expect(text).toContain("Paris");
+    expect(message.content).toMatchObject([{ type: "text", text }]);
+    const { input_tokens, cache_read_input_tokens } = message.usage;
+    const { max_tokens: _m, temperature: _t, ...counted } = request;
+    const count = await client().messages.countTokens(counted);
+    expect(input_tokens + (cache_read_input_tokens ?? 0)).toBe(count.input_tokens);
+  });
+
+  test("tools", async () => {
+    const answer = await client().messages.create({
+      ...request,
+      max_tokens: 80,
+      tools: [
+        {
+          name: "weather",
+          input_schema: { type: "object", properties: { city: { enum: ["Paris"] } }, required: ["city"] },
+        },
+      ],
+      tool_choice: { type: "tool", name: "weather" },
+    });
+    expect(answer).toMatchObject({
+      stop_reason: "tool_use",
+      content: [{ type: "tool_use", name: "weather", input: { city: "Paris" } }],
+    });
+    const [used] = answer.content;
+    const next = await client().messages.create({
+      ...request,
+      messages: [
+        ...request.messages,
+        { role: "assistant", content: [used as Anthropic.ToolUseBlockParam] },
+        {
+          role: "user",
+          content: [{ type: "tool_result", tool_use_id: (used as { id: string }).id, content: "sunny" }],
+        },
+      ],
+    });
+    expect(next.content[0]!.type).toBe("text");
+  });
+
+  test("errors are Anthropic's", async () => {
+    await expect(client().messages.create({ ...request, model: "claude" })).rejects.toBeInstanceOf(
+      Anthropic.NotFoundError,
+    );
+    await expect(client().messages.create({ ...request, max_tokens: 0 })).rejects.toMatchObject({
+      status: 400,
+      error: {
+        type: "error",
+        error: { type: "invalid_request_error", message: expect.stringContaining("max_tokens") },
+      },
+    });
+  });
+});
+
+describe("ollama", () => {
+  const client = (): Ollama => new Ollama({ host: server.url });
+  const options = { temperature: 0, num_predict: 24 };
+
+  test("chat and generate", async () => {
+    const answer = expectShape(chatAnswer, await client().chat({ model: "smollm2:latest", messages: france, options }));
+    expect(answer).toMatchObject({
+      done: true,
+      done_reason: "stop",
+      message: { content: expect.stringContaining("Paris") },
+    });
+    let text = "";
+    let last;
+    for await (const part of await client().chat({ model: "smollm2", messages: france, options, stream: true })) {
+      text += expectShape(chatAnswer, part).message.content;
+      last = part;
+    }
+    expect(text).toBe(answer.message.content);
+    expect(last).toMatchObject({ done: true, eval_count: answer.eval_count });
+    const generated = await client().generate({ model: "smollm2", prompt: question, system, options });
+    expect(expectShape(generateAnswer, generated).response).toContain("Paris");
+    const raw = await client().generate({ model: "smollm2", prompt: "1, 2, 3,", raw: true, options });
+    expect(raw.response).toContain("4");
+    const format = { type: "object", properties: { capital: { enum: ["Paris", "Rome"] } }, required: ["capital"] };
+    const formed = await client().chat({ model: "smollm2", messages: france, format, options });
+    expect(JSON.parse(formed.message.content)).toEqual({ capital: expect.stringMatching(/Paris|Rome/) });
+  });
+
+  test("tags, show, ps, version, loading", async () => {
+    expect((await client().list()).models).toMatchObject([{ name: "smollm2", details: { family: "llama" } }]);
+    expect((await client().ps()).models).toMatchObject([{ name: "smollm2", context_length: 4096 }]);
+    expect((await client().show({ model: "smollm2" })).template).toContain("im_start");
+    expect((await client().version()).version).toMatch(/^\d+\./);
+    const loaded = await client().generate({ model: "smollm2", prompt: "" });
+    expect(loaded).toMatchObject({ done: true, done_reason: "load", response: "" });
+  });
+
+  test("errors are Ollama's, and aborting ends the request", async () => {
+    await expect(client().chat({ model: "nope", messages: france })).rejects.toMatchObject({ status_code: 404 });
+    const own = client();
+    const stream = await own.chat({
+      model: "smollm2",
+      messages: france,
+      options: { num_predict: 2000, stop: ["\u0001"] },
+      stream: true,
+    });
+    for await (const _ of stream) break;
+    own.abort();
+    await idle(server);
+  });
+});
+
+describe("the AI SDK", () => {
+  const provider = (): ReturnType<typeof createOpenAICompatible> =>
+    createOpenAICompatible({ name: "local", baseURL: `${server.url}/v1`, includeUsage: true });
+
+  test("generateText and streamText", async () => {
+    const request = { model: provider()("smollm2"), system, prompt: question, temperature: 0, maxOutputTokens: 24 };
+    const { text, finishReason, usage } = await generateText(request);
+    expect(text).toContain("Paris");
+    expect(finishReason).toBe("stop");
+    const stream = streamText(request);
+    let streamed = "";
+    for await (const piece of stream.textStream) streamed += piece;
+    expect(streamed).toBe(text);
+    expect((await stream.usage).outputTokens).toBe(usage.outputTokens);
+  });
+});
+
+describe("LangChain", () => {
+  test("ChatOpenAI invokes and streams", async () => {
+    const chat = new ChatOpenAI({
+      model: "smollm2",
+      apiKey: "local",
+      temperature: 0,
+      maxTokens: 24,
+      configuration: { baseURL: `${server.url}/v1` },
+    });
+    const messages: [string, string][] = [
+      ["system", system],
+      ["user", question],
+    ];
+    const answer = await chat.invoke(messages);
+    expect(answer.content).toContain("Paris");
+    expect(answer).toMatchObject({ usage_metadata: { output_tokens: expect.any(Number) } });
+    let text = "";
+    for await (const chunk of await chat.stream(messages)) text += chunk.content as string;
+    expect(text).toBe(answer.content);
+  });
+});
+
+describe("curl", () => {
+  test("the README's line", async () => {
+    const body = JSON.stringify({ model: "smollm2", messages: france, temperature: 0 });
+    const args = [`${server.url}/v1/chat/completions`, "-s", "-H", "Content-Type: application/json", "-d", body];
+    const { stdout } = await promisify(execFile)("curl", args);
+    expect((JSON.parse(stdout) as OpenAI.ChatCompletion).choices[0]!.message.content).toContain("Paris");
+    const ollama = [
+      `${server.url}/api/chat`,
+      "-s",
+      "-d",
+      JSON.stringify({ model: "smollm2", messages: france, stream: false, options: { temperature: 0 } }),
+    ];
+    expect(JSON.parse((await promisify(execFile)("curl", ollama)).stdout)).toMatchObject({ done: true });
+  });
+});
+
+describe("Text Generation Inference's routes", () => {
+  test("generate, generate_stream and info", async () => {
+    const inputs = "1, 2, 3,";
+    const whole = (await (
+      await post(server, "/generate", { inputs, parameters: { max_new_tokens: 6, details: true } })
+    ).json()) as {
+      generated_text: string;
+      details: { tokens: { text: string }[]; finish_reason: string };
+    };
+    expect(whole.generated_text).toContain("4");
+    expect(whole.details.tokens.map(({ text }) => text).join("")).toBe(whole.generated_text);
+    const stream = await (await post(server, "/generate_stream", { inputs, parameters: { max_new_tokens: 6 } })).text();
+    const events = eventsOf(stream) as { token: { text: string }; generated_text: string | null }[];
+    expect(events.map(({ token }) => token.text).join("")).toBe(whole.generated_text);
+    expect(events.map(({ generated_text }) => generated_text)).toEqual([
+      null,
+      null,
+      null,
+      null,
+      null,
+      whole.generated_text,
+    ]);
+    expect(await (await fetch(`${server.url}/info`)).json()).toMatchObject({
+      model_id: "smollm2",
+      max_total_tokens: 4096,
+    });
+    const bad = await post(server, "/generate", { inputs, parameters: { top_p: 7 } });
+    expect([bad.status, await bad.json()]).toEqual([
+      422,
+      { error: expect.stringContaining("parameters.top_p"), error_type: "validation" },
+    ]);
+  });
+});
+
+describe("llama.cpp's routes", () => {
+  test("tokenize, detokenize, apply-template", async () => {
+    const { tokens } = (await (await post(server, "/tokenize", { content: "Hello world" })).json()) as {
+      tokens: number[];
+    };
+    expect(await (await post(server, "/detokenize", { tokens })).json()).toEqual({ content: "Hello world" });
+    const pieces = await (await post(server, "/tokenize", { content: "Hello", with_pieces: true })).json();
+    expect(pieces).toEqual({ tokens: [{ id: tokens[0], piece: "Hello" }] });
+    const { prompt } = (await (await post(server, "/apply-template", { messages: france })).json()) as {
+      prompt: string;
+    };
+    expect(prompt).toMatch(/^<\|im_start\|>system\n[^]*<\|im_start\|>assistant\n$/);
+  });
+});
+
+describe("createFetchHandler", () => {
+  test("is the openai client's fetch, with no socket", async () => {
+    await using handler = createFetchHandler({ models: { source: await smollm2(), name: "smollm2" } });
+    await handler.ready;
+    const client = new OpenAI({ baseURL: "http://model/v1", apiKey: "local", fetch: handler });
+    const stream = await client.chat.completions.create({
+      model: "smollm2",
+      messages: france,
+      temperature: 0,
+      stream: true,
+    });
+    let text = "";
+    for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? "";
+    expect(text).toContain("Paris");
+    const aborted = client.chat.completions.create(
+      { model: "smollm2", messages: france },
+      { signal: AbortSignal.abort() },
+    );
+    await expect(aborted).rejects.toThrow(/abort/i);
+  });
+});

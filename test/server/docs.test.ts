@@ -1,0 +1,75 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { format } from "prettier";
+import { expect, test } from "vitest";
+import { z } from "zod";
+
+import type { Route } from "../../src/server/dialect.js";
+import { dialects } from "../../src/server/dialects.js";
+import { openApiDocument } from "../../src/server/operation/openapi.js";
+import { packageDir } from "../support/compiled.js";
+
+const path = join(packageDir, "docs", "server.md");
+const mark = "<!-- routes: made by test/server/docs.test.ts from the schemas -->\n";
+
+interface JsonSchema {
+  description?: string;
+  type?: string;
+  const?: unknown;
+  enum?: unknown[];
+  anyOf?: JsonSchema[];
+  oneOf?: JsonSchema[];
+  properties?: Record<string, JsonSchema>;
+  required?: string[];
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+}
+
+test("docs/server.md has every route and field, as the schemas have them (vitest -u writes it)", async () => {
+  const head = readFileSync(path, "utf8").split(mark)[0]!;
+  const tables = dialects.flatMap(({ name, routes }) => [`## ${name}'s routes\n`, ...routes.map(describeRoute)]);
+  const page = await format(`${head}${mark}\n${tables.join("\n")}`, { parser: "markdown", printWidth: 120 });
+  await expect(page).toMatchFileSnapshot(path);
+});
+
+test("the OpenAPI document has every route with its body", () => {
+  const document = openApiDocument("1.0.0") as { paths: Record<string, Record<string, { requestBody?: object }>> };
+  const routes = dialects.flatMap((dialect) => dialect.routes);
+  const listed = Object.values(document.paths).flatMap((methods) => Object.values(methods));
+  expect(listed).toHaveLength(routes.length);
+  expect(listed.filter(({ requestBody }) => requestBody !== undefined)).toHaveLength(
+    routes.filter(({ body }) => body !== undefined).length,
+  );
+  expect(document.paths["/v1/models/{id}"]).toHaveProperty("get");
+});
+
+function describeRoute(route: Route): string {
+  const title = `### ${route.method} ${route.path.replace(/\{.*\}$/, "")}\n\n${route.summary}.\n`;
+  if (route.body === undefined) return title;
+  const { properties = {}, required = [] } = z.toJSONSchema(route.body, {
+    io: "input",
+    unrepresentable: "any",
+  }) as JsonSchema;
+  const rows = Object.entries(properties).map(([name, field]) => {
+    const text = field.description ?? kindOf(field);
+    return `| \`${name}\`${required.includes(name) ? " (required)" : ""} | ${text.replace(/\|/g, "\\|")} |`;
+  });
+  return `${title}\n| field | |\n| --- | --- |\n${rows.join("\n")}\n`;
+}
+
+function kindOf(field: JsonSchema): string {
+  const { type, minimum, maximum, exclusiveMinimum } = field;
+  if (field.const !== undefined) return `\`${JSON.stringify(field.const)}\``;
+  if (field.enum !== undefined) return field.enum.map((value) => `\`${JSON.stringify(value)}\``).join(", ");
+  const union = (field.anyOf ?? field.oneOf)?.filter((one) => one.type !== "null").map(kindOf);
+  if (union !== undefined) return [...new Set(union)].join(" or ");
+  const low = minimum ?? exclusiveMinimum;
+  const isSet = (bound: number | undefined): bound is number => bound !== undefined && Math.abs(bound) < 0x7fffffff;
+  const range = [
+    isSet(low) ? `${exclusiveMinimum === undefined ? "from" : "above"} ${low}` : "",
+    isSet(maximum) ? `to ${maximum}` : "",
+  ];
+  return [type ?? "any", ...range].filter((text) => text !== "").join(" ");
+}

@@ -1,0 +1,253 @@
+import { createServer as createHttp } from "node:http";
+import type { AddressInfo } from "node:net";
+
+import { afterAll, describe, expect, test } from "vitest";
+
+import type { ContentFilter, LlamaServer, ServerOptions } from "../../src/server/index.js";
+import { createFetchHandler, createServer } from "../../src/server/index.js";
+import { smollm2, tinyModel } from "../support/models.js";
+import { start } from "../cli/command.js";
+import { eventsOf, france, idle, metric, post, startServer } from "./support.js";
+
+const servers: LlamaServer[] = [];
+async function make(options: Partial<ServerOptions> = {}): Promise<LlamaServer> {
+  const server = await startServer(options);
+  servers.push(server);
+  return server;
+}
+afterAll(() => Promise.all(servers.map((server) => server.close({ deadlineMs: 0 }))));
+
+const chat = "/v1/chat/completions";
+const endless = { messages: france, ignore_eos: true, max_tokens: 2000, temperature: 0 };
+
+describe("limits", () => {
+  test("429 with Retry-After when the queue is full, 503 when the time is up", async () => {
+    const context = { contextSize: 2048, sequences: 1, queueSize: 1 };
+    const server = await make({ models: { source: await smollm2(), name: "smollm2", context }, timeLimitMs: 1500 });
+    const running = [1, 2, 3].map(() => post(server, chat, endless));
+    const statuses = (await Promise.all(running)).map(({ status }) => status).sort();
+    expect(statuses).toEqual([429, 503, 503]);
+    const refused = (await Promise.all(running)).find(({ status }) => status === 429)!;
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    await idle(server);
+  });
+
+  test("a client that takes nothing is given up, and its request with it", async () => {
+    const models = { source: await smollm2(), name: "smollm2", context: { contextSize: 2048 } };
+    await using handler = createFetchHandler({ models, stallMs: 300 });
+    await handler.ready;
+    const init = { method: "POST", headers: { "content-type": "application/json" } };
+    const response = await handler(`http://model${chat}`, {
+      ...init,
+      body: JSON.stringify({ ...endless, stream: true }),
+    });
+    await expect
+      .poll(async () => (await handler("http://model/metrics")).text(), { timeout: 10_000 })
+      .toContain('requests_abandoned_total{route="POST /v1/chat/completions"} 1');
+    await expect(response.text()).rejects.toThrow("takes nothing");
+  });
+
+  test("signs of life while a stream is silent", async () => {
+    const server = await make({ keepAliveMs: 20 });
+    const content = "One two three four five six seven. ".repeat(40);
+    const response = await post(server, chat, { messages: [{ role: "user", content }], max_tokens: 2, stream: true });
+    const text = await response.text();
+    expect(text).toContain(": keep-alive\n\n");
+    expect(eventsOf(text).length).toBeGreaterThan(2);
+  });
+});
+
+describe("models", () => {
+  test("are loaded on demand, and the least recently used goes when memory is needed, or after a while", async () => {
+    const context = { contextSize: 512 };
+    const names = ["a", "b"];
+    const sources = await Promise.all([tinyModel(), tinyModel("q4_k_m", 2)]);
+    const models = sources.map((source, index) => ({ source, name: names[index]!, context }));
+    const server = await createServer({
+      port: 0,
+      models,
+      loadOnDemand: true,
+      memoryBudgetBytes: 200e6,
+      idleUnloadMs: 1000,
+    });
+    servers.push(server);
+    const loaded = async (): Promise<string[]> => {
+      const { models: list } = (await (await fetch(`${server.url}/api/ps`)).json()) as { models: { name: string }[] };
+      return list.map(({ name }) => name);
+    };
+    expect(await loaded()).toEqual([]);
+    for (const model of names) {
+      const response = await post(server, "/v1/completions", { model, prompt: "x", max_tokens: 2 });
+      expect(response.status).toBe(200);
+      expect(await loaded()).toEqual([model]);
+    }
+    await expect.poll(loaded, { timeout: 5000 }).toEqual([]);
+    const both = await Promise.all(
+      [...names, ...names].map((model) => post(server, "/v1/completions", { model, prompt: "x", max_tokens: 2 })),
+    );
+    expect(both.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  });
+
+  test("one that does not fit the budget, or is missing, is an error that says so", async () => {
+    const server = await createServer({
+      port: 0,
+      models: await tinyModel(),
+      loadOnDemand: true,
+      memoryBudgetBytes: 1e6,
+    });
+    servers.push(server);
+    const response = await post(server, "/v1/completions", { prompt: "x" });
+    expect([response.status, await response.text()]).toEqual([503, expect.stringContaining("memory budget")]);
+    const missing = await createServer({ port: 0, models: "/nowhere/model.gguf" });
+    servers.push(missing);
+    await expect(missing.ready).rejects.toMatchObject({ code: "MODEL_NOT_FOUND" });
+  });
+});
+
+describe("the content filter", () => {
+  const filter: ContentFilter = {
+    request: ({ messages = [] }) =>
+      messages.some(({ content }) => JSON.stringify(content).includes("forbidden")) ? { block: "not here" } : undefined,
+    output: () => {
+      let seen = "";
+      return (piece) => {
+        seen += piece;
+        return seen.includes("Paris") ? null : piece;
+      };
+    },
+  };
+
+  test("refuses requests and ends answers, whole and in a stream", async () => {
+    const server = await make({ contentFilter: filter });
+    const refused = await post(server, chat, { messages: [{ role: "user", content: "forbidden" }] });
+    expect([refused.status, await refused.json()]).toMatchObject([
+      400,
+      { error: { code: "content_filter", message: "not here" } },
+    ]);
+    const whole = await (await post(server, chat, { messages: france, temperature: 0 })).json();
+    expect(whole).toMatchObject({
+      choices: [{ finish_reason: "content_filter", message: { content: expect.not.stringContaining("Paris") } }],
+    });
+    const text = await (await post(server, chat, { messages: france, temperature: 0, stream: true })).text();
+    expect(text).not.toContain("Paris");
+    expect(text).toContain('"finish_reason":"content_filter"');
+    expect((await post(server, chat, { messages: france, logprobs: true })).status).toBe(400);
+  });
+
+  test("what it throws is a 500 with an id that the log has", async () => {
+    const logged: Record<string, unknown>[] = [];
+    const note = (facts: object): void => void logged.push(facts as Record<string, unknown>);
+    const broken: ContentFilter = {
+      request: () => {
+        throw new Error("secret");
+      },
+    };
+    const server = await make({ contentFilter: broken, log: { info: note, warn: note, error: note } });
+    const response = await post(server, chat, { messages: france }, { headers: { "x-request-id": "trace-1" } });
+    const text = await response.text();
+    expect([response.status, text]).toEqual([500, expect.stringContaining("trace-1")]);
+    expect(text).not.toContain("secret");
+    expect(logged).toContainEqual(
+      expect.objectContaining({ requestId: "trace-1", err: expect.objectContaining({ message: "secret" }) }),
+    );
+  });
+});
+
+test("metrics count what happened", async () => {
+  const server = await make();
+  await (await post(server, chat, { messages: france, max_tokens: 5, temperature: 0 })).text();
+  await (await post(server, chat, { messages: france, max_tokens: 5, temperature: 0 })).text();
+  await (await post(server, chat, "{")).text();
+  const label = '{model="smollm2"}';
+  expect(await metric(server, `llama_native_generated_tokens_total${label}`)).toBe(10);
+  expect(await metric(server, `llama_native_cached_tokens_total${label}`)).toBeGreaterThan(20);
+  expect(await metric(server, `llama_native_cache_hits${label}`)).toBeGreaterThan(0);
+  expect(await metric(server, 'llama_native_requests_total{route="POST /v1/chat/completions",status="200"}')).toBe(2);
+  expect(await metric(server, 'llama_native_requests_total{route="POST /v1/chat/completions",status="400"}')).toBe(1);
+});
+
+test("CORS for those who were named", async () => {
+  const server = await make({ cors: ["http://page.example"], apiKeys: ["key"] });
+  const preflight = { origin: "http://page.example", "access-control-request-method": "POST" };
+  const response = await fetch(server.url + chat, { method: "OPTIONS", headers: preflight });
+  expect(response.headers.get("access-control-allow-origin")).toBe("http://page.example");
+  const other = await fetch(server.url + chat, {
+    method: "OPTIONS",
+    headers: { ...preflight, origin: "http://b.example" },
+  });
+  expect(other.headers.get("access-control-allow-origin")).toBeNull();
+});
+
+test("a port in use is told, and bad options are refused", async () => {
+  const taken = createHttp().listen(0, "127.0.0.1");
+  await new Promise((resolve) => taken.on("listening", resolve));
+  const { port } = taken.address() as AddressInfo;
+  await expect(createServer({ port, models: "smollm2", loadOnDemand: true })).rejects.toMatchObject({
+    code: "EADDRINUSE",
+  });
+  taken.close();
+  await expect(createServer({ models: [] })).rejects.toMatchObject({ code: "INVALID_OPTION" });
+  await expect(createServer({ models: "smollm2", port: 99999 })).rejects.toMatchObject({ code: "INVALID_OPTION" });
+});
+
+describe("llama-native serve", () => {
+  test("SIGTERM under load: running answers end, new ones get a 503, and the exit code is 0", async () => {
+    const { child, outcome, written } = start([
+      "serve",
+      await smollm2(),
+      "--port",
+      "0",
+      "--alias",
+      "mistral",
+      "--context-size",
+      "2048",
+    ]);
+    await expect.poll(() => written.stderr, { timeout: 30_000 }).toContain('"msg":"ready"');
+    const url = /Listening at (http:\S+)\/v1/.exec(written.stdout)![1]!;
+    const request = (body: object): Promise<Response> =>
+      fetch(url + chat, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(body),
+      });
+    const running = [20, 30, 40].map(async (tokens, index) => {
+      const response = await request({ model: "mistral", ...endless, max_tokens: tokens, stream: index === 1 });
+      return response.text();
+    });
+    await expect
+      .poll(async () => (await fetch(`${url}/metrics`)).text(), { timeout: 10_000 })
+      .toMatch(/requests_running\{.*\} 3/);
+    child.kill("SIGTERM");
+    await expect.poll(async () => (await fetch(`${url}/ready`)).status, { timeout: 2000 }).toBe(503);
+    expect((await request(endless)).status).toBe(503);
+    expect((await fetch(`${url}/health`)).status).toBe(200);
+    const texts = await Promise.all(running);
+    expect(JSON.parse(texts[0]!)).toMatchObject({ usage: { completion_tokens: 20 } });
+    expect(texts[1]).toContain("data: [DONE]");
+    expect(JSON.parse(texts[2]!)).toMatchObject({ usage: { completion_tokens: 40 } });
+    expect((await outcome).code).toBe(0);
+  });
+
+  test("--print-config tells the settings, but no keys", async () => {
+    const { outcome, child } = start([
+      "serve",
+      "smollm2",
+      "--print-config",
+      "--port",
+      "9000",
+      "--api-key",
+      "hush",
+      "--temperature",
+      "0",
+    ]);
+    child.stdin.end();
+    const { code, stdout } = await outcome;
+    expect(code).toBe(0);
+    expect(stdout).not.toContain("hush");
+    expect(JSON.parse(stdout)).toMatchObject({
+      port: 9000,
+      models: [{ source: "smollm2" }],
+      defaults: { temperature: 0 },
+    });
+  });
+});

@@ -1,0 +1,101 @@
+import { describe, expect, it } from "vitest";
+
+import { jsonSchemaGrammar } from "../../src/sampling/json-schema/json-schema-grammar.js";
+import { integerRange, numberRange } from "../../src/sampling/json-schema/number-range.js";
+
+/** The grammar of a range holds nothing but literals, digits and groups, which regular expressions write almost alike. */
+function asPattern(range: string): RegExp {
+  const source = range.replace(/"([^"]*)"/g, (_, text: string) => text.replace(/[.-]/g, "\\$&")).replace(/ /g, "");
+  return new RegExp(`^(?:${source})$`);
+}
+
+describe("ranges of integers", () => {
+  it.each([
+    [0, 9],
+    [3, 120],
+    [-5, 5],
+    [-120, -7],
+    [10, 10],
+    [99, 1001],
+    [0, 0],
+    [19, 200],
+    [101, 345],
+  ])("%i to %i, and no other", (min, max) => {
+    const pattern = asPattern(integerRange({ min: BigInt(min), max: BigInt(max) }));
+    for (let value = -1500; value <= 1500; value++) {
+      expect(pattern.test(String(value)), String(value)).toBe(value >= min && value <= max);
+    }
+  });
+
+  it("are open where there is no bound", () => {
+    const pattern = asPattern(integerRange({ min: 17n, max: undefined }));
+    expect(["16", "17", "18", "123456789012", "-20"].map((text) => pattern.test(text))).toEqual([
+      false,
+      true,
+      true,
+      true,
+      false,
+    ]);
+  });
+});
+
+describe("ranges of numbers", () => {
+  it.each([
+    [0, 1],
+    [-1, 1],
+    [-3, -2],
+    [5, 12],
+  ])("%i to %i, and no other", (min, max) => {
+    const pattern = asPattern(numberRange({ min: BigInt(min), max: BigInt(max) }));
+    for (let step = -1500; step <= 1500; step++) {
+      const text = String(step / 100);
+      expect(pattern.test(text), text).toBe(step / 100 >= min && step / 100 <= max);
+    }
+  });
+});
+
+describe("jsonSchemaGrammar", () => {
+  it.each([
+    [{ type: "object", minProperties: 1 }, "schema.minProperties"],
+    [{ type: "object", properties: { a: { type: "string", pattern: "x" } } }, "schema.properties.a.pattern"],
+    [{ type: "thing" }, "schema.type"],
+    [{ $ref: "#/nowhere" }, "schema.$ref"],
+    [{ $ref: "http://x/y" }, "schema.$ref"],
+    [{ type: "integer", minimum: 3, maximum: 2 }, "schema.maximum"],
+    [{ type: "array", minItems: -1 }, "schema.minItems"],
+    [{ anyOf: [] }, "schema.anyOf"],
+    [false, "schema"],
+    ["x", "schema"],
+    [{ allOf: [{ type: "string" }, { type: "null" }] }, "schema.allOf[1].type"],
+  ])("refuses %j by the path of what is wrong", (schema, option) => {
+    const details = expect.objectContaining({ option }) as unknown;
+    expect(() => jsonSchemaGrammar(schema)).toThrow(expect.objectContaining({ code: "INVALID_OPTION", details }));
+  });
+
+  it("takes references that go round, once a rule", () => {
+    const schema = {
+      $defs: { tree: { type: "object", properties: { children: { type: "array", items: { $ref: "#/$defs/tree" } } } } },
+      $ref: "#/$defs/tree",
+    };
+    const grammar = jsonSchemaGrammar(schema);
+    expect(grammar.match(/^ref-defs-tree ::=/gm)).toHaveLength(1);
+  });
+
+  it("has a rule for every name it uses", () => {
+    const schema = {
+      type: "object",
+      properties: {
+        'odd "name"': { type: ["string", "null"] },
+        when: { type: "string", format: "date-time" },
+        list: { type: "array", items: { anyOf: [{ type: "number" }, { const: "x" }] }, maxItems: 3 },
+        rest: { type: "object", additionalProperties: { type: "boolean" } },
+      },
+      required: ["when"],
+      additionalProperties: true,
+    };
+    const grammar = jsonSchemaGrammar(schema);
+    const defined = new Set([...grammar.matchAll(/^([\w-]+) ::=/gm)].map(([, name]) => name));
+    const bodies = grammar.replace(/^[\w-]+ ::=/gm, "").replace(/"(\\.|[^"\\])*"|\[(\\.|[^\]\\])*\]|\{[\d,]*\}/g, " ");
+    for (const [name] of bodies.matchAll(/[a-zA-Z][\w-]*/g)) expect(defined).toContain(name);
+  });
+});
