@@ -9,7 +9,16 @@ import { join } from "node:path";
 import { cacheDir, packageDir } from "./lib/paths.mjs";
 import { resolveSources } from "./lib/sources.mjs";
 
-const units = ["text_stream", "cell_ledger", "schedule", "top_k", "prompt_lookup", "checkpoints", "sequence_store"];
+const units = [
+  "text_stream",
+  "cell_ledger",
+  "schedule",
+  "top_k",
+  "prompt_lookup",
+  "draft_policy",
+  "checkpoints",
+  "sequence_store",
+];
 
 const sources = await resolveSources({ cache: cacheDir(), env: process.env, log: (line) => console.log(line) });
 const tests = readdirSync(join(packageDir, "test/core")).filter((name) => name.endsWith(".cpp"));

@@ -17,7 +17,7 @@ export type { LoadModelOptions, MetadataValue, TypedMetadataValue } from "./mode
 export type { ModelInfo } from "./model/model-info.js";
 export type { DecodeOptions, EncodeOptions, SpecialTokens, TokenInfo } from "./model/tokenizer.js";
 export type { EmbedOptions } from "./model/embedder.js";
-export type { ModelChatOptions } from "./llama-model.js";
+export type { ModelChatOptions, ModelContextOptions } from "./llama-model.js";
 
 export type { ContextOptions, KvType } from "./context/context-options.js";
 export type { RequestOptions } from "./context/request-options.js";

@@ -4,10 +4,10 @@ import { ChatTemplate } from "./chat/chat-template.js";
 import { resolveTemplate } from "./chat/prompt-source.js";
 import type { ChatSessionOptions } from "./chat/session-options.js";
 import { sessionRules } from "./chat/session-options.js";
-import type { ContextOptions } from "./context/context-options.js";
+import type { ContextOptions, ContextPlan } from "./context/context-options.js";
 import { readContextOptions, requireWeights } from "./context/context-options.js";
 import { Engine } from "./context/engine.js";
-import { LlamaError } from "./errors.js";
+import { InvalidOptionError, LlamaError } from "./errors.js";
 import { LlamaContext } from "./llama-context.js";
 import type { EmbedOptions } from "./model/embedder.js";
 import { Embedder } from "./model/embedder.js";
@@ -17,12 +17,21 @@ import type { Tokenizer } from "./model/tokenizer.js";
 import type { Check } from "./validate.js";
 import { asRecord, optional, readOptions } from "./validate.js";
 
-export interface ModelChatOptions extends ChatSessionOptions {
-  /** Of the context that is made for the session. */
-  context?: ContextOptions | undefined;
+export interface ModelContextOptions extends ContextOptions {
+  /**
+   * A smaller model of the same vocabulary, which drafts tokens for every request that does not say `draft: false`: faster
+   * where it guesses well, and the same tokens in any case. The context is disposed with either model. `INVALID_OPTION`
+   * where the vocabularies differ, or the draft model's memory cannot be cut back (recurrent and hybrid models).
+   */
+  draftModel?: LlamaModel | undefined;
 }
 
-const aContextOptions: Check<ContextOptions> = (value, name) => asRecord(value, name);
+export interface ModelChatOptions extends ChatSessionOptions {
+  /** Of the context that is made for the session. */
+  context?: ModelContextOptions | undefined;
+}
+
+const aContextOptions: Check<ModelContextOptions> = (value, name) => asRecord(value, name);
 const modelChatRules = { ...sessionRules, context: optional(aContextOptions) };
 
 /**
@@ -80,21 +89,21 @@ export class LlamaModel {
   }
 
   /** Makes a context to generate in. Rejects with `INSUFFICIENT_MEMORY` where its KV cache does not fit. */
-  async createContext(options?: ContextOptions): Promise<LlamaContext> {
+  async createContext(options?: ModelContextOptions): Promise<LlamaContext> {
     this.#model.assertUsable();
-    const params = readContextOptions(options, this.#model);
-    return new LlamaContext(this, await Engine.create(this.#model, params));
+    const plan = this.#readContextOptions(options, "createContext");
+    return new LlamaContext(this, await Engine.create(this.#model, plan));
   }
 
   /** A conversation in a context of its own, which is made on the first `send` and disposed with the session. */
   createChat(options?: ModelChatOptions): ChatSession {
     this.#model.assertUsable();
     const { context, template, ...read } = readOptions("createChat", modelChatRules, options);
-    const params = readContextOptions(context, this.#model, "createChat");
+    const plan = this.#readContextOptions(context, "createChat");
     const host = {
       model: this.#model,
       template: resolveTemplate(template, this.#model) ?? this.chatTemplate,
-      engine: ownEngine(this.#model, params),
+      engine: ownEngine(this.#model, plan),
     };
     return new ChatSession(host, read);
   }
@@ -119,6 +128,16 @@ export class LlamaModel {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.dispose();
+  }
+
+  #readContextOptions(options: unknown, owner: string): ContextPlan {
+    const given = options === undefined ? {} : asRecord(options, `the options of ${owner}`);
+    const { draftModel, ...context } = given;
+    const params = readContextOptions(context, this.#model, owner);
+    if (draftModel === undefined) return { params };
+    if (!(draftModel instanceof LlamaModel)) throw new InvalidOptionError("draftModel", "a LlamaModel", draftModel);
+    draftModel.#model.assertUsable();
+    return { params, draft: draftModel.#model };
   }
 
   #requireTemplateSource(): string {

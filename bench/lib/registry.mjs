@@ -11,6 +11,7 @@ const WORKLOADS = {
   chat: () => import("../workloads/chat.mjs"),
   "json-grammar": () => import("../workloads/json-grammar.mjs"),
   "prompt-lookup": () => import("../workloads/prompt-lookup.mjs"),
+  "draft-model": () => import("../workloads/draft-model.mjs"),
   "cold-start": () => import("../workloads/cold-start.mjs"),
   "event-loop": () => import("../workloads/event-loop.mjs"),
   "js-time": () => import("../workloads/js-time.mjs"),

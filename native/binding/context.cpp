@@ -106,6 +106,7 @@ Request request(const Options & options) {
     request.elapsed_ms = options.number("elapsedMs");
     request.prompt_lookup = options.int32("promptLookup");
     if (request.prompt_lookup < 0) throw Error("INVALID_OPTION", "Expected 0 or more for promptLookup");
+    request.draft = options.int32("draft");
     request.sampling = sampling_params(options.options("sampling"));
     request.sampling.ignore_eos = options.boolean("ignoreEos");
     return request;
@@ -159,6 +160,7 @@ Napi::Value context_create(const Options & options) {
     const Napi::Env     env = options.env();
     Environment &       environment = Environment::of(env);
     const auto          model = options.live<Model>("model");
+    const auto          draft = options.get("draftModel").IsNull() ? nullptr : options.live<Model>("draftModel");
     const ContextParams params = context_params(options.options("params"));
     const auto          queue = std::make_shared<EventQueue>(environment.dispatcher);
 
@@ -169,7 +171,7 @@ Napi::Value context_create(const Options & options) {
     queue->context = *context;
     const auto [promise, settler] = Settler::create(env);
     try {
-        (*context)->engine = Engine::start(model, params, [queue](std::vector<Event> && events) { queue->push(std::move(events)); },
+        (*context)->engine = Engine::start(model, draft, params, [queue](std::vector<Event> && events) { queue->push(std::move(events)); },
             [context, settler = settler](const Error * error) {
                 const std::optional<Error> failure = error ? std::optional<Error>(*error) : std::nullopt;
                 settler->resolve(settler, [context, failure](Napi::Env env) -> Napi::Value {

@@ -23,7 +23,8 @@ uint32_t slot_count(const Model & model, const ContextParams & params) {
 
 } // namespace
 
-std::shared_ptr<Engine> Engine::start(std::shared_ptr<Model> model, const ContextParams & params, EventSink sink, Ready on_ready) {
+std::shared_ptr<Engine> Engine::start(std::shared_ptr<Model> model, std::shared_ptr<Model> draft, const ContextParams & params,
+    EventSink sink, Ready on_ready) {
     ContextParams checked = params;
     if (checked.sequences < 1 || checked.sequences >= most_sequences) {
         throw Error("INVALID_OPTION", "Expected 1 to 255 for sequences but received " + std::to_string(checked.sequences));
@@ -45,13 +46,14 @@ std::shared_ptr<Engine> Engine::start(std::shared_ptr<Model> model, const Contex
         checked.batch_size = checked.context_size;
         checked.micro_batch_size = checked.context_size;
     }
-    std::shared_ptr<Engine> engine(new Engine(std::move(model), checked, std::move(sink)));
+    std::shared_ptr<Engine> engine(new Engine(std::move(model), std::move(draft), checked, std::move(sink)));
     engine->thread = std::thread([raw = engine.get(), on_ready = std::move(on_ready)] { raw->run(on_ready); });
     return engine;
 }
 
-Engine::Engine(std::shared_ptr<Model> model, const ContextParams & params, EventSink sink) :
-    params(params), slots(slot_count(*model, params)), sink(std::move(sink)), model_(std::move(model)) {}
+Engine::Engine(std::shared_ptr<Model> model, std::shared_ptr<Model> draft, const ContextParams & params, EventSink sink) :
+    params(params), slots(slot_count(*model, params)), drafts(draft != nullptr), sink(std::move(sink)), draft_weights(std::move(draft)),
+    model_(std::move(model)) {}
 
 Engine::~Engine() { stop(); }
 
@@ -67,6 +69,7 @@ void Engine::check(const Model & model, const Request & request) const {
     for (const auto & text : request.stop) {
         if (text.empty()) invalid("Expected non-empty texts for stop but received \"\"");
     }
+    if (request.draft > 0 && !drafts) invalid("Expected a context made with a draftModel for draft");
     if (request.max_tokens < 0) invalid("Expected 0 or more for maxTokens but received " + std::to_string(request.max_tokens));
     if (!(request.timeout_ms >= 0 && request.timeout_ms <= longest_timeout_ms)) invalid("Expected 0 to 2147483647 for timeoutMs");
     if (!(request.elapsed_ms >= 0)) invalid("Expected 0 or more for elapsedMs");
@@ -123,6 +126,7 @@ bool Engine::begin_stop(std::function<void()> callback) {
     stopping = true;
     on_stopped = std::move(callback);
     if (decoder) decoder->shut_down();
+    if (draft_model) draft_model->shut_down();
     wake.notify_one();
     return true;
 }
@@ -149,16 +153,20 @@ void Engine::run(const Ready & on_ready) {
         embedder_.reset();
         scheduler_.reset();
     }
-    std::unique_ptr<Decoder> last;
-    std::shared_ptr<Model>   weights;
+    std::unique_ptr<Decoder>    last;
+    std::unique_ptr<DraftModel> last_draft;
+    std::shared_ptr<Model>      weights;
     {
         std::lock_guard<std::mutex> lock(mutex);
         last = std::move(decoder);
+        last_draft = std::move(draft_model);
         weights = std::move(model_);
         callback = std::move(on_stopped);
     }
     // Freeing may take a while, so without the lock.
     last.reset();
+    last_draft.reset();
+    draft_weights.reset();
     weights.reset();
     if (callback) callback();
 }
@@ -166,7 +174,9 @@ void Engine::run(const Ready & on_ready) {
 bool Engine::open(const Ready & on_ready) {
     try {
         auto made = std::make_unique<Decoder>(model(), params, slots);
-        auto scheduler = std::make_unique<Scheduler>(*made, params, slots, [this](std::vector<Event> && events) {
+        std::unique_ptr<DraftModel> made_draft;
+        if (draft_weights) made_draft = std::make_unique<DraftModel>(std::move(draft_weights), made->model(), params);
+        auto scheduler = std::make_unique<Scheduler>(*made, made_draft.get(), params, slots, [this](std::vector<Event> && events) {
             const auto ended = std::count_if(events.begin(), events.end(), [](const Event & event) { return event.end.has_value(); });
             if (ended) {
                 std::lock_guard<std::mutex> lock(mutex);
@@ -180,9 +190,11 @@ bool Engine::open(const Ready & on_ready) {
         std::lock_guard<std::mutex> lock(mutex);
         embedder_ = std::make_unique<Embedder>(*made, slots);
         decoder = std::move(made);
+        draft_model = std::move(made_draft);
         scheduler_ = std::move(scheduler);
         decoder->set_watch([this] { expire(); });
         if (stopping) decoder->shut_down();
+        if (stopping && draft_model) draft_model->shut_down();
     } catch (const Error & error) {
         on_ready(&error);
         return false;

@@ -42,7 +42,9 @@ public:
     };
     using Ready = std::function<void(const Error *)>;
 
-    static std::shared_ptr<Engine> start(std::shared_ptr<Model> model, const ContextParams & params, EventSink sink, Ready on_ready);
+    // `draft` is a model to draft with, or null.
+    static std::shared_ptr<Engine> start(std::shared_ptr<Model> model, std::shared_ptr<Model> draft, const ContextParams & params,
+        EventSink sink, Ready on_ready);
     ~Engine();
 
     // Throws INVALID_OPTION, CONTEXT_OVERFLOW, QUEUE_FULL or DISPOSED; whatever happens later is an event.
@@ -67,7 +69,7 @@ public:
     Embedder &  embedder() { return *embedder_; }
 
 private:
-    Engine(std::shared_ptr<Model> model, const ContextParams & params, EventSink sink);
+    Engine(std::shared_ptr<Model> model, std::shared_ptr<Model> draft, const ContextParams & params, EventSink sink);
 
     void run(const Ready & on_ready);
     bool open(const Ready & on_ready);
@@ -79,13 +81,16 @@ private:
 
     ContextParams          params;
     uint32_t               slots;
+    const bool             drafts;
     EventSink              sink;
     ContextInfo            info_{};
 
     // The engine's thread's own; made and freed there.
-    std::unique_ptr<Decoder>   decoder;
-    std::unique_ptr<Scheduler> scheduler_;
-    std::unique_ptr<Embedder>  embedder_;
+    std::shared_ptr<Model>      draft_weights;  // until `draft_model` is made of them
+    std::unique_ptr<Decoder>    decoder;
+    std::unique_ptr<DraftModel> draft_model;
+    std::unique_ptr<Scheduler>  scheduler_;
+    std::unique_ptr<Embedder>   embedder_;
 
     mutable std::mutex      mutex;  // guards what follows
     std::shared_ptr<Model>  model_;

@@ -34,20 +34,4 @@ std::vector<llama_token> PromptLookup::draft(const std::vector<llama_token> & hi
     return {};
 }
 
-size_t DraftLength::next(size_t most) {
-    if (pause > 0) {
-        pause--;
-        return 0;
-    }
-    return std::min(length, most);
-}
-
-void DraftLength::record(size_t drafted, size_t accepted) {
-    if (drafted == 0) return;
-    failures = accepted == 0 ? failures + 1 : 0;
-    if (accepted == drafted) length = std::min<size_t>(length * 2, 64);
-    else length = std::max<size_t>(2, accepted + 1);
-    if (failures >= 2) pause = std::min<size_t>(size_t(4) << std::min<size_t>(failures - 2, 4), 64);
-}
-
 } // namespace llama_native

@@ -26,17 +26,4 @@ private:
     size_t indexed = 0;
 };
 
-// Decides how many tokens to draft for one request, by how many of its last drafts came true.
-class DraftLength {
-public:
-    // `most` is what the request allows.
-    size_t next(size_t most);
-    void   record(size_t drafted, size_t accepted);
-
-private:
-    size_t length = 4;
-    size_t pause = 0;      // steps without a draft after drafts that were worth nothing
-    size_t failures = 0;   // drafts in a row of which nothing came true
-};
-
 } // namespace llama_native

@@ -30,6 +30,7 @@ struct Request {
     double                   elapsed_ms = 0;  // since the caller made it, when it comes to the engine
     Clock::time_point        submitted;       // when the caller made it
     Clock::time_point        deadline = never;
+    int32_t                  draft = -1;         // the same, for the draft model; -1: the default where there is one
     SamplingParams           sampling;
 };
 

@@ -16,9 +16,6 @@ constexpr int32_t smallest_batch_to_interrupt = 33;
 // For checkpoints of a context, where its model's memory needs any.
 constexpr size_t checkpoint_bytes = 256u << 20;
 
-// With more requests than this in a step, the processor is busy enough without tokens that may be wrong.
-constexpr int32_t most_requests_to_draft_for = 4;
-
 double ms_between(Clock::time_point from, Clock::time_point to) {
     return std::chrono::duration<double, std::milli>(to - from).count();
 }
@@ -28,8 +25,8 @@ double ms_between(Clock::time_point from, Clock::time_point to) {
 Scheduler::Run::Run(Request && in) :
     request(std::move(in)), history(std::move(request.tokens)), prompt_size(history.size()), text(request.stop) {}
 
-Scheduler::Scheduler(Decoder & decoder, const ContextParams & params, uint32_t slot_count, EventSink sink) :
-    decoder(decoder), sink(std::move(sink)), packet_interval_ms(params.packet_interval_ms), max_running(params.sequences),
+Scheduler::Scheduler(Decoder & decoder, DraftModel * draft_model, const ContextParams & params, uint32_t slot_count, EventSink sink) :
+    decoder(decoder), draft_model(draft_model), sink(std::move(sink)), packet_interval_ms(params.packet_interval_ms), max_running(params.sequences),
     ledger(slot_count, params.context_size ? params.context_size : llama_n_ctx(decoder.context())), slots(slot_count),
     checkpoint_budget(checkpoint_bytes), sequence_store(params.ram_cache_bytes),
     sliding_window(llama_model_n_swa(decoder.model().get())) {
@@ -196,10 +193,7 @@ bool Scheduler::plan_generation(int32_t & decoding) {
         }
         take_tokens(*run, 1);
     }
-    if (decoding > most_requests_to_draft_for) return true;
-    for (auto & run : running) {
-        if (run->in_batch > 0 && !run->ended) take_draft(*run);
-    }
+    plan_drafts(decoding);
     return true;
 }
 
@@ -268,27 +262,6 @@ void Scheduler::take_tokens(Run & run, size_t count) {
     run.in_batch = count;
 }
 
-// Adds tokens that may come next behind a request's own, to be checked by sampling: those that come true cost a fraction
-// of a step of their own.
-void Scheduler::take_draft(Run & run) {
-    if (run.request.prompt_lookup == 0 || run.output < 0 || !decoder.model().can_truncate() || sliding_window > 0) return;
-    // Every other request may still want an output in this step.
-    const auto others = int32_t(running.size());
-    size_t     most = std::min({ size_t(run.request.prompt_lookup), size_t(run.request.max_tokens - run.generated - 1), ledger.free(),
-        size_t(decoder.batch_capacity() - decoder.batch_size()),
-        size_t(std::max(0, decoder.max_outputs() - decoder.output_count() - others)),
-        ledger.capacity() - std::min(ledger.capacity(), run.history.size()) });
-    most = run.draft_length.next(most);
-    if (most == 0) return;
-    run.draft = run.lookup.draft(run.history, most);
-    for (size_t i = 0; i < run.draft.size(); i++) {
-        decoder.add(run.draft[i], llama_pos(run.history.size() + i), run.slot, true);
-    }
-    ledger.append(run.slot, run.draft.size());
-    run.in_batch += run.draft.size();
-    run.drafted += int32_t(run.draft.size());
-}
-
 // Evaluates the batch; false where it has to be planned again.
 bool Scheduler::decode() {
     int32_t decoding = 0;
@@ -322,6 +295,7 @@ bool Scheduler::decode() {
     switch (outcome) {
         case Decoder::Outcome::Done:
             if (drafted == 0) cost.record(ms_between(began, Clock::now()), decoding, decoder.batch_size() - decoding);
+            account_for_step(ms_between(began, Clock::now()));
             counters.steps++;
             for (auto & run : running) {
                 run->evaluated += run->in_batch - run->draft.size();
@@ -374,22 +348,6 @@ void Scheduler::collect() {
             finish(*run, EndReason::Error, Error("DECODE", std::string("Sampling failed: ") + error.what()));
         }
     }
-}
-
-// Samples behind each token of the draft for as long as the samples are what was drafted.
-void Scheduler::sample_drafted(Run & run) {
-    // A finished run's history moves into its slot.
-    const auto   draft = std::move(run.draft);
-    const size_t before = run.evaluated;
-    run.draft.clear();
-    for (size_t i = 0;; i++) {
-        const llama_token token = sample(run, run.output + int32_t(i));
-        if (run.ended || i == draft.size() || token != draft[i]) break;
-        run.evaluated++;
-        run.accepted++;
-    }
-    run.draft_length.record(draft.size(), run.evaluated - before);
-    if (!run.ended) cut(run.slot, run.evaluated);
 }
 
 // Samples from one output of the last decode; returns the token, which may have ended the request.
@@ -471,6 +429,7 @@ void Scheduler::report_end(Run & run, EndReason reason, std::optional<Error> err
     end.error = std::move(error);
     event.end = std::move(end);
     outbox_urgent = true;
+    settle_drafts(run);
 }
 
 Error Scheduler::timed_out(const Run & run, Clock::time_point now) const {

@@ -3,6 +3,8 @@
 #include "core/cell_ledger.h"
 #include "core/checkpoints.h"
 #include "core/decoder.h"
+#include "core/draft_model.h"
+#include "core/draft_policy.h"
 #include "core/prompt_lookup.h"
 #include "core/request.h"
 #include "core/schedule.h"
@@ -26,7 +28,8 @@ namespace llama_native {
 // Everything belongs to the engine's thread, but for `interrupt` and `stats`.
 class Scheduler {
 public:
-    Scheduler(Decoder & decoder, const ContextParams & params, uint32_t slots, EventSink sink);
+    // `draft_model` may be null.
+    Scheduler(Decoder & decoder, DraftModel * draft_model, const ContextParams & params, uint32_t slots, EventSink sink);
 
     void add(Request && request);
     void cancel(int64_t id);
@@ -63,6 +66,29 @@ public:
     std::vector<llama_token> restore_sequence(int32_t sequence, const std::vector<uint8_t> & state);
 
 private:
+    enum DraftSource { Lookup, Guess };  // the text itself, the draft model
+
+    // What is known of a request's drafts.
+    struct RunDrafts {
+        DraftLength length[2];
+        DraftSource source = Lookup;  // of the draft in this step's batch
+        int32_t     first = -1;       // its index there: other requests' tokens may stand before it
+        bool        read = false;     // by the draft model
+        double      debt = 0;         // steps that reading took, and gains have not made up for
+    };
+
+    // What is known of a context's drafts.
+    struct Drafting {
+        PlainCost   plain;
+        DraftCost   cost[2];
+        DraftBudget budget[2];
+        // Of the step in progress.
+        int32_t requests = 0;    // that generate
+        double  step_ms = 0;     // what it takes without drafts; 0: not to draft in it
+        double  guess_ms = 0;    // what the draft model took
+        size_t  drafted[2] = {};
+    };
+
     // A request from its arrival to its end.
     struct Run {
         Request                  request;
@@ -79,7 +105,7 @@ private:
         int32_t                  generated = 0;
         int32_t                  shifts = 0;
         PromptLookup             lookup;
-        DraftLength              draft_length;
+        RunDrafts                drafts;
         std::vector<llama_token> draft;  // behind the history in the batch of this step
         int32_t                  drafted = 0;
         int32_t                  accepted = 0;
@@ -148,8 +174,16 @@ private:
     Error no_room_left() const;
     void shift(Run & run);
     void take_tokens(Run & run, size_t count);
-    void take_draft(Run & run);
-    void sample_drafted(Run & run);
+    // Drafts
+    void   plan_drafts(int32_t requests);
+    size_t draft_room(const Run & run) const;
+    size_t draft_length(Run & run, DraftSource source, int32_t allowed);
+    bool   may_guess(Run & run, const DraftModel::Text & text);
+    void   guess(std::vector<Run *> & runs, std::vector<DraftModel::Task> & tasks);
+    void   take_draft(Run & run, DraftSource source, const std::vector<llama_token> & draft);
+    void   account_for_step(double ms);
+    void   sample_drafted(Run & run);
+    void   settle_drafts(Run & run);
     bool decode();
     void account_for_abort();
     void collect();
@@ -169,6 +203,7 @@ private:
     Slot &  low_level(int32_t sequence);
 
     Decoder &                        decoder;
+    DraftModel *                     draft_model;
     EventSink                        sink;
     double                           packet_interval_ms;
     uint32_t                         max_running;
@@ -181,6 +216,7 @@ private:
     Clock::time_point                outbox_since;
     double                           last_step_ms = 0;
     StepCost                         cost;
+    Drafting                         drafting;
     CheckpointBudget                 checkpoint_budget;
     SequenceStore                    sequence_store;
     uint64_t                         tick = 0;

@@ -1,7 +1,7 @@
+import type { ContextPlan } from "../context/context-options.js";
 import { Engine } from "../context/engine.js";
 import { DisposedError } from "../errors.js";
 import type { Model } from "../model/model.js";
-import type { NativeContextParams } from "../native/contract.js";
 
 /** Where a session's answers are generated: in a context that others use too, or in one of its own. */
 export interface ChatEngine {
@@ -15,13 +15,13 @@ export function sharedEngine(engine: Engine): ChatEngine {
 }
 
 /** A context made when it is first needed, and made again on the next use where that failed. */
-export function ownEngine(model: Model, params: NativeContextParams): ChatEngine {
+export function ownEngine(model: Model, plan: ContextPlan): ChatEngine {
   let creation: Promise<Engine> | undefined;
   let disposal: Promise<void> | undefined;
   return {
     async get() {
       if (disposal !== undefined) throw new DisposedError("The chat session's context");
-      creation ??= Engine.create(model, params).catch((error: unknown) => {
+      creation ??= Engine.create(model, plan).catch((error: unknown) => {
         creation = undefined;
         throw error;
       });

@@ -5,6 +5,7 @@ import type { RequestOptions } from "../context/request-options.js";
 import type { LoadModelOptions } from "../model/load-options.js";
 import { UsageError } from "./cli-error.js";
 import { contextFlags } from "./flags/context-flags.js";
+import type { FlagTable } from "./flags/flag-table.js";
 import { addFlags, readFlags } from "./flags/flag-table.js";
 import { loadFlags } from "./flags/load-flags.js";
 import { requestFlags } from "./flags/request-flags.js";
@@ -14,6 +15,8 @@ import { samplingFlags } from "./flags/sampling-flags.js";
 export interface GenerationOptions {
   readonly load: LoadModelOptions;
   readonly context: ContextOptions;
+  /** The source of a model that drafts. */
+  readonly draftModel: string | undefined;
   readonly request: RequestOptions;
 }
 
@@ -32,9 +35,13 @@ export function addGenerationFlags(command: Command): void {
   addVerboseFlag(command);
   addFlags(command, "Generation:", requestFlags);
   addFlags(command, "Sampling:", samplingFlags);
-  addFlags(command, "Context:", contextFlags);
+  addFlags(command, "Context:", { ...contextFlags, ...draftModelFlags });
   addFlags(command, "Loading:", loadFlags);
 }
+
+const draftModelFlags = {
+  draftModel: { value: "<model>", help: "a smaller model of the same vocabulary, that drafts tokens" },
+} satisfies FlagTable;
 
 export function addVerboseFlag(command: Command): void {
   command.option("--verbose", "show the causes of an error too");
@@ -57,5 +64,6 @@ export async function readGenerationFlags(command: Command): Promise<GenerationO
   if (request["logprobs"] !== undefined && command.opts<AnswerFlags>().json !== true) {
     throw new UsageError("--logprobs needs --json to show them");
   }
-  return { load, context, request };
+  const { draftModel } = readFlags(command, draftModelFlags) as { draftModel?: string };
+  return { load, context, draftModel, request };
 }

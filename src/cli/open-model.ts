@@ -11,6 +11,15 @@ export async function openModel(source: string, options: LoadModelOptions, signa
   return withProgress(`Loading ${basename(path)}`, (onProgress) => loadModel(path, { ...options, signal, onProgress }));
 }
 
+/** The same for a model that drafts, if there is to be one; what `options` puts in place of a file's own is not meant for it. */
+export async function openDraftModel(
+  source: string | undefined,
+  options: LoadModelOptions,
+  signal: AbortSignal,
+): Promise<LlamaModel | undefined> {
+  return source === undefined ? undefined : openModel(source, { ...options, metadataOverrides: undefined }, signal);
+}
+
 /** The model's file, which is fetched where that is needed. */
 export async function resolveFile(source: string, signal: AbortSignal): Promise<string> {
   const [{ loadAddon }, { resolveModel }] = await Promise.all([

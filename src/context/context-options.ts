@@ -90,6 +90,13 @@ export const contextRules = {
   ropeFrequencyScale: withDefault(aNumber(0), 0),
 } satisfies RulesFor<ContextOptions>;
 
+/** What a context is made of, besides its model. */
+export interface ContextPlan {
+  readonly params: NativeContextParams;
+  /** Drafts tokens for its requests. */
+  readonly draft?: Model | undefined;
+}
+
 /** Reads options of `createContext` for a model; refuses one without weights. */
 export function readContextOptions(options: unknown, model: Model, owner = "createContext"): NativeContextParams {
   const read = readOptions(owner, contextRules, options);

@@ -12,6 +12,7 @@ import type {
 } from "../native/contract.js";
 import { awaitAddon, callAddon } from "../native/errors.js";
 import { eventReceiver } from "./event-packet.js";
+import type { ContextPlan } from "./context-options.js";
 import type { RequestPlan } from "./request-options.js";
 
 /** A context's handle, its requests in progress, and its end. */
@@ -33,9 +34,10 @@ export class Engine {
     this.info = Object.freeze(callAddon(() => this.#addon.contextInfo({ context: handle })));
   }
 
-  /** The model owns the engine from the first moment: disposing it in the meantime waits for the creation too. */
-  static async create(model: Model, params: NativeContextParams): Promise<Engine> {
-    const creation = Engine.#create(model, model.handle, params);
+  /** Its models own the engine from the first moment: disposing one in the meantime waits for the creation too. */
+  static async create(model: Model, { params, draft }: ContextPlan): Promise<Engine> {
+    const owners = draft === undefined || draft === model ? [model] : [model, draft];
+    const creation = Engine.#create(model, model.handle, draft?.handle ?? null, params);
     const owned = {
       dispose: (): Promise<void> =>
         creation.then(
@@ -43,22 +45,28 @@ export class Engine {
           () => undefined,
         ),
     };
-    model.adopt(owned);
+    for (const owner of owners) owner.adopt(owned);
+    const release = (): void => owners.forEach((owner) => owner.release(owned));
     try {
       const engine = await creation;
-      engine.#onDisposed = () => model.release(owned);
-      if (model.disposed) throw new DisposedError("The model");
+      engine.#onDisposed = release;
+      if (owners.some((owner) => owner.disposed)) throw new DisposedError("The model");
       return engine;
     } catch (error) {
-      model.release(owned);
+      release();
       throw error;
     }
   }
 
-  static async #create(model: Model, weights: ModelHandle, params: NativeContextParams): Promise<Engine> {
+  static async #create(
+    model: Model,
+    weights: ModelHandle,
+    draftModel: ModelHandle | null,
+    params: NativeContextParams,
+  ): Promise<Engine> {
     const runs = new Map<number, GenerationRun>();
     const handle = await awaitAddon(() =>
-      model.addon.contextCreate({ model: weights, params, onEvents: dispatchTo(runs) }),
+      model.addon.contextCreate({ model: weights, draftModel, params, onEvents: dispatchTo(runs) }),
     );
     return new Engine(model, handle, runs);
   }

@@ -56,6 +56,12 @@ export interface RequestOptions extends SamplingOptions {
    * 24 tokens a step, a number up to that many. Default false.
    */
   promptLookup?: boolean | number | undefined;
+  /**
+   * Whether the context's draft model drafts tokens, which are checked together. As with `promptLookup` the samples decide,
+   * and the engine stops drafting where it does not pay. True drafts up to 16 tokens a step, a number (0 to 64) up to that
+   * many. Default true in a context made with a `draftModel`; `INVALID_OPTION` in another.
+   */
+  draft?: boolean | number | undefined;
   /** Aborting ends the request, which then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
   /** Called with each piece as it comes. What it throws cancels the request and is what it rejects with. */
@@ -76,15 +82,16 @@ export const aTokenList: Check<Int32Array | readonly number[]> = (value, name) =
   throw new InvalidOptionError(name, "an Int32Array or an array of token ids", value);
 };
 
-const defaultLookup = 24;
-const mostLookup = 64;
+const mostDrafted = 64;
 
-/** As the addon takes it: 0 for off. */
-const aLookup: Check<number> = (value, name) => {
-  if (typeof value === "boolean") return value ? defaultLookup : 0;
-  if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= mostLookup) return value;
-  throw new InvalidOptionError(name, `a boolean or an integer from 0 to ${mostLookup}`, value);
-};
+/** Tokens to draft a step, as the addon takes them: 0 for off, and so many for `true`. */
+const aDraftLength =
+  (whenTrue: number): Check<number> =>
+  (value, name) => {
+    if (typeof value === "boolean") return value ? whenTrue : 0;
+    if (typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= mostDrafted) return value;
+    throw new InvalidOptionError(name, `a boolean or an integer from 0 to ${mostDrafted}`, value);
+  };
 
 /** As the addon takes it: -1 for none. */
 const aLogprobCount: Check<number> = (value, name) => {
@@ -106,7 +113,8 @@ export const requestRules = {
   renderSpecial: withDefault(aBoolean, false),
   priority: withDefault(anInteger(int32.min, int32.max), 0),
   timeout: optional(aNumber(1, int32.max)),
-  promptLookup: withDefault(aLookup, 0),
+  promptLookup: withDefault(aDraftLength(24), 0),
+  draft: withDefault(aDraftLength(16), -1),
   signal: optional(anAbortSignal),
   onToken: optional(aFunction<(piece: GenerationPiece) => void>()),
 } satisfies RulesFor<RequestOptions>;
@@ -131,6 +139,7 @@ export function interpretRequest(options: ReadRequestOptions, tokenizer: Tokeniz
     priority: options.priority,
     timeoutMs: options.timeout ?? 0,
     promptLookup: options.promptLookup,
+    draft: options.draft,
     sampling: interpretSampling(options, tokenizer),
   };
 }

@@ -18,7 +18,7 @@ export interface Usage {
   readonly cachedTokens: number;
   readonly completionTokens: number;
   readonly totalTokens: number;
-  /** Tokens that `promptLookup` drafted, and how many of them came true. */
+  /** Tokens that `promptLookup` and the draft model drafted, and how many of them came true. */
   readonly draftedTokens: number;
   readonly acceptedTokens: number;
 }

@@ -89,7 +89,7 @@ export class Embedder {
     const size = contextSizeFor(tokens, this.#model.info.contextLength);
     const params = embeddingParams(size, pooling);
     const handle = await awaitAddon(() =>
-      addon.contextCreate({ model: this.#model.handle, params, onEvents: () => undefined }),
+      addon.contextCreate({ model: this.#model.handle, draftModel: null, params, onEvents: () => undefined }),
     );
     this.#contexts.set(pooling, { size, handle });
     return handle;

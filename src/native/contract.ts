@@ -264,6 +264,8 @@ export interface NativeGenerateRequest {
   elapsedMs: number;
   /** Tokens to draft a step at most, by looking up what followed the same tokens before; 0 is off. */
   promptLookup: number;
+  /** The same, by the context's draft model; -1 is the default where there is one, 0 is off. */
+  draft: number;
   sampling: NativeSamplingParams;
 }
 
@@ -296,7 +298,7 @@ export interface NativeGenerationEnd {
   generationMs: number;
   /** Times old tokens were dropped to make room. */
   contextShifts: number;
-  /** Tokens drafted by `promptLookup`, and how many of them came true. */
+  /** Tokens drafted, by `promptLookup` or the draft model, and how many of them came true. */
   draftedTokens: number;
   acceptedTokens: number;
   error: NativeErrorShape | null;
@@ -379,6 +381,8 @@ export interface NativeAddon {
   /** Creates the llama context and its engine thread, off the JS thread. */
   contextCreate(options: {
     model: ModelHandle;
+    /** Of the same vocabulary, or null. INVALID_OPTION where it differs, or cannot draft. */
+    draftModel: ModelHandle | null;
     params: NativeContextParams;
     /** Called on the JS thread with the events of one or more steps, in order. Keeps nothing alive while idle. */
     onEvents: NativeEventReceiver;

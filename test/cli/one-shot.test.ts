@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { smollm2 } from "../support/models.js";
+import { smollm2, tinyModel } from "../support/models.js";
 import { run } from "./command.js";
 
 const folder = mkdtempSync(join(tmpdir(), "llama-native-one-shot-"));
@@ -121,6 +121,21 @@ describe("complete", () => {
     expect(await complete(...args)).toEqual(first);
     expect(await run(["complete", model, "--threads", "1", ...args.slice(2)], { input: `${start}\n` })).toEqual(first);
     expect(await complete(...args, "--echo")).toEqual({ ...first, stdout: start + first.stdout });
+  });
+
+  it("writes the same with a draft model, and refuses one of another vocabulary", async () => {
+    const args = ["-p", "1, 2, 3, 4, 5,", "--temperature", "0", "--max-tokens", "24", "--json"];
+    const read = ({ stdout }: { stdout: string }) =>
+      JSON.parse(stdout) as { text: string; usage: { draftedTokens: number } };
+    const plain = read(await complete(...args));
+    const drafted = read(await complete(...args, "--draft-model", model));
+    expect(drafted.text).toBe(plain.text);
+    expect(drafted.usage.draftedTokens).toBeGreaterThan(0);
+    expect(read(await complete(...args, "--draft-model", model, "--draft", "0")).usage.draftedTokens).toBe(0);
+    expect(await complete(...args, "--draft-model", await tinyModel())).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("vocabulary") as string,
+    });
   });
 
   it("repeats itself with the seed that was used", async () => {

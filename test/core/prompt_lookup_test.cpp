@@ -1,7 +1,6 @@
 #include "check.h"
 #include "core/prompt_lookup.h"
 
-using llama_native::DraftLength;
 using llama_native::PromptLookup;
 using Tokens = std::vector<llama_token>;
 
@@ -36,16 +35,4 @@ TEST("a growing history is indexed as it grows") {
     CHECK((lookup.draft(history, 2) == Tokens{ 4, 5 }));
     lookup.reset();
     CHECK(lookup.draft({ 7, 8, 9 }, 2).empty());
-}
-
-TEST("drafts grow while they come true, and pause while they do not") {
-    DraftLength length;
-    size_t      now = length.next(100);
-    length.record(now, now);
-    CHECK(length.next(100) > now);
-    EQUAL(length.next(3), 3u);
-    for (int i = 0; i < 3; i++) length.record(4, 0);
-    EQUAL(length.next(100), 0u);
-    for (int i = 0; i < 64; i++) length.next(100);
-    CHECK(length.next(100) > 0);
 }

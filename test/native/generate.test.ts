@@ -382,4 +382,19 @@ describe("prompt lookup", () => {
       expect(drafted.finishReason).toBe(plain.finishReason);
     }
   });
+
+  test("takes each request's drafts for its own where several have some in a step", async () => {
+    const ask = (promptLookup: boolean) =>
+      Promise.all(
+        ["keeper", "notebook", "harbour"].map((word) => {
+          const prompt = passage.repeat(3) + passage.slice(0, passage.indexOf(word));
+          return context.generate({ ...copying, prompt, maxTokens: 48, promptLookup });
+        }),
+      );
+    const plain = await ask(false);
+    await ask(true);
+    const drafted = await ask(true);
+    expect(drafted.map(({ text }) => text)).toEqual(plain.map(({ text }) => text));
+    expect(drafted.filter(({ usage }) => usage.acceptedTokens > 0).length).toBeGreaterThan(1);
+  });
 });

@@ -22,6 +22,7 @@ it("has llama.cpp's defaults", () => {
     priority: 0,
     timeoutMs: 0,
     promptLookup: 0,
+    draft: -1,
     sampling: {
       seed: 1,
       temperature: 0.8,

@@ -8,7 +8,7 @@ import { sendFlags, sessionFlags } from "../flags/prompt-flags.js";
 import type { AnswerFlags } from "../generation-flags.js";
 import { addGenerationFlags, readGenerationFlags } from "../generation-flags.js";
 import { addPromptFlag, inputText, isInteractive } from "../input-text.js";
-import { openModel } from "../open-model.js";
+import { openDraftModel, openModel } from "../open-model.js";
 import { Stops } from "../stops.js";
 
 export function defineChat(command: Command): void {
@@ -20,7 +20,7 @@ export function defineChat(command: Command): void {
 
 async function chat(command: Command, source: string, flags: AnswerFlags, stops: Stops): Promise<void> {
   const { signal } = stops;
-  const { load, context: contextOptions, request } = await readGenerationFlags(command);
+  const { load, context: contextOptions, draftModel, request } = await readGenerationFlags(command);
   const defaults = { ...request, ...readFlags(command, sendFlags) };
   const options: ChatSessionOptions = { ...readFlags(command, sessionFlags), defaults };
   const message = isInteractive(flags.prompt) ? undefined : await readMessage(flags, signal);
@@ -28,7 +28,8 @@ async function chat(command: Command, source: string, flags: AnswerFlags, stops:
     throw new UsageError("--json needs a message: -p, or standard input");
 
   await using model = await openModel(source, load, signal);
-  const context = await model.createContext(contextOptions);
+  await using draft = await openDraftModel(draftModel, load, signal);
+  const context = await model.createContext({ ...contextOptions, draftModel: draft });
   if (message === undefined) {
     const { converse } = await import("../conversation/converse.js");
     await converse({ context, options, stops, flags });
