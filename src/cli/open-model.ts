@@ -1,7 +1,9 @@
 import { basename } from "node:path";
 
+import type { FetchOptions } from "../hub/index.js";
 import type { LlamaModel } from "../llama-model.js";
 import type { LoadModelOptions } from "../model/load-options.js";
+import { DownloadDisplay } from "./download-display.js";
 import { ProgressBar } from "./progress-bar.js";
 
 /** Finds a model, fetching it where that is needed, and loads it. */
@@ -12,13 +14,38 @@ export async function openModel(source: string, options: LoadModelOptions, signa
 }
 
 /** The model's file, which is fetched where that is needed. */
-export async function resolveFile(source: string, signal: AbortSignal): Promise<string> {
+export async function resolveFile(source: string, signal: AbortSignal, options: FetchOptions = {}): Promise<string> {
   const [{ loadAddon }, { resolveModel }] = await Promise.all([
     import("../native/load-addon.js"),
     import("../hub/index.js"),
   ]);
   loadAddon(); // without which there is no use in fetching a model
-  return withProgress(`Downloading ${source}`, (onProgress) => resolveModel(source, { signal, onProgress }));
+  return withDownload(source, (callbacks) => resolveModel(source, { ...options, ...callbacks, signal }));
+}
+
+/** Shows the download that `work` may turn out to be. */
+export async function withDownload<T>(
+  source: string,
+  work: (callbacks: Pick<FetchOptions, "onDownload" | "onProgress">) => Promise<T>,
+): Promise<T> {
+  const display = new DownloadDisplay(source);
+  try {
+    // Of models from Python packages the fraction is all that is known.
+    return await withProgress(`Downloading ${source}`, (onFraction) => {
+      let detailed = false;
+      return work({
+        onDownload: (progress) => {
+          detailed = true;
+          display.show(progress);
+        },
+        onProgress: (fraction) => {
+          if (!detailed) onFraction(fraction);
+        },
+      });
+    });
+  } finally {
+    display.clear();
+  }
 }
 
 async function withProgress<T>(

@@ -33,6 +33,16 @@ const entries: readonly CommandEntry[] = [
     load: async () => (await import("./commands/inspect.js")).defineInspect,
   },
   {
+    usage: "pull <model>",
+    summary: "download a model, or look for a newer one",
+    load: async () => (await import("./commands/pull.js")).definePull,
+  },
+  {
+    usage: "models",
+    summary: "list, describe and remove models",
+    load: async () => (await import("./commands/models.js")).defineModels,
+  },
+  {
     usage: "doctor",
     summary: "show what this machine has to run models with",
     load: async () => (await import("./commands/doctor.js")).defineDoctor,
