@@ -19,6 +19,9 @@ export type { DecodeOptions, EncodeOptions, SpecialTokens, TokenInfo } from "./m
 export type { EmbedOptions } from "./model/embedder.js";
 export type { ModelChatOptions } from "./llama-model.js";
 
+export type { DownloadProgress } from "./progress.js";
+export type { ContextFit } from "./model/fit.js";
+
 export type { ContextOptions, KvType } from "./context/context-options.js";
 export type { RequestOptions } from "./context/request-options.js";
 export type { EvaluateOptions } from "./context/llama-sequence.js";

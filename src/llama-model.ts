@@ -5,7 +5,7 @@ import { resolveTemplate } from "./chat/prompt-source.js";
 import type { ChatSessionOptions } from "./chat/session-options.js";
 import { sessionRules } from "./chat/session-options.js";
 import type { ContextOptions } from "./context/context-options.js";
-import { readContextOptions, requireWeights } from "./context/context-options.js";
+import { planContext, requireWeights } from "./context/context-options.js";
 import { Engine } from "./context/engine.js";
 import { LlamaError } from "./errors.js";
 import { LlamaContext } from "./llama-context.js";
@@ -79,18 +79,18 @@ export class LlamaModel {
     return new ChatTemplate(this.#model, source);
   }
 
-  /** Makes a context to generate in. Rejects with `INSUFFICIENT_MEMORY` where its KV cache does not fit. */
+  /** Makes a context to generate in. Rejects with `INSUFFICIENT_MEMORY`, and what would fit, where it does not. */
   async createContext(options?: ContextOptions): Promise<LlamaContext> {
     this.#model.assertUsable();
-    const params = readContextOptions(options, this.#model);
-    return new LlamaContext(this, await Engine.create(this.#model, params));
+    const { params, fit } = planContext(options, this.#model);
+    return new LlamaContext(this, await Engine.create(this.#model, params), fit);
   }
 
   /** A conversation in a context of its own, which is made on the first `send` and disposed with the session. */
   createChat(options?: ModelChatOptions): ChatSession {
     this.#model.assertUsable();
     const { context, template, ...read } = readOptions("createChat", modelChatRules, options);
-    const params = readContextOptions(context, this.#model, "createChat");
+    const { params } = planContext(context, this.#model, "createChat");
     const host = {
       model: this.#model,
       template: resolveTemplate(template, this.#model) ?? this.chatTemplate,

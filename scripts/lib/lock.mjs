@@ -55,7 +55,9 @@ async function acquire(path, options) {
     if (!told) options.onWait?.(ownerOf(path)?.pid ?? null);
     told = true;
     options.onPoll?.();
-    await sleep(options.pollMs ?? 500, undefined, { signal: options.signal }).catch(() => options.signal?.throwIfAborted());
+    await sleep(options.pollMs ?? 500, undefined, { signal: options.signal }).catch(() =>
+      options.signal?.throwIfAborted(),
+    );
     options.signal?.throwIfAborted();
   }
 }

@@ -1,6 +1,6 @@
 import type { WriteStream } from "node:tty";
 
-import type { DownloadProgress } from "../hub/index.js";
+import type { DownloadProgress } from "../progress.js";
 import { formatBytes, formatDuration } from "./format.js";
 import { ProgressBar } from "./progress-bar.js";
 

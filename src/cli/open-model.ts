@@ -1,16 +1,41 @@
 import { basename } from "node:path";
 
+import type { ContextOptions } from "../context/context-options.js";
 import type { FetchOptions } from "../hub/index.js";
+import type { LlamaContext } from "../llama-context.js";
 import type { LlamaModel } from "../llama-model.js";
 import type { LoadModelOptions } from "../model/load-options.js";
 import { DownloadDisplay } from "./download-display.js";
 import { ProgressBar } from "./progress-bar.js";
+import { dim } from "./style.js";
 
 /** Finds a model, fetching it where that is needed, and loads it. */
-export async function openModel(source: string, options: LoadModelOptions, signal: AbortSignal): Promise<LlamaModel> {
-  const path = await resolveFile(source, signal);
+export async function openModel(
+  source: string,
+  { offline, ...options }: LoadModelOptions,
+  signal: AbortSignal,
+  /** Of the context to come, which is refused before the model is loaded where it cannot fit. */
+  context?: ContextOptions,
+): Promise<LlamaModel> {
+  const path = await resolveFile(source, signal, { offline });
+  if (context !== undefined) {
+    const { checkContextFits } = await import("../context/context-options.js");
+    await checkContextFits(path, context, "createContext");
+  }
   const { loadModel } = await import("../load-model.js");
   return withProgress(`Loading ${basename(path)}`, (onProgress) => loadModel(path, { ...options, signal, onProgress }));
+}
+
+/** Makes a context, and says what was chosen for it where that was left to us or is less than usual. */
+export async function openContext(model: LlamaModel, options: ContextOptions): Promise<LlamaContext> {
+  const context = await model.createContext(options);
+  const { fit } = context;
+  const isLess =
+    options.contextSize === undefined && context.info.contextSize < Math.min(4096, model.info.contextLength);
+  if (fit && (options.contextSize === "auto" || options.kvType === "auto" || isLess)) {
+    process.stderr.write(`${dim(fit.reason, process.stderr)}\n`);
+  }
+  return context;
 }
 
 /** The model's file, which is fetched where that is needed. */

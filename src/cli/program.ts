@@ -55,12 +55,14 @@ const entries: readonly CommandEntry[] = [
 ];
 
 const afterHelp = `
-A model is the path of a GGUF file, or the name of one that is fetched on first use: smollm2.
+A model is one that is known by name (smollm2, mistral-7b-instruct-v0.2, mistral-7b-instruct-v0.2:Q8_0; \`models list --known\`),
+hf:owner/repository[:quantization], hf:owner/repository/file.gguf, the URL or path of a GGUF file, or ollama:name:tag.
 
 Examples:
   $ llama-native chat smollm2 --system "You are a helpful assistant."
   $ llama-native chat smollm2 --system "You are a helpful assistant." -p "What is the capital of France?"
-  $ llama-native complete ./mistral-7b-instruct-v0.2.Q4_K_M.gguf -p "Once upon a time" --max-tokens 50
+  $ llama-native models show mistral-7b-instruct-v0.2
+  $ llama-native complete mistral-7b-instruct-v0.2 -p "Once upon a time" --max-tokens 50
   $ cat notes.txt | llama-native tokenize smollm2 --json
 `;
 

@@ -60,7 +60,8 @@ const models: readonly KnownModel[] = [
     contextLength: 32_768,
     promptFormat: `${mistralPrompt}; no system role`,
     strengths: "the first release, to repeat what was done with it",
-    weaknesses: "attention reaches 4096 tokens back (sliding window), so poor at long texts; v0.2 follows instructions better",
+    weaknesses:
+      "attention reaches 4096 tokens back (sliding window), so poor at long texts; v0.2 follows instructions better",
   },
   {
     name: "mistral-7b-instruct-v0.3",
@@ -209,5 +210,7 @@ export function findModel(name: string): KnownModel | undefined {
 export function similarModels(name: string): KnownModel[] {
   const wanted = name.toLowerCase();
   if (wanted.length < 3) return [];
-  return models.filter((model) => model.name.includes(wanted) || model.aliases.some((alias) => alias.startsWith(wanted)));
+  return models.filter(
+    (model) => model.name.includes(wanted) || model.aliases.some((alias) => alias.startsWith(wanted)),
+  );
 }

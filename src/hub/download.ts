@@ -53,7 +53,10 @@ export async function download(options: Download): Promise<void> {
     await partial.sync();
     await partial.close();
     closed = true;
-    if (await isSound(options, partial)) return await partial.moveTo(options.target);
+    if (await isSound(options, partial)) {
+      await partial.moveTo(options.target);
+      return;
+    }
     await partial.remove();
   } catch (error) {
     options.signal?.throwIfAborted();
@@ -72,7 +75,9 @@ async function openPartial({ target, sizeBytes, key, connections }: Download): P
   try {
     return await PartialFile.open(target, { key, sizeBytes, chunkBytes });
   } catch (error) {
-    throw new LlamaError("DOWNLOAD", `Cannot write to ${dirname(target)}: ${(error as Error).message}`, { cause: error });
+    throw new LlamaError("DOWNLOAD", `Cannot write to ${dirname(target)}: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 
@@ -115,7 +120,8 @@ class Transfer {
     this.#waiting.shift();
     const workers = Array.from({ length: this.#options.connections }, async (_, index) => {
       if (index === 0) await this.#fetch([first], answer);
-      for (let chunk = this.#waiting.shift(); chunk !== undefined; chunk = this.#waiting.shift()) await this.#fetch([chunk]);
+      for (let chunk = this.#waiting.shift(); chunk !== undefined; chunk = this.#waiting.shift())
+        await this.#fetch([chunk]);
     });
     try {
       await Promise.all(workers);
@@ -195,7 +201,8 @@ class Transfer {
       for (const chunk of chunks) {
         const begin = chunk.start + chunk.done - position;
         const end = chunk.start + chunk.length - position;
-        if (begin >= 0 && begin < Math.min(end, piece.length)) await this.#partial.write(chunk, piece.subarray(begin, end));
+        if (begin >= 0 && begin < Math.min(end, piece.length))
+          await this.#partial.write(chunk, piece.subarray(begin, end));
       }
       position += piece.length;
       this.#report();

@@ -1,4 +1,4 @@
-import type { DownloadProgress } from "./progress.js";
+import type { DownloadProgress } from "../progress.js";
 
 export interface FetchOptions {
   /** Called with 0..1 while the model is being fetched, never for a model that is there already; the last call is 1. */

@@ -17,7 +17,11 @@ export interface Wanted {
 export function hubFailure(response: Response, wanted: Wanted, settings: HubSettings): LlamaError {
   const { status } = response;
   const reason = response.headers.get("x-error-code") ?? "";
-  const details = { status, repository: wanted.repository, ...(wanted.file === undefined ? {} : { file: wanted.file }) };
+  const details = {
+    status,
+    repository: wanted.repository,
+    ...(wanted.file === undefined ? {} : { file: wanted.file }),
+  };
   const missing = status === 404 || reason === "RepoNotFound";
   const message = missing
     ? missingMessage(reason, wanted, settings)
@@ -25,8 +29,13 @@ export function hubFailure(response: Response, wanted: Wanted, settings: HubSett
   return new LlamaError(missing ? "MODEL_NOT_FOUND" : "DOWNLOAD", message, { details });
 }
 
-function missingMessage(reason: string, { repository, revision, file, near = [] }: Wanted, settings: HubSettings): string {
-  if (reason === "RevisionNotFound") return `${repository} has no branch, tag or commit ${JSON.stringify(revision ?? "main")}`;
+function missingMessage(
+  reason: string,
+  { repository, revision, file, near = [] }: Wanted,
+  settings: HubSettings,
+): string {
+  if (reason === "RevisionNotFound")
+    return `${repository} has no branch, tag or commit ${JSON.stringify(revision ?? "main")}`;
   if (reason === "EntryNotFound" && file !== undefined) return `${repository} has no file ${file}`;
   const hint = near.length > 0 ? `Did you mean ${near.join(", ")}?` : "Check its spelling.";
   const access = settings.token === undefined ? " A private one needs a token in HF_TOKEN." : "";
@@ -40,7 +49,8 @@ function failureMessage(response: Response, reason: string, { repository }: Want
   if (reason === "GatedRepo" && token === undefined) {
     return `${repository} is gated: accept its terms at ${page}, then set HF_TOKEN to a token from ${tokens}`;
   }
-  if (reason === "GatedRepo") return `${repository} is gated, and your account has no access yet: ask for it at ${page}`;
+  if (reason === "GatedRepo")
+    return `${repository} is gated, and your account has no access yet: ask for it at ${page}`;
   switch (response.status) {
     case 401:
       return token === undefined

@@ -16,7 +16,7 @@ import { partialBytes } from "./partial-file.js";
 import { ProgressMeter } from "./progress.js";
 import { normalizeQuantization } from "./quantization.js";
 import type { RemoteFile, RemoteRepository } from "./repository.js";
-import { listRepository } from "./repository.js";
+import { listRepository, resolveUrl } from "./repository.js";
 import type { FetchOptions } from "./fetch-options.js";
 import { hubSettings, type HubSettings } from "./settings.js";
 
@@ -89,7 +89,11 @@ function chooseCached(cached: readonly ModelFiles<CachedFile>[][], wanted: Wante
     }
   }
   const message = failure instanceof Error ? failure.message : "";
-  throw notFound(wanted.source, `The cache alone was looked at, as ${why}: ${message.replace(" has ", " has there ")}`, failure);
+  throw notFound(
+    wanted.source,
+    `The cache alone was looked at, as ${why}: ${message.replace(" has ", " has there ")}`,
+    failure,
+  );
 }
 
 async function fetchModel(
@@ -149,7 +153,7 @@ async function fetchBlob({ repository, settings, options, meter }: Job, file: Re
   const work = async (): Promise<void> => {
     if (await hasSize(blob, file.sizeBytes)) return;
     await download({
-      url: `${settings.endpoint}/${repository.name}/resolve/${repository.commit}/${file.path.split("/").map(encodeURIComponent).join("/")}`,
+      url: resolveUrl(repository, file, settings),
       token: settings.token,
       target: blob,
       sizeBytes: file.sizeBytes,

@@ -58,9 +58,17 @@ function parseKnown(source: string): ModelSource | undefined {
 
 function parseHubReference(source: string, reference: string): ModelSource {
   const [, repository, revision, quantization, file] = hubReference.exec(reference) ?? [];
-  const isSafe = file === undefined || !file.split("/").some((part) => part === "" || part === "." || part === "..");
-  if (repository === undefined || !isSafe) {
-    throw notFound(source, `${source} is not hf:owner/repository, hf:owner/repository:quantization or hf:owner/repository/file.gguf`);
+  const isUnsafe = file?.split("/").some((part) => part === "" || part === "." || part === "..") === true;
+  if (repository === undefined || isUnsafe) {
+    throw notFound(
+      source,
+      `${source} is not hf:owner/repository, hf:owner/repository:quantization or hf:owner/repository/file.gguf`,
+    );
+  }
+  const known = findModel(repository);
+  // The weights as they were published are no GGUF files; those of the catalogue are meant.
+  if (known !== undefined && file === undefined && repository.toLowerCase() === known.origin.toLowerCase()) {
+    return { kind: "known", model: known, ...(quantization === undefined ? {} : { quantization }) };
   }
   return {
     kind: "hub",

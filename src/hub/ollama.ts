@@ -14,14 +14,18 @@ export interface OllamaModel {
   /** The blob with the weights, which is a GGUF file. */
   path: string;
   sizeBytes: number;
+  /** When it was pulled; milliseconds since 1970. */
+  modified: number;
 }
 
 /** Folders that Ollama keeps models in: a user's own, and that of its service. */
-function ollamaFolders(): string[] {
+export function ollamaFolders(): string[] {
   const given = process.env["OLLAMA_MODELS"];
   if (given) return [resolve(given)];
   const own = join(homedir(), ".ollama", "models");
-  return process.platform === "linux" ? [own, "/usr/share/ollama/.ollama/models", "/var/lib/ollama/.ollama/models"] : [own];
+  return process.platform === "linux"
+    ? [own, "/usr/share/ollama/.ollama/models", "/var/lib/ollama/.ollama/models"]
+    : [own];
 }
 
 /**
@@ -39,7 +43,10 @@ export async function ollamaModelFile(name: string, source: string): Promise<str
   const ofName = names.filter((other) => other.startsWith(`${name}:`));
   if (ofName.length === 1 && ofName[0] !== undefined) return ollamaModelFile(ofName[0], source);
   if (ofName.length > 1) {
-    throw notFound(source, `Ollama has several models ${name}; choose one: ${ofName.map((other) => `ollama:${other}`).join(", ")}`);
+    throw notFound(
+      source,
+      `Ollama has several models ${name}; choose one: ${ofName.map((other) => `ollama:${other}`).join(", ")}`,
+    );
   }
   if (names.length === 0) throw notFound(source, `Ollama has no models in ${ollamaFolders().join(" or ")}`);
   const near = nearestName(wanted, names);
@@ -71,7 +78,8 @@ async function readManifest(folder: string, name: string): Promise<OllamaModel |
     const digest = manifest.layers?.find(({ mediaType }) => mediaType === modelLayer)?.digest;
     if (digest === undefined || !/^sha256:[0-9a-f]{64}$/.test(digest)) return undefined;
     const path = join(folder, "blobs", digest.replace(":", "-"));
-    return { name: displayName(parts), path, sizeBytes: (await stat(path)).size };
+    const { size, mtimeMs } = await stat(path);
+    return { name: displayName(parts), path, sizeBytes: size, modified: mtimeMs };
   } catch {
     return undefined; // a folder, or a model that is being pulled
   }

@@ -54,7 +54,8 @@ export class PartialFile {
     const path = partialPath(target);
     await mkdir(dirname(path), { recursive: true });
     const found = await readState(target);
-    const isOurs = found?.key === fresh.key && found.sizeBytes === fresh.sizeBytes && (await hasSize(path, fresh.sizeBytes));
+    const isOurs =
+      found?.key === fresh.key && found.sizeBytes === fresh.sizeBytes && (await hasSize(path, fresh.sizeBytes));
     if (isOurs) return new PartialFile(target, await open(path, "r+"), found, found.done);
     await rm(statePath(target), { force: true });
     const handle = await open(path, "w+");

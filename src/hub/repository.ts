@@ -29,10 +29,24 @@ export async function listRepository(
   const hub = { hubUrl: settings.endpoint, fetch: hubFetch({ name, revision, settings, signal }) };
   const { sha } = await modelInfo({ ...hub, name, revision, additionalFields: ["sha"] });
   const files: RemoteFile[] = [];
-  for await (const { type, path, size, lfs, oid } of listFiles({ ...hub, repo: name, revision: sha, recursive: true })) {
+  for await (const { type, path, size, lfs, oid } of listFiles({
+    ...hub,
+    repo: name,
+    revision: sha,
+    recursive: true,
+  })) {
     if (type === "file") files.push({ path, sizeBytes: lfs?.size ?? size, etag: lfs?.oid ?? oid ?? "" });
   }
   return { name, revision, commit: sha, files };
+}
+
+/** Where the hub gives a file of a commit. */
+export function resolveUrl(
+  { name, commit }: RemoteRepository,
+  { path }: RemoteFile,
+  { endpoint }: HubSettings,
+): string {
+  return `${endpoint}/${name}/resolve/${commit}/${path.split("/").map(encodeURIComponent).join("/")}`;
 }
 
 interface Asked {
@@ -62,7 +76,10 @@ async function similarRepositories(
   signal: AbortSignal | undefined,
 ): Promise<string[]> {
   const [owner = "", title = ""] = name.split("/");
-  const known = nearestName(name, knownModels().map(({ repository }) => repository));
+  const known = nearestName(
+    name,
+    knownModels().map(({ repository }) => repository),
+  );
   const query = new URLSearchParams({ search: title, author: owner, filter: "gguf", limit: "3" });
   const found = await request(`${settings.endpoint}/api/models?${query.toString()}`, { token: settings.token, signal })
     .then(async (response) => (response.ok ? ((await response.json()) as { id?: unknown }[]) : []))

@@ -102,8 +102,12 @@ function nothingThere(source: string, path: string): LlamaError {
   const looksLikePath = source.startsWith(".") || source.startsWith("~") || path === source || /\.gguf$/i.test(source);
   if (looksLikePath || /^file:/i.test(source)) return notFound(source, `There is no file ${path}`);
   const similar = similarModels(source.replace(/:[^:]*$/, "")).map(({ name }) => name);
-  if (similar.length > 1) return notFound(source, `${source} may mean several models; choose one: ${similar.join(", ")}`);
-  return notFound(source, `There is neither a model named ${JSON.stringify(source)} nor a file ${path}. ${hintFor(source, similar)}`);
+  if (similar.length > 1)
+    return notFound(source, `${source} may mean several models; choose one: ${similar.join(", ")}`);
+  return notFound(
+    source,
+    `There is neither a model named ${JSON.stringify(source)} nor a file ${path}. ${hintFor(source, similar)}`,
+  );
 }
 
 function hintFor(source: string, similar: readonly string[]): string {

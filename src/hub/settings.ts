@@ -35,7 +35,7 @@ export function hubHosts(env: NodeJS.ProcessEnv = process.env): string[] {
 }
 
 function hubEndpoint(env: NodeJS.ProcessEnv): string {
-  return (env["HF_ENDPOINT"] || publicEndpoint).replace(/\/+$/, "");
+  return (given(env, "HF_ENDPOINT") ?? publicEndpoint).replace(/\/+$/, "");
 }
 
 function hubHome(env: NodeJS.ProcessEnv): string {
@@ -43,13 +43,20 @@ function hubHome(env: NodeJS.ProcessEnv): string {
 }
 
 function token(env: NodeJS.ProcessEnv, home: string): string | undefined {
-  const given = (env["HF_TOKEN"] || env["HUGGING_FACE_HUB_TOKEN"])?.trim();
-  if (given) return given;
+  const value = given(env, "HF_TOKEN") ?? given(env, "HUGGING_FACE_HUB_TOKEN");
+  if (value !== undefined) return value;
   try {
-    return readFileSync(folder(env["HF_TOKEN_PATH"]) ?? join(home, "token"), "utf8").trim() || undefined;
+    const written = readFileSync(folder(env["HF_TOKEN_PATH"]) ?? join(home, "token"), "utf8").trim();
+    return written === "" ? undefined : written;
   } catch {
     return undefined; // nobody has logged in
   }
+}
+
+/** A variable that is set, and to something. */
+function given(env: NodeJS.ProcessEnv, name: string): string | undefined {
+  const value = env[name]?.trim();
+  return value === "" ? undefined : value;
 }
 
 function folder(path: string | undefined): string | undefined {

@@ -11,6 +11,8 @@ import { notFound } from "./names.js";
 import { partialBytes } from "./partial-file.js";
 import { ProgressMeter } from "./progress.js";
 import type { FetchOptions } from "./fetch-options.js";
+import type { RemoteBytes } from "./remote-bytes.js";
+import { remoteBytes } from "./remote-bytes.js";
 import { hubSettings } from "./settings.js";
 
 const defaultConnections = 4;
@@ -37,7 +39,9 @@ export async function urlModelFile(url: string, options: FetchOptions): Promise<
       details: { source: url, reason: "offline" },
     });
   }
-  const files = await Promise.all(missing.map(async (part) => ({ ...(await askAbout(part, options.signal)), url: part })));
+  const files = await Promise.all(
+    missing.map(async (part) => ({ ...(await askAbout(part, options.signal)), url: part })),
+  );
   const meter = new ProgressMeter(
     files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     options.onDownload,
@@ -77,10 +81,22 @@ async function askAbout(url: string, signal: AbortSignal | undefined): Promise<O
   const total = /\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1];
   const sizeBytes = Number(total ?? (response.status === 200 ? response.headers.get("content-length") : null) ?? NaN);
   if (Number.isSafeInteger(sizeBytes) && sizeBytes > 0) return { sizeBytes, etag: response.headers.get("etag") ?? "" };
-  throw new LlamaError("DOWNLOAD", `${new URL(url).host} does not tell the size of ${fileNameOf(url)}`, { details: { url } });
+  throw new LlamaError("DOWNLOAD", `${new URL(url).host} does not tell the size of ${fileNameOf(url)}`, {
+    details: { url },
+  });
 }
 
-async function fetchFile({ url, sizeBytes, etag }: UrlFile, meter: ProgressMeter, options: FetchOptions): Promise<void> {
+/** A URL's file to read parts of, without downloading it. */
+export async function remoteUrl(url: string, signal: AbortSignal | undefined): Promise<RemoteBytes> {
+  const { sizeBytes } = await askAbout(url, signal);
+  return remoteBytes({ url, sizeBytes, signal, failure: ({ status }) => urlFailure(url, status) });
+}
+
+async function fetchFile(
+  { url, sizeBytes, etag }: UrlFile,
+  meter: ProgressMeter,
+  options: FetchOptions,
+): Promise<void> {
   const target = urlPath(url);
   const file = fileNameOf(url);
   const { signal, connections = defaultConnections, refresh } = options;
@@ -109,7 +125,8 @@ async function fetchFile({ url, sizeBytes, etag }: UrlFile, meter: ProgressMeter
 }
 
 function urlFailure(url: string, status: number): LlamaError {
-  if (status === 404 || status === 410) return notFound(url, `${new URL(url).host} has no such file (${status}): ${url}`);
+  if (status === 404 || status === 410)
+    return notFound(url, `${new URL(url).host} has no such file (${status}): ${url}`);
   const { host } = new URL(url);
   return new LlamaError("DOWNLOAD", `${host} refuses ${fileNameOf(url)} (${status})`, { details: { url, status } });
 }

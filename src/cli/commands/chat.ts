@@ -8,7 +8,7 @@ import { sendFlags, sessionFlags } from "../flags/prompt-flags.js";
 import type { AnswerFlags } from "../generation-flags.js";
 import { addGenerationFlags, readGenerationFlags } from "../generation-flags.js";
 import { addPromptFlag, inputText, isInteractive } from "../input-text.js";
-import { openModel } from "../open-model.js";
+import { openContext, openModel } from "../open-model.js";
 import { Stops } from "../stops.js";
 
 export function defineChat(command: Command): void {
@@ -27,8 +27,8 @@ async function chat(command: Command, source: string, flags: AnswerFlags, stops:
   if (message === undefined && flags.json === true)
     throw new UsageError("--json needs a message: -p, or standard input");
 
-  await using model = await openModel(source, load, signal);
-  const context = await model.createContext(contextOptions);
+  await using model = await openModel(source, load, signal, contextOptions);
+  const context = await openContext(model, contextOptions);
   if (message === undefined) {
     const { converse } = await import("../conversation/converse.js");
     await converse({ context, options, stops, flags });

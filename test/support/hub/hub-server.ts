@@ -102,7 +102,8 @@ export async function startHub(repositories: Record<string, Repository> = {}): P
   function access(name: string, { authorization }: Request): Answer | Repository {
     const token = authorization?.replace("Bearer ", "");
     const repository = hub.repositories.get(name);
-    if (token !== undefined && !hub.tokens.has(token)) return failed(401, "", "Invalid credentials in Authorization header");
+    if (token !== undefined && !hub.tokens.has(token))
+      return failed(401, "", "Invalid credentials in Authorization header");
     const hidden = repository === undefined || (repository.private === true && token === undefined);
     // The hub does not tell strangers whether a private repository exists.
     if (hidden) return failed(token === undefined ? 401 : 404, "RepoNotFound", "Repository not found");
@@ -118,10 +119,13 @@ export async function startHub(repositories: Record<string, Repository> = {}): P
   function fromApi(url: URL, request: Request): Answer | undefined {
     if (url.pathname === "/api/models") {
       const search = url.searchParams.get("search") ?? "";
-      const found = [...hub.repositories.keys()].filter((name) => name.toLowerCase().includes(search.slice(0, 8).toLowerCase()));
+      const found = [...hub.repositories.keys()].filter((name) =>
+        name.toLowerCase().includes(search.slice(0, 8).toLowerCase()),
+      );
       return json(found.map((id) => ({ id })));
     }
-    const [, name, kind, revision] = /^\/api\/models\/([^/]+\/[^/]+)\/(revision|tree)\/([^/]+)/.exec(url.pathname) ?? [];
+    const [, name, kind, revision] =
+      /^\/api\/models\/([^/]+\/[^/]+)\/(revision|tree)\/([^/]+)/.exec(url.pathname) ?? [];
     if (name === undefined || revision === undefined) return undefined;
     const repository = access(name, request);
     if ("status" in repository) return repository;
@@ -150,7 +154,8 @@ export async function startHub(repositories: Record<string, Repository> = {}): P
     if (denied) return denied;
     const content = repository.files[decodeURIComponent(file)];
     const headers = { "x-repo-commit": commitOf(repository) };
-    if (content === undefined) return failed(404, "EntryNotFound", `Entry not found: ${revision ?? ""}/${file}`, headers);
+    if (content === undefined)
+      return failed(404, "EntryNotFound", `Entry not found: ${revision ?? ""}/${file}`, headers);
     if (content.length < lfsBytes) return { content, headers: { ...headers, etag: `"${gitHash(content)}"` } };
     const digest = sha256(content);
     const location = `${storageUrl}/${digest}?repository=${name}&expires=soon`;
