@@ -35,7 +35,7 @@ const mebibyte = 1 << 20;
 const largestChunk = 64 * mebibyte;
 /** Failures in a row of one part, each without a byte of progress. */
 const attempts = 5;
-const firstPause = 500;
+const firstPause = 300;
 /** Statuses by which a signed address that a redirect gave tells that its time is over. */
 const expired = new Set([400, 401, 403, 404, 410]);
 

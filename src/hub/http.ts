@@ -15,7 +15,7 @@ export interface RequestOptions {
 
 /** Tries of a request that fails for a reason that may pass; between them, milliseconds that double. */
 const attempts = 5;
-const firstPause = 500;
+const firstPause = 300;
 /** A server that wants a longer pause is not waited for. In milliseconds. */
 const longestPause = 60_000;
 

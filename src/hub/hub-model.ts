@@ -89,11 +89,7 @@ function chooseCached(cached: readonly ModelFiles<CachedFile>[][], wanted: Wante
     }
   }
   const message = failure instanceof Error ? failure.message : "";
-  throw notFound(
-    wanted.source,
-    `The cache alone was looked at, as ${why}: ${message.replace(" has ", " has there ")}`,
-    failure,
-  );
+  throw notFound(wanted.source, `The cache alone was looked at, as ${why}: ${message}`, failure);
 }
 
 async function fetchModel(

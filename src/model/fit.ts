@@ -37,10 +37,14 @@ function marginOf(bytes: number): number {
   return Math.min(1e9, Math.max(48e6, bytes * 0.04));
 }
 
+/** Addresses that the allocator sets aside for threads, of which they use little. */
+const threadAddressBytes = 160e6;
+
 /** What a context may take beside weights that are only mapped so far, and of which the system counts every page as free. */
 export function contextBudget(available: AvailableMemory, mappedBytes: number): number {
-  const bytes = Math.min(available.bytes - mappedBytes, available.addressBytes);
-  return Math.max(0, bytes - marginOf(available.bytes));
+  const addresses = available.addressBytes - threadAddressBytes;
+  const bytes = available.bytes - mappedBytes - marginOf(available.bytes);
+  return Math.max(0, Math.min(bytes, addresses - marginOf(addresses)));
 }
 
 /**
@@ -108,7 +112,7 @@ function describeFit(shape: ModelShape, wish: ContextWish, plan: ContextPlan, av
     wish.contextSize !== "auto"
       ? "as asked for"
       : contextSize === wish.most
-        ? "as many as are of use"
+        ? "as large as it may be"
         : "the most that fit";
   const reason =
     `A context of ${contextSize} tokens, ${why}, with a KV cache in ${typeName({ k, v })}: ` +
@@ -195,11 +199,14 @@ export function checkModelFits(shape: ModelShape, plan: LoadPlan, available: Ava
   const weights = shape.weightBytes - plan.offloadedBytes;
   const neededBytes = (plan.mapped ? 0 : weights) + besides;
   // Weights are mapped from the file first, and rearranged beside that.
-  const neededAddresses = shape.weightBytes + neededBytes;
+  const neededAddresses = shape.weightBytes + neededBytes + threadAddressBytes;
   const room = available.bytes - marginOf(available.bytes);
   const tight = neededAddresses > available.addressBytes;
   if (neededBytes <= room && !tight) return;
-  const availableBytes = Math.max(0, tight ? Math.min(room, available.addressBytes - shape.weightBytes) : room);
+  const availableBytes = Math.max(
+    0,
+    tight ? Math.min(room, available.addressBytes - shape.weightBytes - threadAddressBytes) : room,
+  );
   const label = quantizationThatFits(shape, availableBytes - besides);
   const advice = label === undefined ? "A smaller model is needed" : `A quantization of ${label} or less would fit`;
   throw new LlamaError(

@@ -42,11 +42,11 @@ const widths: readonly number[] = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8];
 
 /** Reads as much of a file as its header takes. Throws LlamaError `MODEL_FORMAT` for anything but a sound header. */
 export async function readGgufHeader(source: ByteSource): Promise<GgufHeader> {
-  let bytes = Buffer.alloc(0);
+  let bytes = toBuffer(await source.read(0, Math.min(firstRead, source.sizeBytes)));
   for (let wanted = firstRead; ; wanted *= 4) {
     const length = Math.min(wanted, source.sizeBytes);
     if (length > mostBytes) throw malformed("its header does not end");
-    bytes = Buffer.concat([bytes, await source.read(bytes.length, length - bytes.length)]);
+    if (length > bytes.length) bytes = Buffer.concat([bytes, await source.read(bytes.length, length - bytes.length)]);
     try {
       return parse(bytes);
     } catch (error) {
@@ -54,6 +54,10 @@ export async function readGgufHeader(source: ByteSource): Promise<GgufHeader> {
       if (bytes.length < length || length === source.sizeBytes) throw malformed("its header is cut short");
     }
   }
+}
+
+function toBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** The header of a file on this machine. */

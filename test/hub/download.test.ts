@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { connect } from "node:net";
 import { join } from "node:path";
 
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { resolveModel } from "../../src/hub/index.js";
 import type { DownloadProgress } from "../../src/progress.js";
@@ -339,7 +339,9 @@ describe("an error says what to do", () => {
     await resolveModel(`hf:${name}`);
     await expect(resolveModel(`hf:${name}:F16`, { offline: true })).rejects.toMatchObject({
       code: "MODEL_NOT_FOUND",
-      message: expect.stringMatching(/has there no F16\. It has there Q4_K_M$/),
+      message: expect.stringMatching(
+        /^The cache alone was looked at, as nothing .*: owner\/model-GGUF has no F16\. It has Q4_K_M$/,
+      ),
     });
   });
 
@@ -425,16 +427,16 @@ describe("a proxy", () => {
     setVariables({ HTTP_PROXY: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, NO_PROXY: undefined });
     const { resolveModel: fresh } = await freshHub();
     expect((await readFile(await fresh(`hf:${name}`))).equals(content)).toBe(true);
-    const hosts = [new URL(hub.url).host, ...hub.requests.filter(fromStorage).map(() => expect.any(String))];
-    expect(new Set(seen)).toEqual(new Set([hosts[0], expect.stringMatching(/^127\.0\.0\.1:\d+$/)]));
+    // The hub itself, and the host that it redirects to.
+    expect(seen).toContain(new URL(hub.url).host);
+    expect(new Set(seen).size).toBe(2);
     proxy.closeAllConnections();
     proxy.close();
   });
 });
 
 /** The hub's modules anew, with an agent that sees the present variables. */
-async function freshHub(): Promise<typeof import("../../src/hub/index.js")> {
-  const { vi } = await import("vitest");
+async function freshHub(): Promise<{ resolveModel: typeof resolveModel }> {
   vi.resetModules();
   return import("../../src/hub/index.js");
 }

@@ -214,10 +214,11 @@ async function send(request: Request, response: ServerResponse, answer: Content,
   }
   const limit = Math.min(body.length, behaviour.cutAfter ?? Infinity, behaviour.stallAfter ?? Infinity);
   const step = behaviour.rate === undefined ? 256 * 1024 : Math.max(1024, Math.ceil(behaviour.rate / 50));
+  const closed = once(response, "close");
   for (let position = 0; position < limit && !response.destroyed; position += step) {
     const piece = body.subarray(position, Math.min(limit, position + step));
     request.sentBytes += piece.length;
-    if (!response.write(piece)) await Promise.race([once(response, "drain"), once(response, "close")]);
+    if (!response.write(piece)) await Promise.race([once(response, "drain"), closed]);
     if (behaviour.rate !== undefined) await sleep(20);
   }
   if (behaviour.cutAfter !== undefined && limit < body.length) response.destroy();
