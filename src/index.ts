@@ -1,4 +1,5 @@
 export { loadModel } from "./load-model.js";
+export { pullModel } from "./pull-model.js";
 export { inspectModel } from "./model/inspect-model.js";
 export { systemInfo } from "./native/load-addon.js";
 
@@ -19,6 +20,7 @@ export type { DecodeOptions, EncodeOptions, SpecialTokens, TokenInfo } from "./m
 export type { EmbedOptions } from "./model/embedder.js";
 export type { ModelChatOptions } from "./llama-model.js";
 
+export type { PullModelOptions } from "./pull-model.js";
 export type { DownloadProgress } from "./progress.js";
 export type { ContextFit } from "./model/fit.js";
 

@@ -57,7 +57,7 @@ const models: readonly KnownModel[] = [
     quantization: "Q4_K_M",
     licence: "apache-2.0",
     parameterCount: 7_241_732_096,
-    contextLength: 32_768,
+    contextLength: 8192,
     promptFormat: `${mistralPrompt}; no system role`,
     strengths: "the first release, to repeat what was done with it",
     weaknesses:

@@ -31,6 +31,9 @@ export interface Download {
   failure: (response: Response) => LlamaError;
 }
 
+/** Parts of a file to fetch at once. */
+export const defaultConnections = 4;
+
 const mebibyte = 1 << 20;
 const largestChunk = 64 * mebibyte;
 /** Failures in a row of one part, each without a byte of progress. */

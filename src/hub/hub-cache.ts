@@ -99,6 +99,18 @@ export async function writeRef(cache: string, repository: string, revision: stri
   await rename(temporary, path);
 }
 
+/** Forgets branches and tags whose snapshots were removed, which the hub's other clients would call a damaged cache. */
+export async function pruneRefs(cache: string, repository: string): Promise<void> {
+  const folder = join(repositoryFolder(cache, repository), "refs");
+  const names = await readdir(folder, { recursive: true }).catch(() => []);
+  for (const name of names) {
+    const commit = await readFile(join(folder, name), "utf8").catch(() => undefined); // a folder
+    if (commit === undefined) continue;
+    const snapshot = join(repositoryFolder(cache, repository), "snapshots", commit.trim());
+    if ((await stat(snapshot).catch(() => null)) === null) await unlink(join(folder, name));
+  }
+}
+
 /** Makes a blob appear in a snapshot: by a link, or as a copy where the file system or the user's rights have none. */
 export async function linkBlob(blob: string, path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });

@@ -2,7 +2,7 @@ import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import { LlamaError } from "../errors.js";
-import { checkRoom, download } from "./download.js";
+import { checkRoom, defaultConnections, download } from "./download.js";
 import type { CachedFile } from "./hub-cache.js";
 import { blobPath, cachedSnapshots, linkBlob, locksFolder, snapshotPath, writeRef } from "./hub-cache.js";
 import { hubFailure } from "./hub-errors.js";
@@ -27,9 +27,6 @@ export interface WantedModel extends HubSource {
   /** The quantization to take where none is named. */
   fallback?: string;
 }
-
-/** Parts of a file to fetch at once. */
-const defaultConnections = 4;
 
 /**
  * The file of a model of the hub: from its cache where it is there, else downloaded.

@@ -3,7 +3,7 @@ import { basename, dirname, join, relative, sep } from "node:path";
 
 import { nearestName } from "../validate.js";
 import { modelsDirectory } from "./cache.js";
-import { cachedRepositories, cachedSnapshots, repositoryFolder } from "./hub-cache.js";
+import { cachedRepositories, cachedSnapshots, pruneRefs, repositoryFolder } from "./hub-cache.js";
 import type { ModelFiles, RepositoryFile } from "./model-files.js";
 import { groupModels } from "./model-files.js";
 import { notFound, parseSource } from "./names.js";
@@ -148,8 +148,18 @@ export async function removeInstalled(source: string, { dryRun }: { dryRun: bool
   if (!dryRun) {
     for (const path of paths) await rm(path, { force: true });
     for (const folder of new Set(paths.map((path) => dirname(path)))) await removeEmpty(folder);
+    await pruneHub();
   }
   return { paths, freedBytes: sizes.reduce((sum, size) => sum + size, 0) };
+}
+
+async function pruneHub(): Promise<void> {
+  const { cache } = hubSettings();
+  for (const repository of await cachedRepositories(cache)) {
+    await pruneRefs(cache, repository);
+    for (const name of ["refs", "snapshots", "blobs"])
+      await removeEmpty(join(repositoryFolder(cache, repository), name));
+  }
 }
 
 async function matchingModels(source: string): Promise<InstalledModel[]> {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import { LlamaError } from "../errors.js";
 import { modelsDirectory } from "./cache.js";
-import { download, fileNameOf } from "./download.js";
+import { defaultConnections, download, fileNameOf } from "./download.js";
 import { request } from "./http.js";
 import { withLock } from "./lock.js";
 import { notFound } from "./names.js";
@@ -14,8 +14,6 @@ import type { FetchOptions } from "./fetch-options.js";
 import type { RemoteBytes } from "./remote-bytes.js";
 import { remoteBytes } from "./remote-bytes.js";
 import { hubSettings } from "./settings.js";
-
-const defaultConnections = 4;
 
 /** Where the file of a URL is kept: that of one folder of a server in one folder. */
 export function urlPath(url: string): string {

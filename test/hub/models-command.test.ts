@@ -10,6 +10,7 @@ import type { Outcome } from "../cli/command.js";
 import { run as runCommand } from "../cli/command.js";
 import type { HubServer } from "../support/hub/hub-server.js";
 import { startHub } from "../support/hub/hub-server.js";
+import { pulledByOllama } from "../support/hub/ollama.js";
 import type { Sandbox } from "../support/hub/sandbox.js";
 import { enterSandbox } from "../support/hub/sandbox.js";
 import { splitTinyModel, tinyModel } from "../support/models.js";
@@ -219,5 +220,14 @@ describe("a chat", () => {
     expect((await run("complete", "mistral:f16", "-p", "Hello", "--offline")).stderr).toMatch(
       /no F16\. It has Q4_K_M/i,
     );
+  });
+
+  it("takes its model from Ollama", async () => {
+    await pulledByOllama(join(sandbox.folder, "ollama"), "library/tiny/latest", q4);
+    const { code, stdout } = await run("complete", "ollama:tiny", "-p", "Hello", "--max-tokens", "3");
+    expect(code).toBe(0);
+    expect(stdout).not.toBe("");
+    const [listed] = await json<InstalledModel[]>("models", "list");
+    expect(listed).toMatchObject({ name: "ollama:tiny:latest", keeper: "ollama", sizeBytes: q4.length });
   });
 });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { resolveModel } from "../../src/hub/index.js";
-import { sha256 } from "../support/hub/hub-server.js";
+import { pulledByOllama } from "../support/hub/ollama.js";
 import type { Sandbox } from "../support/hub/sandbox.js";
 import { enterSandbox } from "../support/hub/sandbox.js";
 
@@ -18,29 +18,8 @@ afterEach(async () => {
   await sandbox.leave();
 });
 
-/** What `ollama pull` leaves. */
-async function pulled(name: string, content = `GGUF ${name}`): Promise<string> {
-  const digest = sha256(Buffer.from(content));
-  const manifest = {
-    schemaVersion: 2,
-    mediaType: "application/vnd.docker.distribution.manifest.v2+json",
-    config: {
-      mediaType: "application/vnd.docker.container.image.v1+json",
-      digest: `sha256:${sha256(Buffer.from("{}"))}`,
-    },
-    layers: [
-      { mediaType: "application/vnd.ollama.image.model", digest: `sha256:${digest}`, size: content.length },
-      { mediaType: "application/vnd.ollama.image.template", digest: `sha256:${sha256(Buffer.from("t"))}`, size: 1 },
-    ],
-  };
-  const path = join(sandbox.folder, "ollama", "manifests", "registry.ollama.ai", ...name.split("/"));
-  await mkdir(join(path, ".."), { recursive: true });
-  await writeFile(path, JSON.stringify(manifest));
-  const blob = join(sandbox.folder, "ollama", "blobs", `sha256-${digest}`);
-  await mkdir(join(blob, ".."), { recursive: true });
-  await writeFile(blob, content);
-  return blob;
-}
+const pulled = (name: string): Promise<string> =>
+  pulledByOllama(join(sandbox.folder, "ollama"), name, Buffer.from(`GGUF ${name}`));
 
 describe("a model that Ollama has", () => {
   it("is found by name and tag", async () => {

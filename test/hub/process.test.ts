@@ -119,7 +119,7 @@ describe("a process that downloads", () => {
   it("refuses what makes no sense before it asks anybody", async () => {
     const { code, stderr } = await pull("--connections", "0").outcome;
     expect(code).toBe(2);
-    expect(stderr).toContain("Expected an integer from 1 to 16 for --connections but received 0");
+    expect(stderr).toContain("Expected an integer from 1 to 16 for connections but received 0");
     expect(hub.requests).toEqual([]);
   });
 });

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
 import { resolveModel } from "../../src/hub/index.js";
+import { removeInstalled } from "../../src/hub/installed.js";
 import type { HubServer } from "../support/hub/hub-server.js";
 import { startHub } from "../support/hub/hub-server.js";
 import type { Sandbox } from "../support/hub/sandbox.js";
@@ -65,11 +66,13 @@ describe("the hub's Python client", () => {
     expect((await readFile(path)).equals(content)).toBe(true);
   });
 
-  it("lists what we have downloaded, and finds nothing wrong", async () => {
+  it("lists what we have downloaded, and finds nothing wrong, nor when we have removed it", async () => {
     await resolveModel(`hf:${name}`);
     const program =
       "import json; from huggingface_hub import scan_cache_dir; info = scan_cache_dir();" +
       "print(json.dumps([[str(w) for w in info.warnings], [[r.repo_id, r.size_on_disk, sorted(r.refs)] for r in info.repos]]))";
     expect(JSON.parse(await python("-c", program))).toEqual([[], [[name, content.length, ["main"]]]]);
+    await removeInstalled(`hf:${name}`, { dryRun: false });
+    expect(JSON.parse(await python("-c", program))).toEqual([[], []]);
   });
 });

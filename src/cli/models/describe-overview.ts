@@ -19,7 +19,12 @@ export function describeOverview(overview: ModelOverview): string[] {
     ...alignColumns(facts(overview).map(([label, value]) => [`  ${label}`, value])),
     "",
     ...(rows.length > 0
-      ? [bold(`Memory${isExact ? "" : ", roughly"}, and whether it fits`), ...table, "", ...legend(machine)]
+      ? [
+          bold(`Memory${isExact ? "" : ", roughly"}, and whether it fits`),
+          ...table.map((line) => line.trimEnd()),
+          "",
+          ...legend(machine),
+        ]
       : []),
     ...(problem === null ? [] : [`The hub's list is missing: ${problem}`]),
   ];
