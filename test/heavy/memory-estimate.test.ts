@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import { availableMemory } from "../../src/model/machine-memory.js";
 import type { MeasuredContext } from "../support/measure-memory.js";
@@ -29,11 +29,7 @@ function contexts(sizes: number[], types: string[], promptTokens?: number): Meas
   );
 }
 
-const table = ["| model | context | KV cache | estimated MB | measured MB | difference |", "|---|---|---|---|---|---|"];
-
-afterAll(() => {
-  console.log(table.join("\n"));
-});
+console.log("| model | context | KV cache | estimated MB | measured MB | difference |\n|---|---|---|---|---|---|");
 
 describe.runIf(process.platform === "linux")("the memory that is estimated by a file's header", () => {
   for (const [name, model, plans] of rows) {
@@ -58,7 +54,7 @@ async function note(name: string, path: string, plan: MeasuredContext): Promise<
   const { estimatedBytes, measuredBytes } = await measureMemory(path, plan);
   const [estimated, measured] = [estimatedBytes, measuredBytes].map((bytes) => (bytes / 1e6).toFixed(0));
   const difference = `${(100 * (estimatedBytes / measuredBytes - 1)).toFixed(1)} %`;
-  table.push(
+  console.log(
     `| ${name} | ${plan.contextSize} | ${plan.kvType} | ${estimated ?? ""} | ${measured ?? ""} | ${difference} |`,
   );
   expect(Math.abs(estimatedBytes / measuredBytes - 1)).toBeLessThan(0.05);

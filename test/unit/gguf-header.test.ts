@@ -72,10 +72,11 @@ describe("a GGUF file's header", () => {
   });
 
   it("is read or refused, but ends, whatever is in it", async () => {
+    const damaged = Buffer.from(bytes.subarray(0, 1 << 20));
     // Counts and lengths are in the first bytes.
-    for (let position = 4; position < 600; position++) {
-      for (const value of [0x00, 0x7f, 0xff]) {
-        const damaged = Buffer.from(bytes);
+    for (let position = 4; position < 200; position++) {
+      const before = damaged[position]!;
+      for (const value of [0x7f, 0xff]) {
         damaged[position] = value;
         const outcome = await readGgufHeader(sourceOf(damaged).source).then(
           (header) => typeof header.headerBytes,
@@ -83,6 +84,7 @@ describe("a GGUF file's header", () => {
         );
         expect(["number", "MODEL_FORMAT"]).toContain(outcome);
       }
+      damaged[position] = before;
     }
   }, 60_000);
 });
