@@ -32,6 +32,7 @@ const bytesPerToken = 190;
 const bytesPerMerge = 170;
 const bytesPerLayer = 300_000;
 const fixedBytes = 4_400_000;
+const unpackingBytes = 1_300_000;
 
 /**
  * The memory that a model and one context take when the context is full, beyond what a process with the addon takes
@@ -73,12 +74,13 @@ export function computeBytes(shape: ModelShape, plan: ContextPlan): number {
   // Logits of all sequences are kept; those of a step stand where activations did before.
   const kept = slots * vocabularySize * 4;
   const logits = plan.sequences * vocabularySize * 4;
-  // The widest place of a layer: gate, up and their product, with the layer's input and output around them.
-  const activations = tokens * 4 * (3 * feedForwardLength + 4.2 * embeddingLength);
-  // Queries are rotated for a quantized cache.
-  const rotated = /^i?q/.test(plan.kvTypeK) ? tokens * 4 * embeddingLength : 0;
+  // The widest place of a layer: gate, up and their product, with the layer's input and output around them. A quantized
+  // cache's graph is laid out more tightly, and needs buffers for unpacking.
+  const isQuantized = /^i?q/.test(plan.kvTypeK) || /^i?q/.test(plan.kvTypeV);
+  const activations = tokens * 4 * (3 * feedForwardLength + (isQuantized ? 3.24 : 4.2) * embeddingLength);
+  const unpacking = isQuantized ? unpackingBytes : 0;
   // Who may look at whom, in half precision; without flash attention the scores too.
   const mask = tokens * cells * 2;
   const scores = plan.flashAttention === "off" ? tokens * cells * headCount * 4 : 0;
-  return kept + Math.max(logits, activations + rotated + mask + scores);
+  return kept + Math.max(logits, activations + unpacking + mask + scores);
 }
