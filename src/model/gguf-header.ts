@@ -48,7 +48,10 @@ export async function readGgufHeader(source: ByteSource): Promise<GgufHeader> {
     if (length > mostBytes) throw malformed("its header does not end");
     if (length > bytes.length) bytes = Buffer.concat([bytes, await source.read(bytes.length, length - bytes.length)]);
     try {
-      return parse(bytes);
+      const header = parse(bytes);
+      const weightBytes = header.tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+      if (header.headerBytes + weightBytes > source.sizeBytes) throw malformed("its weights are cut short");
+      return header;
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       if (bytes.length < length || length === source.sizeBytes) throw malformed("its header is cut short");
@@ -60,19 +63,26 @@ function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** Kept from one file to the next: a process that loads often would fragment its heap with one for each. */
+let spare: Buffer | undefined;
+
 /** The header of a file on this machine. */
 export async function readGgufFile(path: string): Promise<GgufHeader> {
   const file = await open(path);
+  const first = spare ?? Buffer.allocUnsafeSlow(firstRead);
+  spare = undefined; // whoever reads at the same time has one of their own
   try {
     const { size } = await file.stat();
     return await readGgufHeader({
       sizeBytes: size,
       async read(offset, length) {
-        const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, offset);
-        return buffer.subarray(0, bytesRead);
+        const into = offset === 0 ? first : Buffer.allocUnsafeSlow(length);
+        const { bytesRead } = await file.read(into, 0, length, offset);
+        return into.subarray(0, bytesRead);
       },
     });
   } finally {
+    spare = first;
     await file.close();
   }
 }

@@ -1,12 +1,13 @@
 import type { NativeAddon } from "../native/contract.js";
 import { checkModelFits } from "./fit.js";
+import type { GgufHeader } from "./gguf-header.js";
 import { readGgufFile } from "./gguf-header.js";
 import { fitGpuLayers } from "./gpu-layers.js";
 import type { ReadLoadOptions } from "./load-options.js";
 import { anonymousBytes, availableMemory } from "./machine-memory.js";
 import type { ContextPlan } from "./memory-estimate.js";
 import type { ModelShape } from "./model-shape.js";
-import { shapeOf } from "./model-shape.js";
+import { checkAgainstTensors, shapeOf } from "./model-shape.js";
 import { splitPaths } from "./split-paths.js";
 
 /** What is known of a loaded model's memory. */
@@ -80,7 +81,14 @@ function offloadedBy({ gpuLayers }: ReadLoadOptions, shape: ModelShape): number 
   return shape.weightBytes * Math.min(1, gpuLayers / Math.max(1, shape.layerCount));
 }
 
-/** By the headers of a model's files. */
+/** By the headers of a model's files. Throws LlamaError `MODEL_FORMAT` where these contradict themselves. */
 export async function readModelShape(path: string): Promise<ModelShape> {
-  return shapeOf(await Promise.all(splitPaths(path).map(readGgufFile)));
+  const headers: GgufHeader[] = [];
+  for (const file of splitPaths(path)) headers.push(await readGgufFile(file));
+  const shape = shapeOf(headers);
+  checkAgainstTensors(
+    shape,
+    headers.flatMap(({ tensors }) => tensors),
+  );
+  return shape;
 }

@@ -1,4 +1,5 @@
-import type { GgufHeader } from "./gguf-header.js";
+import { LlamaError } from "../errors.js";
+import type { GgufHeader, GgufTensor } from "./gguf-header.js";
 
 /** What of a model decides how much memory it takes, by its header. */
 export interface ModelShape {
@@ -26,6 +27,10 @@ export interface ModelShape {
   isExact: boolean;
 }
 
+/** More than any model has, of layers, and of numbers, heads or tokens in a row. */
+const mostLayers = 4096;
+const mostNumbers = 1 << 24;
+
 /** Architectures whose caches are as the general keys of the header say. */
 const recurrentKeys = ["ssm.state_size", "wkv.head_size", "kda.head_dim"];
 
@@ -35,7 +40,12 @@ export function shapeOf(headers: readonly GgufHeader[]): ModelShape {
   const metadata = first?.metadata ?? new Map<string, never>();
   const architecture = String(metadata.get("general.architecture") ?? "");
   const value = (name: string): unknown => metadata.get(`${architecture}.${name}`);
-  const number = (name: string, otherwise = 0): number => largest(value(name)) ?? otherwise;
+  const number = (name: string, otherwise = 0): number => {
+    const most = name === "block_count" ? mostLayers : name === "context_length" ? Infinity : mostNumbers;
+    const found = largest(value(name)) ?? otherwise;
+    if (found >= 0 && found <= most) return found;
+    throw new LlamaError("MODEL_FORMAT", `The file's ${architecture}.${name} is ${found}, which no model has`);
+  };
   const tensors = headers.flatMap((header) => header.tensors);
   const layerCount = number("block_count");
   const headCount = Math.max(1, number("attention.head_count", 1));
@@ -64,6 +74,14 @@ export function shapeOf(headers: readonly GgufHeader[]): ModelShape {
     stateBytes: isRecurrent ? recurrentStateBytes(number, caches.keyLengths) : 0,
     isExact: !isRecurrent && layerCount > 0 && embeddingLength > 0,
   };
+}
+
+/** Refuses sizes that the tensors of all files of a model do not have; their rows and columns are what sizes are of. */
+export function checkAgainstTensors(shape: ModelShape, tensors: readonly GgufTensor[]): void {
+  const widest = tensors.reduce((most, { shape: sizes }) => Math.max(most, ...sizes), 0);
+  const sizes = [shape.embeddingLength, shape.feedForwardLength, ...shape.keyLengths, ...shape.valueLengths];
+  if (shape.layerCount <= tensors.length && sizes.every((size) => size <= widest)) return;
+  throw new LlamaError("MODEL_FORMAT", "The file's metadata tell of sizes that its tensors do not have");
 }
 
 interface Facts {
