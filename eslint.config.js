@@ -19,13 +19,13 @@ const zones = LAYERS.map((layer, index) => ({
 zones.push(
   { target: folder("hub"), from: LAYERS.map(folder), message: "hub may import only errors." },
   {
-    target: ["errors.ts", "validate.ts"].map(folder),
+    target: ["errors.ts", "validate.ts", "progress.ts"].map(folder),
     from: [...LAYERS, "hub"].map(folder),
     message: "This is the lowest layer; it imports no other.",
   },
   {
     target: [...LAYERS.filter((layer) => !ABOVE_HUB.includes(layer)), "hub"].map(folder),
-    from: "./src/!(errors|validate).ts",
+    from: "./src/!(errors|validate|progress).ts",
     message: "Import from the file itself, not from the public face of the package.",
   },
 );

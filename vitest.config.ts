@@ -16,6 +16,7 @@ const kinds: Kind[] = [
   { name: "unit", timeout: 10_000, ...quick },
   { name: "core", timeout: 120_000, ...quick },
   { name: "install", timeout: 60_000, ...quick },
+  { name: "hub", timeout: 60_000, ...quick },
   { name: "types", timeout: 60_000, ...quick },
   { name: "native", timeout: 120_000, ...engine },
   { name: "model", timeout: 120_000, ...engine },

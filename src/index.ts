@@ -1,4 +1,5 @@
 export { loadModel } from "./load-model.js";
+export { pullModel } from "./pull-model.js";
 export { inspectModel } from "./model/inspect-model.js";
 export { systemInfo } from "./native/load-addon.js";
 
@@ -19,7 +20,12 @@ export type { DecodeOptions, EncodeOptions, SpecialTokens, TokenInfo } from "./m
 export type { EmbedOptions } from "./model/embedder.js";
 export type { ModelChatOptions, ModelContextOptions } from "./llama-model.js";
 
-export type { ContextOptions, KvType } from "./context/context-options.js";
+export type { PullModelOptions } from "./pull-model.js";
+export type { DownloadProgress } from "./progress.js";
+export type { ContextFit } from "./model/fit.js";
+
+export type { ContextOptions } from "./context/context-options.js";
+export type { KvType } from "./model/ggml-types.js";
 export type { RequestOptions } from "./context/request-options.js";
 export type { EvaluateOptions } from "./context/llama-sequence.js";
 

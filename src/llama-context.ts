@@ -10,6 +10,7 @@ import { LlamaSequence } from "./context/llama-sequence.js";
 import { startGeneration } from "./context/start-generation.js";
 import type { Generation } from "./generation/generation.js";
 import type { LlamaModel } from "./llama-model.js";
+import type { ContextFit } from "./model/fit.js";
 import type { NativeContextInfo, NativeContextStats } from "./native/contract.js";
 import { readOptions } from "./validate.js";
 
@@ -19,12 +20,15 @@ import { readOptions } from "./validate.js";
  */
 export class LlamaContext {
   readonly model: LlamaModel;
+  /** Which size and KV cache were chosen by the memory there was, and why; undefined where that is not known. */
+  readonly fit: Readonly<ContextFit> | undefined;
   readonly #engine: Engine;
   readonly #ownTemplate: () => ChatTemplate;
 
   /** Use `model.createContext`. */
-  constructor(model: LlamaModel, engine: Engine) {
+  constructor(model: LlamaModel, engine: Engine, fit?: ContextFit) {
     this.model = model;
+    this.fit = fit;
     this.#engine = engine;
     this.#ownTemplate = () => model.chatTemplate;
   }

@@ -4,8 +4,8 @@ import { ChatTemplate } from "./chat/chat-template.js";
 import { resolveTemplate } from "./chat/prompt-source.js";
 import type { ChatSessionOptions } from "./chat/session-options.js";
 import { sessionRules } from "./chat/session-options.js";
-import type { ContextOptions, ContextPlan } from "./context/context-options.js";
-import { readContextOptions, requireWeights } from "./context/context-options.js";
+import type { ContextOptions, PlannedContext } from "./context/context-options.js";
+import { planContext, requireWeights } from "./context/context-options.js";
 import { Engine } from "./context/engine.js";
 import { InvalidOptionError, LlamaError } from "./errors.js";
 import { LlamaContext } from "./llama-context.js";
@@ -88,18 +88,18 @@ export class LlamaModel {
     return new ChatTemplate(this.#model, source);
   }
 
-  /** Makes a context to generate in. Rejects with `INSUFFICIENT_MEMORY` where its KV cache does not fit. */
+  /** Makes a context to generate in. Rejects with `INSUFFICIENT_MEMORY`, and what would fit, where it does not. */
   async createContext(options?: ModelContextOptions): Promise<LlamaContext> {
     this.#model.assertUsable();
-    const plan = this.#readContextOptions(options, "createContext");
-    return new LlamaContext(this, await Engine.create(this.#model, plan));
+    const plan = this.#planContext(options, "createContext");
+    return new LlamaContext(this, await Engine.create(this.#model, plan), plan.fit);
   }
 
   /** A conversation in a context of its own, which is made on the first `send` and disposed with the session. */
   createChat(options?: ModelChatOptions): ChatSession {
     this.#model.assertUsable();
     const { context, template, ...read } = readOptions("createChat", modelChatRules, options);
-    const plan = this.#readContextOptions(context, "createChat");
+    const plan = this.#planContext(context, "createChat");
     const host = {
       model: this.#model,
       template: resolveTemplate(template, this.#model) ?? this.chatTemplate,
@@ -130,14 +130,14 @@ export class LlamaModel {
     return this.dispose();
   }
 
-  #readContextOptions(options: unknown, owner: string): ContextPlan {
+  #planContext(options: unknown, owner: string): PlannedContext {
     const given = options === undefined ? {} : asRecord(options, `the options of ${owner}`);
     const { draftModel, ...context } = given;
-    const params = readContextOptions(context, this.#model, owner);
-    if (draftModel === undefined) return { params };
+    const plan = planContext(context, this.#model, owner);
+    if (draftModel === undefined) return plan;
     if (!(draftModel instanceof LlamaModel)) throw new InvalidOptionError("draftModel", "a LlamaModel", draftModel);
     draftModel.#model.assertUsable();
-    return { params, draft: draftModel.#model };
+    return { ...plan, draft: draftModel.#model };
   }
 
   #requireTemplateSource(): string {

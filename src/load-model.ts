@@ -2,6 +2,7 @@ import { resolveModel } from "./hub/index.js";
 import { LlamaModel } from "./llama-model.js";
 import type { LoadModelOptions, ReadLoadOptions } from "./model/load-options.js";
 import { readLoadOptions } from "./model/load-options.js";
+import { LoadMemory } from "./model/model-memory.js";
 import { Model } from "./model/model.js";
 import { loadAddon } from "./native/load-addon.js";
 import { aNonEmptyString } from "./validate.js";
@@ -24,9 +25,13 @@ export async function loadModel(source: string, options?: LoadModelOptions): Pro
   const progress = new Progress(read.onProgress);
   const path = await resolveModel(source, {
     onProgress: (fraction) => progress.downloaded(fraction),
+    onDownload: read.onDownload,
+    offline: read.offline,
     ...(read.signal === undefined ? {} : { signal: read.signal }),
   });
-  return new LlamaModel(await Model.load(addon, path, { ...read, onProgress: progress.loading }));
+  const memory = await LoadMemory.plan(addon, path, read);
+  read.signal?.throwIfAborted();
+  return new LlamaModel(await Model.load(addon, path, { ...read, onProgress: progress.loading }, memory));
 }
 
 /** Joins download and loading into one fraction that never falls. */

@@ -12,7 +12,6 @@ namespace llama_native {
 
 namespace {
 
-
 // A guess less probable than this ends a draft.
 constexpr float surest_needed = 0.5f;
 // As many new tokens are no work of their own: they go into the batch of the first guess.

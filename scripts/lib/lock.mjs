@@ -17,7 +17,9 @@ const OWNERLESS_MS = 10_000;
 /**
  * @typedef {object} LockOptions
  * @property {(pid: number | null) => void} [onWait] called once when the lock is held by another process
+ * @property {() => void} [onPoll] called each time it is found to be held
  * @property {number} [pollMs]
+ * @property {AbortSignal} [signal] stops waiting; its reason is thrown
  */
 
 /**
@@ -52,7 +54,11 @@ async function acquire(path, options) {
     }
     if (!told) options.onWait?.(ownerOf(path)?.pid ?? null);
     told = true;
-    await sleep(options.pollMs ?? 500);
+    options.onPoll?.();
+    await sleep(options.pollMs ?? 500, undefined, { signal: options.signal }).catch(() =>
+      options.signal?.throwIfAborted(),
+    );
+    options.signal?.throwIfAborted();
   }
 }
 

@@ -1,4 +1,4 @@
-import type { ContextPlan } from "../context/context-options.js";
+import type { PlannedContext } from "../context/context-options.js";
 import { Engine } from "../context/engine.js";
 import { DisposedError } from "../errors.js";
 import type { Model } from "../model/model.js";
@@ -15,7 +15,7 @@ export function sharedEngine(engine: Engine): ChatEngine {
 }
 
 /** A context made when it is first needed, and made again on the next use where that failed. */
-export function ownEngine(model: Model, plan: ContextPlan): ChatEngine {
+export function ownEngine(model: Model, plan: PlannedContext): ChatEngine {
   let creation: Promise<Engine> | undefined;
   let disposal: Promise<void> | undefined;
   return {

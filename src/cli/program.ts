@@ -38,6 +38,16 @@ const entries: readonly CommandEntry[] = [
     load: async () => (await import("./commands/inspect.js")).defineInspect,
   },
   {
+    usage: "pull <model>",
+    summary: "download a model, or look for a newer one",
+    load: async () => (await import("./commands/pull.js")).definePull,
+  },
+  {
+    usage: "models",
+    summary: "list, describe and remove models",
+    load: async () => (await import("./commands/models.js")).defineModels,
+  },
+  {
     usage: "doctor",
     summary: "show what this machine has to run models with",
     load: async () => (await import("./commands/doctor.js")).defineDoctor,
@@ -50,12 +60,14 @@ const entries: readonly CommandEntry[] = [
 ];
 
 const afterHelp = `
-A model is the path of a GGUF file, or the name of one that is fetched on first use: smollm2.
+A model is one that is known by name (smollm2, mistral-7b-instruct-v0.2, mistral-7b-instruct-v0.2:Q8_0; \`models list --known\`),
+hf:owner/repository[:quantization], hf:owner/repository/file.gguf, the URL or path of a GGUF file, or ollama:name:tag.
 
 Examples:
   $ llama-native chat smollm2 --system "You are a helpful assistant."
   $ llama-native chat smollm2 --system "You are a helpful assistant." -p "What is the capital of France?"
-  $ llama-native complete ./mistral-7b-instruct-v0.2.Q4_K_M.gguf -p "Once upon a time" --max-tokens 50
+  $ llama-native models show mistral-7b-instruct-v0.2
+  $ llama-native complete mistral-7b-instruct-v0.2 -p "Once upon a time" --max-tokens 50
   $ llama-native serve smollm2
   $ cat notes.txt | llama-native tokenize smollm2 --json
 `;

@@ -17,12 +17,17 @@ export class ProgressBar {
     this.#stream = stream;
   }
 
-  /** `fraction` goes from 0 to 1. */
-  show(fraction: number): void {
-    if (!this.#stream.isTTY || process.env["TERM"] === "dumb" || Date.now() - this.#start < patience) return;
+  /** Whether this stream is a terminal that shows it. */
+  get isShown(): boolean {
+    return this.#stream.isTTY && process.env["TERM"] !== "dumb";
+  }
+
+  /** `fraction` goes from 0 to 1; `note` stands behind the bar in place of the percentage. */
+  show(fraction: number, note?: string, label = this.#label): void {
+    if (!this.isShown || Date.now() - this.#start < patience) return;
     const done = Math.round(fraction * barWidth);
-    const percent = String(Math.floor(fraction * 100)).padStart(3);
-    const line = `${this.#label} [${"#".repeat(done)}${".".repeat(barWidth - done)}] ${percent}%`;
+    const percent = `${String(Math.floor(fraction * 100)).padStart(3)}%`;
+    const line = `${label} [${"#".repeat(done)}${".".repeat(barWidth - done)}] ${note ?? percent}`;
     if (line === this.#shown) return;
     this.#stream.write(clearLine + line.slice(0, Math.max(20, (this.#stream.columns || 80) - 1)));
     this.#shown = line;

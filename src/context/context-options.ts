@@ -1,7 +1,13 @@
 import { InvalidOptionError, LlamaError } from "../errors.js";
+import type { ContextFit, ContextWish } from "../model/fit.js";
+import type { KvType } from "../model/ggml-types.js";
+import { contextBudget, fitContext } from "../model/fit.js";
+import { availableMemory } from "../model/machine-memory.js";
+import { overheadBytes } from "../model/memory-estimate.js";
+import { readModelShape } from "../model/model-memory.js";
 import type { Model } from "../model/model.js";
 import type { NativeContextParams } from "../native/contract.js";
-import type { Check, RulesFor } from "../validate.js";
+import type { Check, OptionsOf, RulesFor } from "../validate.js";
 import {
   aBoolean,
   aNumber,
@@ -14,11 +20,12 @@ import {
   withDefault,
 } from "../validate.js";
 
-export type KvType = "f32" | "f16" | "bf16" | "q8_0" | "q5_1" | "q5_0" | "q4_1" | "q4_0" | "iq4_nl";
-
 export interface ContextOptions {
-  /** Tokens the KV cache holds for all sequences together. Default 4096, or the model's context length if that is less. */
-  contextSize?: number | undefined;
+  /**
+   * Tokens the KV cache holds for all sequences together. Default 4096, or the model's context length or what fits in
+   * memory if that is less; "auto" is as many as fit, up to the model's context length.
+   */
+  contextSize?: number | "auto" | undefined;
   /**
    * Requests that may run at once, 1 to 255; further ones wait in the queue. They share `contextSize`, so a higher number
    * takes no more memory but for recurrent models. Default 4.
@@ -32,8 +39,11 @@ export interface ContextOptions {
   threads?: number | undefined;
   /** Threads for prompts; 0 (default) is as many as `threads`. */
   batchThreads?: number | undefined;
-  /** Number format of the KV cache. Default "f16"; "q8_0" takes about half the memory. */
-  kvType?: KvType | { k: KvType; v: KvType } | undefined;
+  /**
+   * Number format of the KV cache. Default "f16"; "q8_0" takes about half the memory; "auto" is the finest of "f16", "q8_0"
+   * and "q4_0" in which the context fits.
+   */
+  kvType?: KvType | { k: KvType; v: KvType } | "auto" | undefined;
   /** Default "auto": on where the backend has it. A quantized `v` needs it. */
   flashAttention?: "auto" | "on" | "off" | boolean | undefined;
   /** Keep the KV cache on the GPU, where there is one. Default true. */
@@ -61,11 +71,18 @@ const defaultContextSize = 4096;
 const defaultBatchSize = 512;
 
 const aKvTypeName = oneOf("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl");
+const aKvTypeOrAuto = oneOf("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl", "auto");
 const aKvTypePair = optionsObject({ k: required(aKvTypeName), v: required(aKvTypeName) });
-const aKvType: Check<{ k: KvType; v: KvType }> = (value, name) => {
+const aKvType: Check<{ k: KvType; v: KvType } | "auto"> = (value, name) => {
   if (typeof value === "object") return aKvTypePair(value, name);
-  const type = aKvTypeName(value, name);
-  return { k: type, v: type };
+  const type = aKvTypeOrAuto(value, name);
+  return type === "auto" ? type : { k: type, v: type };
+};
+
+const aContextSize: Check<number | "auto"> = (value, name) => {
+  if (value === "auto") return value;
+  if (typeof value === "string") throw new InvalidOptionError(name, 'a number of tokens or "auto"', value);
+  return anInteger(1, int32Max)(value, name);
 };
 
 const flashAttention: Check<"auto" | "on" | "off"> = (value, name) => {
@@ -74,7 +91,7 @@ const flashAttention: Check<"auto" | "on" | "off"> = (value, name) => {
 };
 
 export const contextRules = {
-  contextSize: optional(anInteger(1, int32Max)),
+  contextSize: optional(aContextSize),
   sequences: withDefault(anInteger(1, 255), 4),
   batchSize: withDefault(anInteger(1, int32Max), defaultBatchSize),
   microBatchSize: optional(anInteger(1, int32Max)),
@@ -91,35 +108,43 @@ export const contextRules = {
 } satisfies RulesFor<ContextOptions>;
 
 /** What a context is made of, besides its model. */
-export interface ContextPlan {
-  readonly params: NativeContextParams;
+export interface PlannedContext {
+  params: NativeContextParams;
   /** Drafts tokens for its requests. */
-  readonly draft?: Model | undefined;
+  draft?: Model | undefined;
+  /** Undefined where nothing is known of the model's memory. */
+  fit: ContextFit | undefined;
 }
 
-/** Reads options of `createContext` for a model; refuses one without weights. */
-export function readContextOptions(options: unknown, model: Model, owner = "createContext"): NativeContextParams {
+/**
+ * Reads options of `createContext` for a model, and decides what they leave open by the memory there is. Refuses a model
+ * without weights, and with `INSUFFICIENT_MEMORY` what does not fit.
+ */
+export function planContext(options: unknown, model: Model, owner = "createContext"): PlannedContext {
   const read = readOptions(owner, contextRules, options);
   requireWeights(model, owner);
-  if (read.batchSize < read.sequences) {
-    throw new InvalidOptionError("batchSize", `at least sequences (${read.sequences})`, read.batchSize);
-  }
-  const microBatchSize = read.microBatchSize ?? Math.min(defaultBatchSize, read.batchSize);
-  if (microBatchSize > read.batchSize) {
-    throw new InvalidOptionError("microBatchSize", `at most batchSize (${read.batchSize})`, microBatchSize);
-  }
-  if (read.flashAttention === "off" && !read.kvType.v.endsWith("f16") && read.kvType.v !== "f32") {
-    throw new InvalidOptionError("flashAttention", `"auto" or "on" with the kvType ${read.kvType.v}`, "off");
-  }
-  return {
-    contextSize: read.contextSize ?? Math.min(defaultContextSize, model.info.contextLength || defaultContextSize),
+  const shape = readShape(read);
+  const { memory } = model;
+  const fit =
+    memory === undefined || memory.onGpu
+      ? undefined
+      : fitContext(
+          memory.shape,
+          wishOf(read, model.info.contextLength),
+          contextBudget(availableMemory(), memory.mappedBytes),
+        );
+  const most = mostTokens(read.contextSize, model.info.contextLength);
+  const kvType: { k: KvType; v: KvType } =
+    fit?.kvType ?? (read.kvType === "auto" ? { k: "f16", v: "f16" } : read.kvType);
+  const params: NativeContextParams = {
+    contextSize: fit?.contextSize ?? (typeof read.contextSize === "number" ? read.contextSize : most),
     sequences: read.sequences,
     batchSize: read.batchSize,
-    microBatchSize,
+    microBatchSize: shape.microBatchSize,
     threads: read.threads,
     batchThreads: read.batchThreads,
-    kvTypeK: read.kvType.k,
-    kvTypeV: read.kvType.v,
+    kvTypeK: kvType.k,
+    kvTypeV: kvType.v,
     flashAttention: read.flashAttention,
     offloadKv: read.offloadKv,
     queueSize: read.queueSize,
@@ -130,6 +155,62 @@ export function readContextOptions(options: unknown, model: Model, owner = "crea
     embeddings: false,
     pooling: "default",
   };
+  return { params, fit };
+}
+
+type ReadContextOptions = OptionsOf<typeof contextRules>;
+
+/** Checks what options say of each other. */
+function readShape(read: ReadContextOptions): { microBatchSize: number } {
+  if (read.batchSize < read.sequences) {
+    throw new InvalidOptionError("batchSize", `at least sequences (${read.sequences})`, read.batchSize);
+  }
+  const microBatchSize = read.microBatchSize ?? Math.min(defaultBatchSize, read.batchSize);
+  if (microBatchSize > read.batchSize) {
+    throw new InvalidOptionError("microBatchSize", `at most batchSize (${read.batchSize})`, microBatchSize);
+  }
+  const { kvType, flashAttention } = read;
+  if (flashAttention === "off" && kvType !== "auto" && !kvType.v.endsWith("f16") && kvType.v !== "f32") {
+    throw new InvalidOptionError("flashAttention", `"auto" or "on" with the kvType ${kvType.v}`, "off");
+  }
+  return { microBatchSize };
+}
+
+/** What a context without a size of its own is bounded by. */
+function mostTokens(contextSize: number | "auto" | undefined, contextLength: number): number {
+  const most = contextSize === "auto" ? contextLength : Math.min(defaultContextSize, contextLength);
+  return most || defaultContextSize;
+}
+
+function wishOf(read: ReadContextOptions, contextLength: number): ContextWish {
+  return {
+    contextSize: typeof read.contextSize === "number" ? read.contextSize : "auto",
+    most: mostTokens(read.contextSize, contextLength),
+    kvType: read.kvType,
+    sequences: read.sequences,
+    microBatchSize: readShape(read).microBatchSize,
+    flashAttention: read.flashAttention,
+  };
+}
+
+/**
+ * Refuses a context that cannot fit beside a model which is not loaded yet, so that nobody waits for that in vain.
+ *
+ * @throws LlamaError `INSUFFICIENT_MEMORY`
+ */
+export async function checkContextFits(path: string, options: unknown, owner: string): Promise<void> {
+  const read = readOptions(owner, contextRules, options);
+  readShape(read);
+  const shape = await readModelShape(path).catch(() => undefined); // what is wrong with the file loading will say
+  if (shape === undefined) return;
+  const available = availableMemory();
+  const budget = contextBudget(available, shape.weightBytes + overheadBytes(shape));
+  fitContext(shape, wishOf(read, shape.contextLength), budget);
+}
+
+/** What options ask of a context's memory, for a model of this context length. */
+export function contextWish(options: unknown, contextLength: number, owner: string): ContextWish {
+  return wishOf(readOptions(owner, contextRules, options), contextLength);
 }
 
 export function requireWeights(model: Model, owner: string): void {

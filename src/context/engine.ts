@@ -12,7 +12,7 @@ import type {
 } from "../native/contract.js";
 import { awaitAddon, callAddon } from "../native/errors.js";
 import { eventReceiver } from "./event-packet.js";
-import type { ContextPlan } from "./context-options.js";
+import type { PlannedContext } from "./context-options.js";
 import type { RequestPlan } from "./request-options.js";
 
 /** A context's handle, its requests in progress, and its end. */
@@ -35,7 +35,7 @@ export class Engine {
   }
 
   /** Its models own the engine from the first moment: disposing one in the meantime waits for the creation too. */
-  static async create(model: Model, { params, draft }: ContextPlan): Promise<Engine> {
+  static async create(model: Model, { params, draft }: PlannedContext): Promise<Engine> {
     const owners = draft === undefined || draft === model ? [model] : [model, draft];
     const creation = Engine.#create(model, model.handle, draft?.handle ?? null, params);
     const owned = {
@@ -95,7 +95,9 @@ export class Engine {
     const id = this.#newId();
     this.#runs.set(id, run);
     try {
-      callAddon(() => this.#addon.contextGenerate({ context, id, tokens: prompt.tokens, elapsedMs: run.elapsedMs, ...plan }));
+      callAddon(() =>
+        this.#addon.contextGenerate({ context, id, tokens: prompt.tokens, elapsedMs: run.elapsedMs, ...plan }),
+      );
     } catch (error) {
       this.#runs.delete(id);
       throw error;

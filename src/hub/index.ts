@@ -1,3 +1,6 @@
 export { cacheDirectory, modelsDirectory } from "./cache.js";
-export { knownNames } from "./catalogue.js";
-export { resolveModel, type ResolveOptions } from "./resolve.js";
+export type { KnownModel } from "./catalogue.js";
+export { findModel, knownModels } from "./catalogue.js";
+export { identifyModel, type ModelIdentity } from "./names.js";
+export type { FetchOptions } from "./fetch-options.js";
+export { resolveModel } from "./resolve.js";

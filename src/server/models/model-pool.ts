@@ -1,14 +1,13 @@
 import { once } from "node:events";
 import { EventEmitter } from "node:events";
 
-import type { ContextOptions } from "../../context/context-options.js";
 import { LlamaError } from "../../errors.js";
-import { resolveModel } from "../../hub/index.js";
+import { identifyModel, resolveModel } from "../../hub/index.js";
 import { loadModel } from "../../load-model.js";
 import { Problem } from "../http/problem.js";
 import type { ServerLog } from "../operation/log.js";
-import type { ModelNeeds } from "./memory-estimate.js";
-import { estimateNeeds } from "./memory-estimate.js";
+import type { ModelNeeds } from "./model-needs.js";
+import { modelNeeds } from "./model-needs.js";
 import { nameOfSource, namesInMetadata, plainName } from "./model-names.js";
 import type { LoadedModel, ServedModel } from "./served-model.js";
 
@@ -57,7 +56,9 @@ export class PooledModel {
     if (typeof source !== "string") this.loaded = { model: source.model, context: source };
     this.id = served.name ?? nameOfSource(typeof source === "string" ? source : source.model.path);
     this.#names = new Set([this.id, ...aliases].map(plainName));
-    if (typeof source === "string") this.#names.add(plainName(source));
+    if (typeof source === "string") {
+      for (const name of [source, ...identifyModel(source).names]) this.#names.add(plainName(name));
+    }
     this.#learnNames();
   }
 
@@ -190,12 +191,13 @@ export class ModelPool {
     if (typeof source !== "string") return;
     const started = performance.now();
     const path = await resolveModel(source, { signal });
-    const needs = await estimateNeeds(path, context, defaultContextSize);
+    const wish = { sequences: defaultSequences, queueSize: defaultQueueSize, ...context };
+    const needs = await modelNeeds(path, wish, defaultContextSize, this.#options.memoryBudgetBytes);
     await this.#makeRoom(entry, needs);
     const model = await loadModel(path, { ...load, signal });
     try {
       if (template !== undefined) model.createChatTemplate(template); // a broken one shows now
-      const made = await model.createContext(contextOptions(context, needs.contextSize));
+      const made = await model.createContext({ ...wish, ...needs.context });
       signal.throwIfAborted();
       entry.needs = needs;
       entry.set({ model, context: made });
@@ -234,10 +236,6 @@ export class ModelPool {
     await loaded.model.dispose();
     this.#options.log.info({ model: entry.id, why }, "model unloaded");
   }
-}
-
-function contextOptions(given: ContextOptions, contextSize: number): ContextOptions {
-  return { sequences: defaultSequences, queueSize: defaultQueueSize, ...given, contextSize };
 }
 
 /** Rejects when the signal aborts; the work goes on for those who still wait for it. */

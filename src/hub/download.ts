@@ -1,0 +1,270 @@
+import { statfs } from "node:fs/promises";
+import { dirname } from "node:path";
+
+import type { Response } from "undici";
+
+import { LlamaError } from "../errors.js";
+import type { ContentHash } from "./checksum.js";
+import { contentDigest } from "./checksum.js";
+import { reasonOf, request, waitFor } from "./http.js";
+import type { Chunk } from "./partial-file.js";
+import { PartialFile } from "./partial-file.js";
+
+export interface Download {
+  url: string;
+  token?: string | undefined;
+  /** Where it belongs when it is whole and checked. */
+  target: string;
+  sizeBytes: number;
+  /** Null where nobody tells it. */
+  hash: ContentHash | null;
+  /** Tells contents of the same URL apart. */
+  key: string;
+  /** Parts to fetch at once. */
+  connections: number;
+  signal?: AbortSignal | undefined;
+  /** Called with the bytes that are there. */
+  onBytes: (bytes: number) => void;
+  /** Called with the bytes that are checked. */
+  onVerify: (bytes: number) => void;
+  /** The error for an answer that is none of the content. */
+  failure: (response: Response) => LlamaError;
+}
+
+/** Parts of a file to fetch at once. */
+export const defaultConnections = 4;
+
+const mebibyte = 1 << 20;
+const largestChunk = 64 * mebibyte;
+/** Failures in a row of one part, each without a byte of progress. */
+const attempts = 5;
+const firstPause = 300;
+/** Statuses by which a signed address that a redirect gave tells that its time is over. */
+const expired = new Set([400, 401, 403, 404, 410]);
+
+/**
+ * Downloads a file in parts, going on where an earlier process was stopped or killed, and checks it. One process at a time.
+ *
+ * @throws LlamaError `DOWNLOAD`; the signal's reason when cancelled. What has arrived stays for the next time.
+ */
+export async function download(options: Download): Promise<void> {
+  const partial = await openPartial(options);
+  let closed = false;
+  try {
+    await checkRoom(options, options.sizeBytes - (await partial.allocatedBytes()));
+    await new Transfer(options, partial).run();
+    await partial.sync();
+    await partial.close();
+    closed = true;
+    if (await isSound(options, partial)) {
+      await partial.moveTo(options.target);
+      return;
+    }
+    await partial.remove();
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    throw (error as NodeJS.ErrnoException).code === "ENOSPC" ? noRoom(options, 0, 0) : error;
+  } finally {
+    if (!closed) await partial.close();
+  }
+  // What an earlier process left may have been damaged, as by a crash of the system.
+  if (!partial.resumed) throw damaged(options);
+  await download(options);
+}
+
+async function openPartial({ target, sizeBytes, key, connections }: Download): Promise<PartialFile> {
+  const share = Math.ceil(sizeBytes / (4 * connections) / mebibyte) * mebibyte;
+  const chunkBytes = Math.min(largestChunk, Math.max(mebibyte, share));
+  try {
+    return await PartialFile.open(target, { key, sizeBytes, chunkBytes });
+  } catch (error) {
+    throw new LlamaError("DOWNLOAD", `Cannot write to ${dirname(target)}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+async function isSound({ hash, sizeBytes, signal, onVerify }: Download, { path }: PartialFile): Promise<boolean> {
+  if (hash === null) return true;
+  return (await contentDigest(path, sizeBytes, hash.algorithm, { signal, onBytes: onVerify })) === hash.digest;
+}
+
+/** @throws LlamaError `DOWNLOAD` where a folder's file system has no room for so many bytes more */
+export async function checkRoom({ target }: Pick<Download, "target">, neededBytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(dirname(target));
+  if (neededBytes > bavail * bsize) throw noRoom({ target }, neededBytes, bavail * bsize);
+}
+
+/** The requests that fetch a file's parts. */
+class Transfer {
+  readonly #options: Download;
+  readonly #partial: PartialFile;
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  /** Where the URL redirected to, which spares the way over it. */
+  #location: string;
+  #waiting: Chunk[];
+
+  constructor(options: Download, partial: PartialFile) {
+    this.#options = options;
+    this.#partial = partial;
+    this.#location = options.url;
+    this.#signal = options.signal ? AbortSignal.any([options.signal, this.#stop.signal]) : this.#stop.signal;
+    this.#waiting = partial.chunks.filter(({ done, length }) => done < length);
+  }
+
+  async run(): Promise<void> {
+    const [first] = this.#waiting;
+    this.#report();
+    if (first === undefined) return;
+    // The first answer tells whether the server knows ranges; one that does not sends everything, in order.
+    const answer = await this.#ask([first]);
+    if (answer.status === 200) return this.#fetch(this.#partial.chunks, answer);
+    this.#waiting.shift();
+    const workers = Array.from({ length: this.#options.connections }, async (_, index) => {
+      if (index === 0) await this.#fetch([first], answer);
+      for (let chunk = this.#waiting.shift(); chunk !== undefined; chunk = this.#waiting.shift())
+        await this.#fetch([chunk]);
+    });
+    try {
+      await Promise.all(workers);
+    } catch (error) {
+      this.#stop.abort(error);
+      await Promise.allSettled(workers);
+      throw error;
+    }
+  }
+
+  /** Fills chunks, however often the connection breaks off, as long as something arrives each time. */
+  async #fetch(chunks: readonly Chunk[], answer?: Response): Promise<void> {
+    let failures = 0;
+    for (let response = answer; !chunks.every(isComplete); response = undefined) {
+      const before = this.#partial.doneBytes;
+      let reason: unknown = new Error("the connection ended early");
+      try {
+        await this.#receive(response ?? (await this.#ask(chunks)), chunks);
+      } catch (error) {
+        this.#signal.throwIfAborted();
+        if (error instanceof LlamaError || isDiskError(error)) throw error;
+        reason = error;
+      }
+      if (chunks.every(isComplete)) return;
+      failures = this.#partial.doneBytes > before ? 1 : failures + 1;
+      if (failures >= attempts) throw cutOff(this.#options, reason);
+      await waitFor(firstPause * 2 ** (failures - 1), this.#signal);
+    }
+  }
+
+  /** A response with the rest of a chunk, or with everything for several. */
+  async #ask(chunks: readonly Chunk[]): Promise<Response> {
+    const { url, token, failure } = this.#options;
+    const [chunk, ...more] = chunks;
+    const first = chunk === undefined || more.length > 0 ? 0 : chunk.start + chunk.done;
+    const last = chunk === undefined || more.length > 0 ? this.#options.sizeBytes - 1 : chunk.start + chunk.length - 1;
+    const send = (): Promise<Response> =>
+      request(this.#location, {
+        headers: { range: `bytes=${first}-${last}`, "accept-encoding": "identity" },
+        token: new URL(this.#location).origin === new URL(url).origin ? token : undefined,
+        signal: this.#signal,
+      });
+    let response = await send();
+    if (expired.has(response.status) && this.#location !== url) {
+      await response.body?.cancel();
+      this.#location = url;
+      response = await send();
+    }
+    if (response.status !== 200 && response.status !== 206) {
+      await response.body?.cancel();
+      throw failure(response);
+    }
+    await this.#checkAnswer(response, first);
+    this.#location = response.url;
+    return response;
+  }
+
+  async #checkAnswer(response: Response, first: number): Promise<void> {
+    const { sizeBytes, url } = this.#options;
+    const [, start = "0", total = response.headers.get("content-length")] =
+      /^bytes (\d+)-\d+\/(\d+)$/.exec(response.headers.get("content-range") ?? "") ?? [];
+    if (Number(total) === sizeBytes && (response.status === 200 || Number(start) === first)) return;
+    await response.body?.cancel();
+    throw new LlamaError(
+      "DOWNLOAD",
+      `${new URL(response.url).host} sends another file than it announced for ${fileNameOf(url)}: expected ${sizeBytes} bytes but ` +
+        `received ${total ?? "an unknown number"}. Try again, as it may just have changed.`,
+      { details: { url, expectedBytes: sizeBytes } },
+    );
+  }
+
+  /** Writes what arrives to where it belongs, and leaves out what is there already. */
+  async #receive(response: Response, chunks: readonly Chunk[]): Promise<void> {
+    const [first] = chunks;
+    let position = response.status === 200 || first === undefined ? 0 : first.start + first.done;
+    for await (const piece of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+      for (const chunk of chunks) {
+        const begin = chunk.start + chunk.done - position;
+        const end = chunk.start + chunk.length - position;
+        if (begin >= 0 && begin < Math.min(end, piece.length))
+          await this.#partial.write(chunk, piece.subarray(begin, end));
+      }
+      position += piece.length;
+      this.#report();
+      if (response.status === 200 && chunks.every(isComplete)) break; // ends a request that has more to come
+    }
+  }
+
+  #report(): void {
+    this.#options.onBytes(this.#partial.doneBytes);
+  }
+}
+
+function isComplete({ done, length }: Chunk): boolean {
+  return done === length;
+}
+
+function isDiskError(error: unknown): boolean {
+  const { syscall } = error as NodeJS.ErrnoException;
+  return syscall === "write" || syscall === "open";
+}
+
+function noRoom({ target }: Pick<Download, "target">, neededBytes: number, availableBytes: number): LlamaError {
+  const folder = dirname(target);
+  const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
+  const need =
+    neededBytes > 0
+      ? `: ${gigabytes(neededBytes)} are needed and ${gigabytes(availableBytes)} are free`
+      : "; what was downloaded is kept";
+  return new LlamaError(
+    "DOWNLOAD",
+    `There is no room on the disk of ${folder}${need}. Make room, or let HF_HOME name a folder on another disk.`,
+    { details: { folder, reason: "no room", neededBytes, availableBytes } },
+  );
+}
+
+function damaged({ url, hash }: Download): LlamaError {
+  return new LlamaError(
+    "DOWNLOAD",
+    `${url} is not the file it should be: its ${hash?.algorithm === "sha256" ? "SHA-256" : "hash"} is not ${hash?.digest ?? ""}. ` +
+      `It was removed. Try again; where that does not help, something between here and the server changes it.`,
+    { details: { url, reason: "hash mismatch", expectedHash: hash?.digest ?? "" } },
+  );
+}
+
+function cutOff({ url }: Download, cause: unknown): LlamaError {
+  const { host } = new URL(url);
+  return new LlamaError(
+    "DOWNLOAD",
+    `The connection to ${host} breaks off again and again: ${reasonOf(cause)}. What was downloaded is kept; try again.`,
+    { cause, details: { host, reason: "cut off" } },
+  );
+}
+
+/** The last part of a URL's path, as people read it. */
+export function fileNameOf(url: string): string {
+  const name = new URL(url).pathname.split("/").at(-1) ?? "";
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}

@@ -1,0 +1,71 @@
+import type { Response } from "undici";
+
+import { LlamaError } from "../errors.js";
+import { retryAfter } from "./http.js";
+import type { HubSettings } from "./settings.js";
+
+/** What the hub would not give: a repository, or one of its files. */
+export interface Wanted {
+  repository: string;
+  revision?: string;
+  file?: string;
+  /** Repositories of similar names, for a 404. */
+  near?: readonly string[];
+}
+
+/** Says of a failed answer of the hub what to do about it. */
+export function hubFailure(response: Response, wanted: Wanted, settings: HubSettings): LlamaError {
+  const { status } = response;
+  const reason = response.headers.get("x-error-code") ?? "";
+  const details = {
+    status,
+    repository: wanted.repository,
+    ...(wanted.file === undefined ? {} : { file: wanted.file }),
+  };
+  const missing = status === 404 || reason === "RepoNotFound";
+  const message = missing
+    ? missingMessage(reason, wanted, settings)
+    : failureMessage(response, reason, wanted, settings);
+  return new LlamaError(missing ? "MODEL_NOT_FOUND" : "DOWNLOAD", message, { details });
+}
+
+function missingMessage(
+  reason: string,
+  { repository, revision, file, near = [] }: Wanted,
+  settings: HubSettings,
+): string {
+  if (reason === "RevisionNotFound")
+    return `${repository} has no branch, tag or commit ${JSON.stringify(revision ?? "main")}`;
+  if (reason === "EntryNotFound" && file !== undefined) return `${repository} has no file ${file}`;
+  const hint = near.length > 0 ? `Did you mean ${near.join(", ")}?` : "Check its spelling.";
+  const access = settings.token === undefined ? " A private one needs a token in HF_TOKEN." : "";
+  return `The hub has no repository ${repository}. ${hint}${access}`;
+}
+
+function failureMessage(response: Response, reason: string, { repository }: Wanted, settings: HubSettings): string {
+  const { endpoint, token } = settings;
+  const page = `${endpoint}/${repository}`;
+  const tokens = `${endpoint}/settings/tokens`;
+  if (reason === "GatedRepo" && token === undefined) {
+    return `${repository} is gated: accept its terms at ${page}, then set HF_TOKEN to a token from ${tokens}`;
+  }
+  if (reason === "GatedRepo")
+    return `${repository} is gated, and your account has no access yet: ask for it at ${page}`;
+  switch (response.status) {
+    case 401:
+      return token === undefined
+        ? `The hub gives ${repository} only to those who may see it, or there is none: check the name, or set HF_TOKEN to a token from ${tokens}`
+        : `The hub does not accept the token in HF_TOKEN: make a new one at ${tokens}`;
+    case 403:
+      return `Your token may not read ${repository}: give it that right at ${tokens}, or ask for access at ${page}`;
+    case 429: {
+      const seconds = Math.ceil((retryAfter(response) ?? 0) / 1000);
+      const wait = seconds > 0 ? `Try again in ${seconds} s` : "Try again later";
+      return `The hub has had too many requests from here (429). ${wait}${token === undefined ? "; with a token in HF_TOKEN it allows more" : ""}`;
+    }
+    default:
+      return response.status >= 500
+        ? `The hub has trouble of its own (${response.status}). Try again later; what was downloaded is kept`
+        : `The hub refuses ${repository} (${response.status})`;
+  }
+}

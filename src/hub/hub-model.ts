@@ -1,0 +1,181 @@
+import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+import { LlamaError } from "../errors.js";
+import { checkRoom, defaultConnections, download } from "./download.js";
+import type { CachedFile } from "./hub-cache.js";
+import { blobPath, cachedSnapshots, linkBlob, locksFolder, snapshotPath, writeRef } from "./hub-cache.js";
+import { hubFailure } from "./hub-errors.js";
+import { isUnreachable } from "./http.js";
+import { withLock } from "./lock.js";
+import type { ModelFiles } from "./model-files.js";
+import { chooseModel, groupModels } from "./model-files.js";
+import type { HubSource } from "./names.js";
+import { notFound } from "./names.js";
+import { partialBytes } from "./partial-file.js";
+import { ProgressMeter } from "./progress.js";
+import { normalizeQuantization } from "./quantization.js";
+import type { RemoteFile, RemoteRepository } from "./repository.js";
+import { listRepository, resolveUrl } from "./repository.js";
+import type { FetchOptions } from "./fetch-options.js";
+import { hubSettings, type HubSettings } from "./settings.js";
+
+/** A model of the hub as a user asked for it. */
+export interface WantedModel extends HubSource {
+  /** As the user wrote it, for messages. */
+  source: string;
+  /** The quantization to take where none is named. */
+  fallback?: string;
+}
+
+/**
+ * The file of a model of the hub: from its cache where it is there, else downloaded.
+ *
+ * @returns the path within the cache's snapshot, of the first file of a split model
+ * @throws LlamaError `MODEL_NOT_FOUND` or `DOWNLOAD`; the signal's reason when cancelled
+ */
+export async function hubModelFile(wanted: WantedModel, options: FetchOptions): Promise<string> {
+  const settings = hubSettings();
+  const offline = options.offline ?? settings.offline;
+  const cached = await cachedModels(wanted, settings);
+  // What is meant where nothing is named depends on what the hub has, unless the first choice is here.
+  const certain: WantedModel = { ...wanted, quantization: wanted.quantization ?? wanted.fallback ?? "Q4_K_M" };
+  const exact = cached.map((models) => findCached(models, certain)).find((path) => path !== undefined);
+  if (exact !== undefined && options.refresh !== true) return exact;
+  if (offline) return exact ?? chooseCached(cached, wanted, "nothing is downloaded as it is offline");
+  let repository;
+  try {
+    repository = await listRepository(wanted.repository, wanted.revision, settings, options.signal);
+  } catch (error) {
+    if (!isUnreachable(error) || cached.length === 0) throw error;
+    return exact ?? chooseCached(cached, wanted, (error as Error).message);
+  }
+  const model = chooseModel(groupModels(repository.files), wanted);
+  return fetchModel(repository, model, settings, options);
+}
+
+/** The models in the cache, by snapshot. */
+async function cachedModels(wanted: WantedModel, settings: HubSettings): Promise<ModelFiles<CachedFile>[][]> {
+  const snapshots = await cachedSnapshots(settings.cache, wanted.repository, wanted.revision);
+  return snapshots.map(({ files }) => groupModels(files)).filter((models) => models.length > 0);
+}
+
+/** Only by the exact name, of which there can be one model alone. */
+function findCached(models: readonly ModelFiles<CachedFile>[], wanted: WantedModel): string | undefined {
+  const label = normalizeQuantization(wanted.quantization ?? "");
+  const found = models.filter(({ quantization, files }) =>
+    wanted.file === undefined ? quantization === label : files[0]?.path === wanted.file,
+  );
+  return found.length === 1 ? found[0]?.files[0]?.absolutePath : undefined;
+}
+
+/** The best of what is here, where the hub cannot be asked. */
+function chooseCached(cached: readonly ModelFiles<CachedFile>[][], wanted: WantedModel, why: string): string {
+  if (cached.length === 0) {
+    throw new LlamaError("DOWNLOAD", `${wanted.source} is not in the cache, and ${why}`, {
+      details: { source: wanted.source, reason: "offline" },
+    });
+  }
+  let failure: unknown;
+  for (const models of cached) {
+    try {
+      const path = chooseModel(models, wanted).files[0]?.absolutePath;
+      if (path !== undefined) return path;
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  const message = failure instanceof Error ? failure.message : "";
+  throw notFound(wanted.source, `The cache alone was looked at, as ${why}: ${message}`, failure);
+}
+
+async function fetchModel(
+  repository: RemoteRepository,
+  model: ModelFiles<RemoteFile>,
+  settings: HubSettings,
+  options: FetchOptions,
+): Promise<string> {
+  const meter = new ProgressMeter(model.sizeBytes, options.onDownload);
+  const job: Job = { repository, settings, options, meter };
+  await checkRoomForAll(job, model.files);
+  const paths: string[] = [];
+  for (const file of model.files) {
+    paths.push(await fetchFile(job, file));
+    meter.fileDone(file.sizeBytes);
+  }
+  return paths[0] ?? "";
+}
+
+interface Job {
+  repository: RemoteRepository;
+  settings: HubSettings;
+  options: FetchOptions;
+  meter: ProgressMeter;
+}
+
+/** Before the first of many gigabytes, not after the last that fits. */
+async function checkRoomForAll({ repository, settings }: Job, files: readonly RemoteFile[]): Promise<void> {
+  let needed = 0;
+  let target = "";
+  for (const { etag, sizeBytes } of files) {
+    target = blobPath(settings.cache, repository.name, etag);
+    if (!(await hasSize(target, sizeBytes))) needed += sizeBytes - (await partialBytes(target));
+  }
+  await makeFolder(join(target, ".."));
+  await checkRoom({ target }, needed);
+}
+
+async function fetchFile(job: Job, file: RemoteFile): Promise<string> {
+  const { repository, settings } = job;
+  const { name, commit } = repository;
+  const path = snapshotPath(settings.cache, name, commit, file.path);
+  const blob = blobPath(settings.cache, name, file.etag);
+  if (!(await hasSize(path, file.sizeBytes))) {
+    if (!(await hasSize(blob, file.sizeBytes))) await fetchBlob(job, file, blob);
+    await linkBlob(blob, path);
+  }
+  await writeRef(settings.cache, name, job.repository.revision, commit);
+  return path;
+}
+
+/** One process downloads, the others wait for it, or go on where it was stopped. */
+async function fetchBlob({ repository, settings, options, meter }: Job, file: RemoteFile, blob: string): Promise<void> {
+  const { signal, connections = defaultConnections } = options;
+  const folder = locksFolder(settings.cache, repository.name);
+  await makeFolder(folder);
+  const work = async (): Promise<void> => {
+    if (await hasSize(blob, file.sizeBytes)) return;
+    await download({
+      url: resolveUrl(repository, file, settings),
+      token: settings.token,
+      target: blob,
+      sizeBytes: file.sizeBytes,
+      hash: { algorithm: file.etag.length === 64 ? "sha256" : "git-sha1", digest: file.etag },
+      key: file.etag,
+      connections,
+      signal,
+      onBytes: (bytes) => meter.update(file.path, "downloading", bytes),
+      onVerify: (bytes) => meter.update(file.path, "verifying", bytes),
+      failure: (response) => hubFailure(response, { repository: repository.name, file: file.path }, settings),
+    });
+  };
+  const onPoll = (): void => {
+    void partialBytes(blob).then((bytes) => meter.update(file.path, "waiting", bytes));
+  };
+  await withLock(join(folder, `${file.etag}.llama-native.lock`), work, { signal, onPoll });
+}
+
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    throw new LlamaError("DOWNLOAD", `Cannot write to the cache folder ${path}; HF_HOME can name another one`, {
+      cause: error,
+      details: { folder: path },
+    });
+  }
+}
+
+async function hasSize(path: string, sizeBytes: number): Promise<boolean> {
+  return (await stat(path).catch(() => null))?.size === sizeBytes;
+}

@@ -1,0 +1,258 @@
+import { readdir, realpath, rm, rmdir, stat } from "node:fs/promises";
+import { basename, dirname, join, relative, sep } from "node:path";
+
+import { nearestName } from "../validate.js";
+import { modelsDirectory } from "./cache.js";
+import { cachedRepositories, cachedSnapshots, pruneRefs, repositoryFolder } from "./hub-cache.js";
+import type { ModelFiles, RepositoryFile } from "./model-files.js";
+import { groupModels } from "./model-files.js";
+import { notFound, parseSource } from "./names.js";
+import { ollamaFolders, ollamaModels } from "./ollama.js";
+import { partialPath } from "./partial-file.js";
+import { normalizeQuantization, quantizationOf } from "./quantization.js";
+import { hubSettings } from "./settings.js";
+import { urlPath } from "./url-model.js";
+
+/** A model on this disk. */
+export interface InstalledModel {
+  /** What commands take for it. */
+  name: string;
+  /** Whose folder it is in. */
+  keeper: "hub" | "llama-native" | "ollama";
+  quantization: string | null;
+  sizeBytes: number;
+  /** The file to load, and all of them. */
+  path: string;
+  files: readonly string[];
+  /** When it was last written; milliseconds since 1970. */
+  modified: number;
+}
+
+interface FoundFile extends RepositoryFile {
+  absolutePath: string;
+}
+
+/** All models that commands would find without a download, by name. */
+export async function installedModels(): Promise<InstalledModel[]> {
+  const found = await Promise.all([hubModels(), ownModels(), ollamasModels()]);
+  return found.flat().sort((a, b) => (a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1));
+}
+
+/** The folders that models are kept in, whether they exist or not. */
+export function modelFolders(): { path: string; holds: string }[] {
+  return [
+    { path: hubSettings().cache, holds: "models of the hub, shared with its other clients" },
+    { path: modelsDirectory(), holds: "models from Python packages and other URLs" },
+    ...ollamaFolders().map((path) => ({ path, holds: "Ollama's models, which are read and never changed" })),
+  ];
+}
+
+async function hubModels(): Promise<InstalledModel[]> {
+  const { cache } = hubSettings();
+  const repositories = await cachedRepositories(cache);
+  const models = await Promise.all(
+    repositories.map(async (repository) => {
+      const snapshots = await cachedSnapshots(cache, repository, "main");
+      const all = await Promise.all(
+        snapshots.flatMap(({ files }) => groupModels(files).map((model) => hubModel(repository, model))),
+      );
+      // The same file in several snapshots is one model.
+      return [...new Map(all.map((model) => [`${model.name} ${model.files.join(" ")}`, model])).values()];
+    }),
+  );
+  return models.flat();
+}
+
+async function hubModel(repository: string, model: ModelFiles<FoundFile>): Promise<InstalledModel> {
+  const { quantization, files } = model;
+  const name = quantization === null ? `hf:${repository}/${files[0]?.path ?? ""}` : `hf:${repository}:${quantization}`;
+  return { ...(await installed("hub", name, model)), files: await Promise.all(files.map(blobOf)) };
+}
+
+function blobOf({ absolutePath }: FoundFile): Promise<string> {
+  return realpath(absolutePath);
+}
+
+async function ownModels(): Promise<InstalledModel[]> {
+  const folder = modelsDirectory();
+  const names = await readdir(folder, { recursive: true }).catch(() => []);
+  const files = await Promise.all(
+    names
+      .filter((name) => !name.split(sep).some((part) => part.startsWith(".")))
+      .map(async (name) => {
+        const absolutePath = join(folder, name);
+        const found = await stat(absolutePath).catch(() => null);
+        return found?.isFile() === true ? [{ path: name, sizeBytes: found.size, absolutePath }] : [];
+      }),
+  );
+  return Promise.all(
+    groupModels(files.flat()).map((model) => installed("llama-native", model.files[0]?.absolutePath ?? "", model)),
+  );
+}
+
+async function ollamasModels(): Promise<InstalledModel[]> {
+  const models = await ollamaModels();
+  return models.map(({ name, path, sizeBytes, modified }) => {
+    return {
+      name: `ollama:${name}`,
+      keeper: "ollama",
+      quantization: quantizationOf(name),
+      sizeBytes,
+      path,
+      files: [path],
+      modified,
+    };
+  });
+}
+
+async function installed(
+  keeper: InstalledModel["keeper"],
+  name: string,
+  { quantization, sizeBytes, files }: ModelFiles<FoundFile>,
+): Promise<InstalledModel> {
+  const path = files[0]?.absolutePath ?? "";
+  const { mtimeMs } = await stat(path);
+  return {
+    name,
+    keeper,
+    quantization,
+    sizeBytes,
+    path,
+    files: files.map(({ absolutePath }) => absolutePath),
+    modified: mtimeMs,
+  };
+}
+
+export interface Removal {
+  /** Files that were removed. */
+  paths: string[];
+  freedBytes: number;
+}
+
+/**
+ * Removes the files of a model from the hub's cache or from ours, unfinished ones included. What Ollama or the user keeps
+ * stays.
+ *
+ * @throws LlamaError `MODEL_NOT_FOUND`
+ */
+export async function removeInstalled(source: string, { dryRun }: { dryRun: boolean }): Promise<Removal> {
+  const models = await matchingModels(source);
+  const links = await linksTo(models);
+  const blobs = models.flatMap(({ files }) => files);
+  const rests = await leftovers(source);
+  const paths = [...new Set([...links, ...blobs, ...rests])];
+  if (paths.length === 0) throw await nothingInstalled(source);
+  const sizes = await Promise.all(
+    [...new Set([...blobs, ...rests])].map(async (path) => (await stat(path).catch(() => null))?.size ?? 0),
+  );
+  if (!dryRun) {
+    for (const path of paths) await rm(path, { force: true });
+    for (const folder of new Set(paths.map((path) => dirname(path)))) await removeEmpty(folder);
+    await pruneHub();
+  }
+  return { paths, freedBytes: sizes.reduce((sum, size) => sum + size, 0) };
+}
+
+async function pruneHub(): Promise<void> {
+  const { cache } = hubSettings();
+  for (const repository of await cachedRepositories(cache)) {
+    await pruneRefs(cache, repository);
+    for (const name of ["refs", "snapshots", "blobs"])
+      await removeEmpty(join(repositoryFolder(cache, repository), name));
+  }
+}
+
+async function matchingModels(source: string): Promise<InstalledModel[]> {
+  const parsed = parseSource(source);
+  const models = (await installedModels()).filter(({ keeper }) => keeper !== "ollama");
+  switch (parsed.kind) {
+    case "ollama":
+      throw notFound(source, `${source} belongs to Ollama: \`ollama rm ${parsed.name}\` removes it`);
+    case "known": {
+      const { repository, wheel } = parsed.model;
+      const own = wheel && models.filter(({ path }) => path === join(modelsDirectory(), wheel.fileName));
+      const wanted = parsed.quantization;
+      return [...(own ?? []), ...ofRepository(models, repository, undefined)].filter(
+        ({ quantization }) => wanted === undefined || quantization === normalizeQuantization(wanted),
+      );
+    }
+    case "hub":
+      return ofRepository(models, parsed.repository, parsed.file).filter(
+        ({ quantization }) =>
+          parsed.quantization === undefined || quantization === normalizeQuantization(parsed.quantization),
+      );
+    case "url":
+      return models.filter(({ files }) => files.includes(urlPath(parsed.url)));
+    case "path":
+      return models.filter(({ path, files }) => path === parsed.path || files.includes(parsed.path));
+  }
+}
+
+function ofRepository(
+  models: readonly InstalledModel[],
+  repository: string,
+  file: string | undefined,
+): InstalledModel[] {
+  const folder = repositoryFolder(hubSettings().cache, repository) + sep;
+  return models.filter(
+    ({ path }) => path.startsWith(folder) && (file === undefined || path.endsWith(sep + file.split("/").join(sep))),
+  );
+}
+
+/** Links in snapshots, of every commit, that lead to the models' blobs. */
+async function linksTo(models: readonly InstalledModel[]): Promise<string[]> {
+  const blobs = new Set(models.filter(({ keeper }) => keeper === "hub").flatMap(({ files }) => files));
+  const { cache } = hubSettings();
+  const links: string[] = [];
+  for (const repository of blobs.size > 0 ? await cachedRepositories(cache) : []) {
+    for (const { files } of await cachedSnapshots(cache, repository, "main")) {
+      for (const { absolutePath } of files) if (blobs.has(await realpath(absolutePath))) links.push(absolutePath);
+    }
+  }
+  return links;
+}
+
+/** Downloads of the model that were not finished. */
+async function leftovers(source: string): Promise<string[]> {
+  const parsed = parseSource(source);
+  if (parsed.kind === "url")
+    return present([partialPath(urlPath(parsed.url)), `${partialPath(urlPath(parsed.url))}.json`]);
+  // Which quantization a blob belongs to only the hub knows: with the whole repository go all of them.
+  if (parsed.kind !== "known" && parsed.kind !== "hub") return [];
+  if (parsed.quantization !== undefined || (parsed.kind === "hub" && parsed.file !== undefined)) return [];
+  const repository = parsed.kind === "known" ? parsed.model.repository : parsed.repository;
+  const folder = join(repositoryFolder(hubSettings().cache, repository), "blobs");
+  const names = await readdir(folder).catch(() => []);
+  return names.filter((name) => name.includes(".llama-native.incomplete")).map((name) => join(folder, name));
+}
+
+async function present(paths: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(
+    paths.map(async (path) => ((await stat(path).catch(() => null)) === null ? [] : [path])),
+  );
+  return found.flat();
+}
+
+/** Folders that have become empty, up to the one of the repository. */
+async function removeEmpty(folder: string): Promise<void> {
+  const roots = [hubSettings().cache, modelsDirectory()];
+  for (let path = folder; roots.some((root) => isInside(root, path)); path = dirname(path)) {
+    try {
+      await rmdir(path);
+    } catch {
+      return; // something else is in it
+    }
+  }
+}
+
+function isInside(root: string, path: string): boolean {
+  const way = relative(root, path);
+  return way !== "" && !way.startsWith("..") && basename(path) !== "";
+}
+
+async function nothingInstalled(source: string): Promise<Error> {
+  const names = (await installedModels()).filter(({ keeper }) => keeper !== "ollama").map(({ name }) => name);
+  const near = nearestName(source, names);
+  const hint = near === undefined ? "`llama-native models list` shows what is" : `Did you mean ${near}?`;
+  return notFound(source, `${source} is not on this disk. ${hint}`);
+}

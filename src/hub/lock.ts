@@ -1,0 +1,17 @@
+interface LockModule {
+  withLock<T>(path: string, work: () => Promise<T>, options: LockOptions): Promise<T>;
+}
+
+export interface LockOptions {
+  /** Stops waiting for the lock. */
+  signal?: AbortSignal | undefined;
+  /** Called now and then while another process, or another call of this one, holds the lock. */
+  onPoll?: (() => void) | undefined;
+}
+
+/** Runs `work` while no other process runs any with this lock. A lock whose holder was killed is taken over. */
+export async function withLock<T>(path: string, work: () => Promise<T>, options: LockOptions): Promise<T> {
+  // The build scripts need the same lock, before anything is compiled.
+  const lock = (await import(new URL("../../scripts/lib/lock.mjs", import.meta.url).href)) as LockModule;
+  return lock.withLock(path, work, options);
+}

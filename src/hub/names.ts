@@ -1,0 +1,177 @@
+import { homedir } from "node:os";
+import { basename, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { InvalidOptionError, LlamaError } from "../errors.js";
+import type { KnownModel } from "./catalogue.js";
+import { findModel, namesOf } from "./catalogue.js";
+import { quantizationOf, withoutQuantization } from "./quantization.js";
+import { hubHosts } from "./settings.js";
+
+/** A repository of the hub, and which of its models is meant. */
+export interface HubSource {
+  kind: "hub";
+  /** `owner/name`. */
+  repository: string;
+  /** Branch, tag or commit. */
+  revision: string;
+  quantization?: string;
+  /** Path of a file within the repository. */
+  file?: string;
+}
+
+export type ModelSource =
+  | { kind: "known"; model: KnownModel; quantization?: string }
+  | HubSource
+  | { kind: "url"; url: string }
+  | { kind: "path"; path: string }
+  | { kind: "ollama"; name: string };
+
+const repositoryName = String.raw`[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*`;
+/** owner/name, @revision, and :quantization or /file. */
+const hubReference = new RegExp(`^(${repositoryName})(?:@([^:/]+))?(?::([\\w.-]+)|/(.+))?$`);
+
+/**
+ * What a model's name means, by its form alone; whether it is there is another question.
+ *
+ * @throws LlamaError `INVALID_OPTION` for what is no name at all, `MODEL_NOT_FOUND` for a malformed one
+ */
+export function parseSource(source: string): ModelSource {
+  if (typeof source !== "string" || source === "" || source.includes("\0")) {
+    throw new InvalidOptionError("model", "a model's name or the path of a GGUF file", source);
+  }
+  if (/^hf:/i.test(source)) return parseHubReference(source, source.slice(3).replace(/^\/\//, ""));
+  if (/^https?:/i.test(source)) return parseUrl(source);
+  if (/^file:/i.test(source)) return { kind: "path", path: pathOfUrl(source) };
+  if (/^ollama:/i.test(source)) return { kind: "ollama", name: source.slice("ollama:".length) };
+  return parseKnown(source) ?? { kind: "path", path: expandHome(source) };
+}
+
+/** A known model, with its quantization behind a colon where one is named. */
+function parseKnown(source: string): ModelSource | undefined {
+  const exact = findModel(source);
+  if (exact !== undefined) return { kind: "known", model: exact };
+  const [, name = "", quantization = ""] = /^(.+):([^:]+)$/.exec(source) ?? [];
+  const model = findModel(name);
+  return model && { kind: "known", model, quantization };
+}
+
+function parseHubReference(source: string, reference: string): ModelSource {
+  const [, repository, revision, quantization, file] = hubReference.exec(reference) ?? [];
+  const isUnsafe = file?.split("/").some((part) => part === "" || part === "." || part === "..") === true;
+  if (repository === undefined || isUnsafe) {
+    throw notFound(
+      source,
+      `${source} is not hf:owner/repository, hf:owner/repository:quantization or hf:owner/repository/file.gguf`,
+    );
+  }
+  const known = findModel(repository);
+  // The weights as they were published are no GGUF files; those of the catalogue are meant.
+  if (known !== undefined && file === undefined && repository.toLowerCase() === known.origin.toLowerCase()) {
+    return { kind: "known", model: known, ...(quantization === undefined ? {} : { quantization }) };
+  }
+  return {
+    kind: "hub",
+    repository,
+    revision: revision === undefined ? "main" : decode(revision),
+    ...(quantization === undefined ? {} : { quantization }),
+    ...(file === undefined ? {} : { file }),
+  };
+}
+
+/** Pages and files of the hub are taken from it, so that they share its cache; everything else is downloaded as it is. */
+function parseUrl(source: string): ModelSource {
+  if (!URL.canParse(source)) throw notFound(source, `${source} is not a URL`);
+  const url = new URL(source);
+  if (hubHosts().includes(url.host.toLowerCase())) {
+    const [, repository, revision, file] =
+      new RegExp(`^/(${repositoryName})(?:/(?:resolve|blob|tree)/([^/]+)(?:/(.+))?)?/?$`).exec(url.pathname) ?? [];
+    if (repository !== undefined) {
+      const rest = file === undefined ? "" : `/${decode(file)}`;
+      return parseHubReference(source, `${repository}@${revision ?? "main"}${rest}`);
+    }
+  }
+  return { kind: "url", url: url.href };
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function pathOfUrl(source: string): string {
+  try {
+    return fileURLToPath(source);
+  } catch (error) {
+    throw notFound(source, `${source} is not the URL of a file on this machine`, error);
+  }
+}
+
+/** As a shell would, for callers that have none: an option in quotes, a settings file. */
+function expandHome(path: string): string {
+  return path === "~" || /^~[/\\]/.test(path) ? resolve(homedir(), path.slice(2)) : resolve(path);
+}
+
+export interface ModelIdentity {
+  /** What the model is called, e.g. `mistral-7b-instruct-v0.2`, `owner/repository:Q8_0`, or a file's name. */
+  id: string;
+  /** Every name by which a request may ask for it, in lower case, that one included. */
+  names: readonly string[];
+  /** Where it is a model of the catalogue. */
+  known: KnownModel | undefined;
+}
+
+/**
+ * What to call the model of a source, and by which names others may ask for it; nothing is looked for. A file that is named
+ * as a known model is that model.
+ *
+ * @throws LlamaError as {@link parseSource}
+ */
+export function identifyModel(source: string): ModelIdentity {
+  const parsed = parseSource(source);
+  switch (parsed.kind) {
+    case "known":
+      return identity(parsed.model, parsed.quantization);
+    case "hub": {
+      const quantization = parsed.quantization ?? (parsed.file && (quantizationOf(parsed.file) ?? undefined));
+      const known = findModel(parsed.repository);
+      return known ? identity(known, quantization) : plainIdentity(withQuantization(parsed.repository, quantization));
+    }
+    case "url":
+      return fileIdentity(new URL(parsed.url).pathname);
+    case "path":
+      return fileIdentity(parsed.path);
+    case "ollama":
+      return plainIdentity(parsed.name);
+  }
+}
+
+function fileIdentity(path: string): ModelIdentity {
+  const name = basename(path).replace(/(-\d{5}-of-\d{5})?\.gguf$/i, "");
+  const known = findModel(withoutQuantization(name));
+  if (known === undefined) return plainIdentity(name);
+  const found = identity(known, quantizationOf(name) ?? undefined);
+  return { ...found, names: [...new Set([...found.names, name.toLowerCase()])] };
+}
+
+function identity(known: KnownModel, quantization: string | undefined): ModelIdentity {
+  const other = quantization !== undefined && quantization.toUpperCase() !== known.quantization;
+  const names = namesOf(known);
+  const exact = names.map((name) => withQuantization(name, (quantization ?? known.quantization).toLowerCase()));
+  return { id: withQuantization(known.name, other ? quantization : undefined), names: [...names, ...exact], known };
+}
+
+function plainIdentity(id: string): ModelIdentity {
+  return { id, names: [id.toLowerCase()], known: undefined };
+}
+
+function withQuantization(name: string, quantization: string | undefined): string {
+  return quantization === undefined ? name : `${name}:${quantization}`;
+}
+
+export function notFound(source: string, message: string, cause?: unknown): LlamaError {
+  return new LlamaError("MODEL_NOT_FOUND", message, { cause, details: { source } });
+}

@@ -1,0 +1,165 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+
+import { modelsDirectory } from "./cache.js";
+import type { KnownModel } from "./catalogue.js";
+import type { FetchOptions } from "./fetch-options.js";
+import { cachedSnapshots } from "./hub-cache.js";
+import { hubFailure } from "./hub-errors.js";
+import { chooseModel, groupModels } from "./model-files.js";
+import type { ModelFiles } from "./model-files.js";
+import type { HubSource } from "./names.js";
+import { parseSource } from "./names.js";
+import { normalizeQuantization, quantizationOf } from "./quantization.js";
+import type { RemoteBytes } from "./remote-bytes.js";
+import { remoteBytes } from "./remote-bytes.js";
+import { listRepository, resolveUrl } from "./repository.js";
+import type { RemoteFile, RemoteRepository } from "./repository.js";
+import { resolveModel } from "./resolve.js";
+import { hubSettings } from "./settings.js";
+import { remoteUrl, urlPath } from "./url-model.js";
+
+/** One quantization of a model that can be had. */
+export interface Offer {
+  quantization: string | null;
+  sizeBytes: number;
+  /** The file to load where it is on this disk. */
+  path: string | null;
+  /** The first file's bytes where it is not. */
+  remote: RemoteBytes | null;
+}
+
+export interface Offers {
+  known: KnownModel | undefined;
+  repository: string | undefined;
+  /** The smallest first. */
+  offers: Offer[];
+  /** Why the hub's list is missing, where it is. */
+  problem: string | undefined;
+}
+
+/** The quantizations there are of a model, on this disk and at the hub; nothing is downloaded. */
+export async function listOffers(source: string, options: Pick<FetchOptions, "offline" | "signal">): Promise<Offers> {
+  const parsed = parseSource(source);
+  switch (parsed.kind) {
+    case "known": {
+      const { model, quantization } = parsed;
+      const wanted: HubSource = { kind: "hub", repository: model.repository, revision: "main" };
+      const local = await wheelOffer(model);
+      const found = await hubOffers(
+        { ...wanted, ...(quantization && { quantization }) },
+        source,
+        options,
+        local.length > 0 || !quantization,
+      );
+      const offers = [...local.filter((offer) => isWanted(offer, quantization)), ...found.offers];
+      return { known: model, repository: model.repository, offers: sorted(offers), problem: found.problem };
+    }
+    case "hub":
+      return { known: undefined, repository: parsed.repository, ...(await hubOffers(parsed, source, options, false)) };
+    case "url":
+      return { ...nothingKnown, offers: [await urlOffer(parsed.url, options)] };
+    case "path":
+    case "ollama":
+      return { ...nothingKnown, offers: [await fileOffer(await resolveModel(source))] };
+  }
+}
+
+const nothingKnown = { known: undefined, repository: undefined, problem: undefined };
+
+function isWanted({ quantization }: Offer, wanted: string | undefined): boolean {
+  return wanted === undefined || quantization === normalizeQuantization(wanted);
+}
+
+function sorted(offers: readonly Offer[]): Offer[] {
+  return [...offers].sort((a, b) => a.sizeBytes - b.sizeBytes);
+}
+
+async function wheelOffer({ wheel }: KnownModel): Promise<Offer[]> {
+  if (wheel === undefined) return [];
+  const path = join(modelsDirectory(), wheel.fileName);
+  return (await stat(path).catch(() => null)) === null ? [] : [await fileOffer(path)];
+}
+
+async function fileOffer(path: string): Promise<Offer> {
+  return { quantization: quantizationOf(path), sizeBytes: (await stat(path)).size, path, remote: null };
+}
+
+async function urlOffer(url: string, options: Pick<FetchOptions, "offline" | "signal">): Promise<Offer> {
+  const path = urlPath(url);
+  if ((await stat(path).catch(() => null)) !== null) return fileOffer(path);
+  if (options.offline ?? hubSettings().offline) await resolveModel(url, { offline: true }); // says that it is not here
+  const remote = await remoteUrl(url, options.signal);
+  return { quantization: quantizationOf(path), sizeBytes: remote.sizeBytes, path: null, remote };
+}
+
+/** What the hub has, or where it cannot be asked what is in its cache. `optional` turns that problem into a note. */
+async function hubOffers(
+  wanted: HubSource,
+  source: string,
+  options: Pick<FetchOptions, "offline" | "signal">,
+  optional: boolean,
+): Promise<Pick<Offers, "offers" | "problem">> {
+  const settings = hubSettings();
+  const snapshots = await cachedSnapshots(settings.cache, wanted.repository, wanted.revision);
+  const cached = snapshots.flatMap(({ files }) => groupModels(files));
+  const localOffers = cached.map(({ quantization, sizeBytes, files }) => {
+    return { quantization, sizeBytes, path: files[0]?.absolutePath ?? "", remote: null, name: files[0]?.path };
+  });
+  try {
+    if (options.offline ?? settings.offline) throw new Error("offline");
+    const repository = await listRepository(wanted.repository, wanted.revision, settings, options.signal);
+    const models = select(groupModels(repository.files), wanted, source);
+    const offers = models.map((model): Offer => {
+      const local = localOffers.find(
+        ({ name, sizeBytes }) => name === model.files[0]?.path && sizeBytes === model.sizeBytes,
+      );
+      const { quantization, sizeBytes } = model;
+      return {
+        quantization,
+        sizeBytes,
+        path: local?.path ?? null,
+        remote: local ? null : openRemote(repository, model, options.signal),
+      };
+    });
+    return { offers, problem: undefined };
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    const found = localOffers.filter((offer) => isWanted(offer, wanted.quantization));
+    if (found.length === 0 && !optional) {
+      if (error instanceof Error && error.message !== "offline") throw error;
+      await resolveModel(source, { offline: true }); // says that it is not here
+    }
+    const unique = new Map(found.map(({ name, ...offer }) => [`${name ?? ""} ${offer.sizeBytes}`, offer]));
+    return { offers: sorted([...unique.values()]), problem: (error as Error).message };
+  }
+}
+
+function select(
+  models: readonly ModelFiles<RemoteFile>[],
+  wanted: HubSource,
+  source: string,
+): ModelFiles<RemoteFile>[] {
+  if (wanted.quantization === undefined && wanted.file === undefined) {
+    if (models.length === 0) chooseModel(models, { source, repository: wanted.repository });
+    return [...models];
+  }
+  return [chooseModel(models, { source, ...wanted })];
+}
+
+function openRemote(
+  repository: RemoteRepository,
+  { files }: ModelFiles<RemoteFile>,
+  signal: AbortSignal | undefined,
+): RemoteBytes | null {
+  const [first] = files;
+  if (first === undefined) return null;
+  const settings = hubSettings();
+  return remoteBytes({
+    url: resolveUrl(repository, first, settings),
+    sizeBytes: first.sizeBytes,
+    token: settings.token,
+    signal,
+    failure: (response) => hubFailure(response, { repository: repository.name, file: first.path }, settings),
+  });
+}

@@ -1,0 +1,94 @@
+import { readdir, readFile, stat } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join, resolve, sep } from "node:path";
+
+import { nearestName } from "../validate.js";
+import { notFound } from "./names.js";
+
+const modelLayer = "application/vnd.ollama.image.model";
+const defaultRegistry = "registry.ollama.ai";
+
+export interface OllamaModel {
+  /** As Ollama lists it: `mistral:7b`, `someone/model:tag`. */
+  name: string;
+  /** The blob with the weights, which is a GGUF file. */
+  path: string;
+  sizeBytes: number;
+  /** When it was pulled; milliseconds since 1970. */
+  modified: number;
+}
+
+/** Folders that Ollama keeps models in: a user's own, and that of its service. */
+export function ollamaFolders(): string[] {
+  const given = process.env["OLLAMA_MODELS"];
+  if (given) return [resolve(given)];
+  const own = join(homedir(), ".ollama", "models");
+  return process.platform === "linux"
+    ? [own, "/usr/share/ollama/.ollama/models", "/var/lib/ollama/.ollama/models"]
+    : [own];
+}
+
+/**
+ * The file of a model that Ollama has on this disk; nothing is downloaded.
+ *
+ * @param name `name`, `name:tag` or `owner/name:tag`; without a tag `latest` is meant
+ * @throws LlamaError `MODEL_NOT_FOUND`, with the names that are there
+ */
+export async function ollamaModelFile(name: string, source: string): Promise<string> {
+  const models = await ollamaModels();
+  const wanted = name.includes(":") ? name : `${name}:latest`;
+  const found = models.find((model) => model.name.toLowerCase() === wanted.toLowerCase());
+  if (found !== undefined) return found.path;
+  const names = models.map((model) => model.name);
+  const ofName = names.filter((other) => other.startsWith(`${name}:`));
+  if (ofName.length === 1 && ofName[0] !== undefined) return ollamaModelFile(ofName[0], source);
+  if (ofName.length > 1) {
+    throw notFound(
+      source,
+      `Ollama has several models ${name}; choose one: ${ofName.map((other) => `ollama:${other}`).join(", ")}`,
+    );
+  }
+  if (names.length === 0) throw notFound(source, `Ollama has no models in ${ollamaFolders().join(" or ")}`);
+  const near = nearestName(wanted, names);
+  const hint = near === undefined ? `It has ${names.join(", ")}` : `Did you mean ollama:${near}?`;
+  throw notFound(source, `Ollama has no model ${wanted} on this disk. ${hint}`);
+}
+
+/** What Ollama has on this disk, without models whose file is missing. */
+export async function ollamaModels(): Promise<OllamaModel[]> {
+  const found = await Promise.all(ollamaFolders().map(modelsIn));
+  return found.flat().sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+async function modelsIn(folder: string): Promise<OllamaModel[]> {
+  const manifests = join(folder, "manifests");
+  const names = await readdir(manifests, { recursive: true }).catch(() => []);
+  const models = await Promise.all(names.map((name) => readManifest(folder, name)));
+  return models.filter((model) => model !== undefined);
+}
+
+/** A manifest's path is registry, owner, name and tag. */
+async function readManifest(folder: string, name: string): Promise<OllamaModel | undefined> {
+  const parts = name.split(sep);
+  if (parts.length < 4) return undefined;
+  try {
+    const manifest = JSON.parse(await readFile(join(folder, "manifests", name), "utf8")) as {
+      layers?: { mediaType?: string; digest?: string }[];
+    };
+    const digest = manifest.layers?.find(({ mediaType }) => mediaType === modelLayer)?.digest;
+    if (digest === undefined || !/^sha256:[0-9a-f]{64}$/.test(digest)) return undefined;
+    const path = join(folder, "blobs", digest.replace(":", "-"));
+    const { size, mtimeMs } = await stat(path);
+    return { name: displayName(parts), path, sizeBytes: size, modified: mtimeMs };
+  } catch {
+    return undefined; // a folder, or a model that is being pulled
+  }
+}
+
+function displayName(parts: readonly string[]): string {
+  const [registry = "", ...rest] = parts;
+  const tag = rest.at(-1) ?? "";
+  const path = rest.slice(0, -1);
+  const short = registry !== defaultRegistry ? [registry, ...path] : path[0] === "library" ? path.slice(1) : path;
+  return `${short.join("/")}:${tag}`;
+}

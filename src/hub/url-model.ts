@@ -1,0 +1,130 @@
+import { createHash } from "node:crypto";
+import { mkdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+import { LlamaError } from "../errors.js";
+import { modelsDirectory } from "./cache.js";
+import { defaultConnections, download, fileNameOf } from "./download.js";
+import { request } from "./http.js";
+import { withLock } from "./lock.js";
+import { notFound } from "./names.js";
+import { partialBytes } from "./partial-file.js";
+import { ProgressMeter } from "./progress.js";
+import type { FetchOptions } from "./fetch-options.js";
+import type { RemoteBytes } from "./remote-bytes.js";
+import { remoteBytes } from "./remote-bytes.js";
+import { hubSettings } from "./settings.js";
+
+/** Where the file of a URL is kept: that of one folder of a server in one folder. */
+export function urlPath(url: string): string {
+  const { host } = new URL(url);
+  const folder = createHash("sha256").update(new URL(".", url).href).digest("hex").slice(0, 12);
+  const name = fileNameOf(url).replace(/[^\w.-]/g, "_") || "model.gguf";
+  return join(modelsDirectory(), "downloads", `${host.replace(/[^\w.-]/g, "_")}-${folder}`, name);
+}
+
+/**
+ * The file of a URL, downloaded where it is not there; what is there is not compared with the server's again. Of a split
+ * model the URL of the first file stands for all.
+ *
+ * @throws LlamaError `MODEL_NOT_FOUND` or `DOWNLOAD`; the signal's reason when cancelled
+ */
+export async function urlModelFile(url: string, options: FetchOptions): Promise<string> {
+  const urls = partsOf(url);
+  const missing = options.refresh === true ? urls : await findMissing(urls);
+  if (missing.length > 0 && (options.offline ?? hubSettings().offline)) {
+    throw new LlamaError("DOWNLOAD", `${url} is not in the cache, and nothing is downloaded as it is offline`, {
+      details: { source: url, reason: "offline" },
+    });
+  }
+  const files = await Promise.all(
+    missing.map(async (part) => ({ ...(await askAbout(part, options.signal)), url: part })),
+  );
+  const meter = new ProgressMeter(
+    files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
+    options.onDownload,
+  );
+  for (const file of files) {
+    await fetchFile(file, meter, options);
+    meter.fileDone(file.sizeBytes);
+  }
+  return urlPath(url);
+}
+
+function partsOf(url: string): string[] {
+  const [, before, count, after = ""] = /^(.*)-00001-of-(\d{5})(\.gguf(?:\?.*)?)$/i.exec(url) ?? [];
+  if (before === undefined || count === undefined) return [url];
+  return Array.from({ length: Number(count) }, (_, index) => {
+    return `${before}-${String(index + 1).padStart(5, "0")}-of-${count}${after}`;
+  });
+}
+
+async function findMissing(urls: readonly string[]): Promise<string[]> {
+  const found = await Promise.all(urls.map(async (url) => (await stat(urlPath(url)).catch(() => null)) !== null));
+  return urls.filter((_, index) => found[index] !== true);
+}
+
+interface UrlFile {
+  url: string;
+  sizeBytes: number;
+  /** Changes with the content, where the server tells. */
+  etag: string;
+}
+
+async function askAbout(url: string, signal: AbortSignal | undefined): Promise<Omit<UrlFile, "url">> {
+  // One byte, as not every server answers HEAD as it answers GET.
+  const response = await request(url, { headers: { range: "bytes=0-0", "accept-encoding": "identity" }, signal });
+  await response.body?.cancel();
+  if (!response.ok) throw urlFailure(url, response.status);
+  const total = /\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1];
+  const sizeBytes = Number(total ?? (response.status === 200 ? response.headers.get("content-length") : null) ?? NaN);
+  if (Number.isSafeInteger(sizeBytes) && sizeBytes > 0) return { sizeBytes, etag: response.headers.get("etag") ?? "" };
+  throw new LlamaError("DOWNLOAD", `${new URL(url).host} does not tell the size of ${fileNameOf(url)}`, {
+    details: { url },
+  });
+}
+
+/** A URL's file to read parts of, without downloading it. */
+export async function remoteUrl(url: string, signal: AbortSignal | undefined): Promise<RemoteBytes> {
+  const { sizeBytes } = await askAbout(url, signal);
+  return remoteBytes({ url, sizeBytes, signal, failure: ({ status }) => urlFailure(url, status) });
+}
+
+async function fetchFile(
+  { url, sizeBytes, etag }: UrlFile,
+  meter: ProgressMeter,
+  options: FetchOptions,
+): Promise<void> {
+  const target = urlPath(url);
+  const file = fileNameOf(url);
+  const { signal, connections = defaultConnections, refresh } = options;
+  const before = (await stat(target).catch(() => null))?.mtimeMs;
+  const work = async (): Promise<void> => {
+    const now = (await stat(target).catch(() => null))?.mtimeMs;
+    if (now !== undefined && (refresh !== true || now !== before)) return; // another process was first
+    await download({
+      url,
+      target,
+      sizeBytes,
+      hash: null,
+      key: `${url} ${etag}`,
+      connections,
+      signal,
+      onBytes: (bytes) => meter.update(file, "downloading", bytes),
+      onVerify: () => undefined,
+      failure: ({ status }) => urlFailure(url, status),
+    });
+  };
+  const onPoll = (): void => {
+    void partialBytes(target).then((bytes) => meter.update(file, "waiting", bytes));
+  };
+  await mkdir(join(target, ".."), { recursive: true });
+  await withLock(`${target}.lock`, work, { signal, onPoll });
+}
+
+function urlFailure(url: string, status: number): LlamaError {
+  if (status === 404 || status === 410)
+    return notFound(url, `${new URL(url).host} has no such file (${status}): ${url}`);
+  const { host } = new URL(url);
+  return new LlamaError("DOWNLOAD", `${host} refuses ${fileNameOf(url)} (${status})`, { details: { url, status } });
+}

@@ -1,0 +1,137 @@
+import { LlamaError } from "../errors.js";
+import type { GgufHeader, GgufTensor } from "./gguf-header.js";
+
+/** What of a model decides how much memory it takes, by its header. */
+export interface ModelShape {
+  architecture: string;
+  parameterCount: number;
+  /** Of all tensors. */
+  weightBytes: number;
+  /** Of what is in no layer: embeddings and the output. */
+  outerWeightBytes: number;
+  layerCount: number;
+  /** 0 where the file does not tell. */
+  contextLength: number;
+  embeddingLength: number;
+  feedForwardLength: number;
+  headCount: number;
+  vocabularySize: number;
+  /** Pairs of tokens that the tokenizer joins. */
+  mergeCount: number;
+  /** Numbers of a cached position by layer; 0 for layers that keep none. */
+  keyLengths: readonly number[];
+  valueLengths: readonly number[];
+  /** Bytes of state that each sequence has, of recurrent models. */
+  stateBytes: number;
+  /** Whether the rules below are known to hold: of an encoder, or an architecture with states, they are an approximation. */
+  isExact: boolean;
+}
+
+/** More than any model has, of layers, and of numbers, heads or tokens in a row. */
+const mostLayers = 4096;
+const mostNumbers = 1 << 24;
+
+/** Architectures whose caches are as the general keys of the header say. */
+const recurrentKeys = ["ssm.state_size", "wkv.head_size", "kda.head_dim"];
+
+/** The facts of a whole model; of a split one the first header has the metadata and every one has tensors. */
+export function shapeOf(headers: readonly GgufHeader[]): ModelShape {
+  const [first] = headers;
+  const metadata = first?.metadata ?? new Map<string, never>();
+  const architecture = String(metadata.get("general.architecture") ?? "");
+  const value = (name: string): unknown => metadata.get(`${architecture}.${name}`);
+  const number = (name: string, otherwise = 0): number => {
+    const most = name === "block_count" ? mostLayers : name === "context_length" ? Infinity : mostNumbers;
+    const found = largest(value(name)) ?? otherwise;
+    if (found >= 0 && found <= most) return found;
+    throw new LlamaError("MODEL_FORMAT", `The file's ${architecture}.${name} is ${found}, which no model has`);
+  };
+  const tensors = headers.flatMap((header) => header.tensors);
+  const layerCount = number("block_count");
+  const headCount = Math.max(1, number("attention.head_count", 1));
+  const embeddingLength = number("embedding_length");
+  const vocabularySize = first?.arrayLengths.get("tokenizer.ggml.tokens") ?? number("vocab_size");
+  const isRecurrent = recurrentKeys.some((key) => value(key) !== undefined);
+  const outer = tensors.filter(({ name }) => !name.startsWith("blk."));
+  const caches = cacheLengths({ value, number, layerCount, headCount, embeddingLength });
+  return {
+    architecture,
+    parameterCount: tensors.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0),
+    weightBytes: sumBytes(tensors),
+    outerWeightBytes: sumBytes(outer),
+    layerCount,
+    contextLength: number("context_length"),
+    embeddingLength,
+    // A token goes through some of a mixture's experts, and through shared ones.
+    feedForwardLength: Math.max(
+      number("feed_forward_length"),
+      number("expert_used_count") * number("expert_feed_forward_length", number("feed_forward_length")),
+    ),
+    headCount,
+    vocabularySize,
+    mergeCount: first?.arrayLengths.get("tokenizer.ggml.merges") ?? 0,
+    ...caches,
+    stateBytes: isRecurrent ? recurrentStateBytes(number, caches.keyLengths) : 0,
+    isExact: !isRecurrent && layerCount > 0 && embeddingLength > 0,
+  };
+}
+
+/** Refuses sizes that the tensors of all files of a model do not have; their rows and columns are what sizes are of. */
+export function checkAgainstTensors(shape: ModelShape, tensors: readonly GgufTensor[]): void {
+  const widest = tensors.reduce((most, { shape: sizes }) => Math.max(most, ...sizes), 0);
+  const sizes = [shape.embeddingLength, shape.feedForwardLength, ...shape.keyLengths, ...shape.valueLengths];
+  if (shape.layerCount <= tensors.length && sizes.every((size) => size <= widest)) return;
+  throw new LlamaError("MODEL_FORMAT", "The file's metadata tell of sizes that its tensors do not have");
+}
+
+interface Facts {
+  value: (name: string) => unknown;
+  number: (name: string, otherwise?: number) => number;
+  layerCount: number;
+  headCount: number;
+  embeddingLength: number;
+}
+
+function cacheLengths({ value, number, layerCount, headCount, embeddingLength }: Facts): {
+  keyLengths: number[];
+  valueLengths: number[];
+} {
+  const width = embeddingLength / headCount;
+  // Multi-head latent attention keeps one compressed vector, out of which values come too.
+  const isLatent = value("attention.key_length_mla") !== undefined;
+  // Some models' last layers read what earlier ones keep.
+  const withCache = layerCount - number("attention.shared_kv_layers");
+  const perLayer = (length: number): number[] =>
+    Array.from({ length: layerCount }, (_, layer) =>
+      layer < withCache ? headsOf(value, layer, headCount) * length : 0,
+    );
+  return {
+    keyLengths: perLayer(number("attention.key_length", width)),
+    valueLengths: isLatent ? perLayer(0) : perLayer(number("attention.value_length", width)),
+  };
+}
+
+/** Heads of keys and values may differ from layer to layer. */
+function headsOf(value: Facts["value"], layer: number, headCount: number): number {
+  const heads = value("attention.head_count_kv");
+  const found: unknown = Array.isArray(heads) ? heads[layer] : heads;
+  return typeof found === "number" ? found : headCount;
+}
+
+function recurrentStateBytes(number: Facts["number"], keyLengths: readonly number[]): number {
+  const inner = number("ssm.inner_size");
+  const state = number("ssm.state_size");
+  const convolution = Math.max(0, number("ssm.conv_kernel") - 1) * (inner + 2 * number("ssm.group_count") * state);
+  const withCache = keyLengths.filter((length) => length > 0).length;
+  const layers = withCache === keyLengths.length ? keyLengths.length : keyLengths.length - withCache;
+  return layers * (convolution + state * inner) * 4;
+}
+
+function largest(value: unknown): number | undefined {
+  if (Array.isArray(value)) return value.reduce((most: number, item) => Math.max(most, Number(item)), 0);
+  return typeof value === "number" ? value : undefined;
+}
+
+function sumBytes(tensors: readonly { sizeBytes: number }[]): number {
+  return tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}

@@ -1,0 +1,62 @@
+import { rm } from "node:fs/promises";
+
+import { describe, expect, it } from "vitest";
+
+import type { KvType } from "../../src/model/ggml-types.js";
+import { availableMemory } from "../../src/model/machine-memory.js";
+import type { MeasuredContext } from "../support/measure-memory.js";
+import { measureMemory } from "../support/measure-memory.js";
+import { model125m, model7b, tinyModel } from "../support/models.js";
+
+/** The rows of the table in docs/models.md. */
+const rows: [name: string, model: () => Promise<string>, contexts: MeasuredContext[]][] = [
+  ["tiny, Q4_K_M", tinyModel, contexts([512, 4096, 16_384], ["f16", "q8_0", "q4_0"])],
+  ["tiny, F16", () => tinyModel("f16"), contexts([4096], ["f16"])],
+  ["125M, Q4_K_M", model125m, contexts([512, 4096], ["f16", "q8_0", "q4_0"])],
+  ["125M, F16", () => model125m("f16"), contexts([4096], ["f16"])],
+  // A prompt of one micro-batch leaves little more than a part of the mask untouched, below a percent here.
+  [
+    "7B, Q4_K_M",
+    model7b,
+    contexts([4096, 16_384, 32_768], ["f16", "q8_0", "q4_0"], 520).filter(
+      ({ kvType, contextSize }) => kvType === "f16" || contextSize === 16_384,
+    ),
+  ],
+];
+
+function contexts(sizes: number[], types: KvType[], promptTokens?: number): MeasuredContext[] {
+  return sizes.flatMap((contextSize) =>
+    types.map((kvType) => ({ contextSize, kvType, ...(promptTokens === undefined ? {} : { promptTokens }) })),
+  );
+}
+
+console.log("| model | context | KV cache | estimated MB | measured MB | difference |\n|---|---|---|---|---|---|");
+
+describe.runIf(process.platform === "linux")("the memory that is estimated by a file's header", () => {
+  for (const [name, model, plans] of rows) {
+    it.each(plans)(`is within 5 %% of what ${name} takes: $contextSize tokens, $kvType`, async (plan) => {
+      await note(name, await model(), plan);
+    });
+  }
+
+  // Twice the size of the others together, and not left behind.
+  it.runIf(process.env["LLAMA_NATIVE_HEAVY_F16"] === "1")("is within 5 % of what 7B, F16 takes", async () => {
+    expect(availableMemory().bytes).toBeGreaterThan(17e9);
+    const path = await model7b("f16");
+    try {
+      await note("7B, F16", path, { contextSize: 4096, kvType: "f16", promptTokens: 300 });
+    } finally {
+      await rm(path);
+    }
+  });
+});
+
+async function note(name: string, path: string, plan: MeasuredContext): Promise<void> {
+  const { estimatedBytes, measuredBytes } = await measureMemory(path, plan);
+  const [estimated, measured] = [estimatedBytes, measuredBytes].map((bytes) => (bytes / 1e6).toFixed(0));
+  const difference = `${(100 * (estimatedBytes / measuredBytes - 1)).toFixed(1)} %`;
+  console.log(
+    `| ${name} | ${plan.contextSize} | ${plan.kvType} | ${estimated ?? ""} | ${measured ?? ""} | ${difference} |`,
+  );
+  expect(Math.abs(estimatedBytes / measuredBytes - 1)).toBeLessThan(0.05);
+}

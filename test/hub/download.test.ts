@@ -1,0 +1,455 @@
+import { randomBytes } from "node:crypto";
+import { lstat, mkdir, readdir, readFile, readlink, truncate, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { connect } from "node:net";
+import { join } from "node:path";
+
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import { resolveModel } from "../../src/hub/index.js";
+import type { DownloadProgress } from "../../src/progress.js";
+import type { HubServer, Request } from "../support/hub/hub-server.js";
+import { commitOf, gitHash, sha256, startHub } from "../support/hub/hub-server.js";
+import type { Sandbox } from "../support/hub/sandbox.js";
+import { enterSandbox, setVariables } from "../support/hub/sandbox.js";
+
+const mebibyte = 1 << 20;
+const content = randomBytes(5 * mebibyte + 123);
+const small = Buffer.concat([Buffer.from("GGUF"), randomBytes(1000)]);
+const name = "owner/model-GGUF";
+
+let hub: HubServer;
+let sandbox: Sandbox;
+let repository: string;
+
+beforeEach(async () => {
+  hub = await startHub({
+    [name]: {
+      files: {
+        "README.md": Buffer.from("#"),
+        "model.Q4_K_M.gguf": content,
+        "a/tiny.F16.gguf": small,
+        "x.bin": small,
+        "y.bin": small,
+      },
+    },
+  });
+  sandbox = await enterSandbox(hub.url);
+  repository = join(sandbox.folder, "huggingface", "hub", "models--owner--model-GGUF");
+});
+
+afterEach(async () => {
+  await hub.close();
+  await sandbox.leave();
+});
+
+const blobs = (): Promise<string[]> => readdir(join(repository, "blobs"));
+const isContent = ({ path, method }: Request): boolean => method === "GET" && !path.startsWith("/api/");
+const fromStorage = ({ storage }: Request): boolean => storage;
+
+describe("a model of the hub", () => {
+  it("is downloaded into the hub's own cache", async () => {
+    const path = await resolveModel(`hf:${name}`);
+    const commit = commitOf(hub.repositories.get(name)!);
+    expect(path).toBe(join(repository, "snapshots", commit, "model.Q4_K_M.gguf"));
+    expect((await readFile(path)).equals(content)).toBe(true);
+    expect(await readlink(path)).toBe(join("..", "..", "blobs", sha256(content)));
+    expect(await blobs()).toEqual([sha256(content)]);
+    expect(await readFile(join(repository, "refs", "main"), "utf8")).toBe(commit);
+  });
+
+  it("comes in parts, several at once, each byte once", async () => {
+    await resolveModel(`hf:${name}`);
+    const ranges = hub.requests.filter(fromStorage).map(({ range }) => range);
+    expect(ranges.length).toBe(6);
+    expect(new Set(ranges).size).toBe(6);
+    expect(hub.sentBytes()).toBe(content.length);
+    // The address of the storage is used again without the hub's redirect.
+    expect(hub.requests.filter((request) => isContent(request) && !request.storage).length).toBeLessThanOrEqual(2);
+  });
+
+  it("is then found without asking anybody", async () => {
+    const path = await resolveModel(`hf:${name}`);
+    const { length } = hub.requests;
+    expect(await resolveModel(`hf:${name}`)).toBe(path);
+    expect(await resolveModel(`hf:${name}:q4_k_m`)).toBe(path);
+    expect(await resolveModel(`hf:${name}/model.Q4_K_M.gguf`)).toBe(path);
+    expect(await resolveModel(`hf:${name}`, { offline: true })).toBe(path);
+    expect(hub.requests.length).toBe(length);
+  });
+
+  it("is small enough to be kept by git, in a folder", async () => {
+    const path = await resolveModel(`hf:${name}/a/tiny.F16.gguf`);
+    expect((await readFile(path)).equals(small)).toBe(true);
+    expect(await readlink(path)).toBe(join("..", "..", "..", "blobs", gitHash(small)));
+  });
+
+  it("is split", async () => {
+    const parts = [randomBytes(2 * mebibyte), randomBytes(3 * mebibyte), randomBytes(100_000)];
+    const files = Object.fromEntries(parts.map((part, index) => [`m-Q8_0-0000${index + 1}-of-00003.gguf`, part]));
+    hub.repositories.set("owner/split-GGUF", { files });
+    const path = await resolveModel("hf:owner/split-GGUF");
+    for (const [index, part] of parts.entries()) {
+      expect((await readFile(path.replace("-00001-", `-0000${index + 1}-`))).equals(part)).toBe(true);
+    }
+  });
+
+  it("is taken from its snapshot anew when the branch moves, and only what changed is downloaded", async () => {
+    const first = await resolveModel(`hf:${name}`);
+    hub.repositories.get(name)!.files["README.md"] = Buffer.from("# more");
+    const sent = hub.sentBytes();
+    const second = await resolveModel(`hf:${name}`, { refresh: true });
+    expect(second).not.toBe(first);
+    expect((await readFile(second)).equals(content)).toBe(true);
+    expect(hub.sentBytes()).toBe(sent);
+  });
+
+  it("of a commit stays what it was", async () => {
+    const commit = commitOf(hub.repositories.get(name)!);
+    hub.repositories.get(name)!.commit = commit;
+    const path = await resolveModel(`hf:${name}@${commit}`);
+    expect(path).toContain(commit);
+    expect(await readdir(repository)).not.toContain("refs");
+    expect(await resolveModel(`hf:${name}@${commit}`, { offline: true })).toBe(path);
+  });
+
+  it("tells its progress, with a rate and the time left", async () => {
+    hub.behave = (request) => (request.storage ? { rate: 2 * mebibyte } : undefined);
+    const fractions: number[] = [];
+    const news: DownloadProgress[] = [];
+    await resolveModel(`hf:${name}`, {
+      onProgress: (fraction) => fractions.push(fraction),
+      onDownload: (progress) => news.push(progress),
+    });
+    expect(fractions).toEqual([...fractions].sort((a, b) => a - b));
+    expect(fractions.at(-1)).toBe(1);
+    expect(new Set(news.map(({ phase }) => phase))).toEqual(new Set(["downloading", "verifying"]));
+    const middle = news.find(({ secondsLeft, bytes }) => secondsLeft !== null && bytes > mebibyte)!;
+    expect(middle).toMatchObject({ file: "model.Q4_K_M.gguf", totalBytes: content.length });
+    expect(middle.bytesPerSecond).toBeGreaterThan(mebibyte);
+    expect(middle.bytesPerSecond).toBeLessThan(16 * mebibyte);
+    expect(middle.secondsLeft).toBeLessThan(5);
+  });
+});
+
+describe("a download that is disturbed", () => {
+  it.each([429, 500, 503])("goes on after a passing %i", async (status) => {
+    let failures = 2;
+    hub.behave = (request) =>
+      isContent(request) && failures-- > 0 ? { status, headers: { "retry-after": "0" } } : undefined;
+    expect((await readFile(await resolveModel(`hf:${name}`))).equals(content)).toBe(true);
+  });
+
+  it("goes on when connections are cut, without fetching a byte twice", async () => {
+    let cuts = 8;
+    hub.behave = (request) => (request.storage && cuts-- > 0 ? { cutAfter: 200_000 + cuts * 50_000 } : undefined);
+    expect((await readFile(await resolveModel(`hf:${name}`))).equals(content)).toBe(true);
+    // What was on its way when a connection was cut may come again.
+    expect(hub.sentBytes()).toBeLessThan(content.length + 8 * 300_000);
+  });
+
+  it("goes on when a connection says nothing any more", async () => {
+    // The agent that knows this variable's value is made once in a process.
+    setVariables({ HF_HUB_DOWNLOAD_TIMEOUT: "1" });
+    let stalls = 1;
+    hub.behave = (request) => (request.storage && stalls-- > 0 ? { stallAfter: 300_000 } : undefined);
+    const { resolveModel: fresh } = await freshHub();
+    expect((await readFile(await fresh(`hf:${name}`))).equals(content)).toBe(true);
+  });
+
+  it("asks the hub anew when the storage's address has expired", async () => {
+    let served = 0;
+    hub.behave = (request) => (request.storage && ++served === 3 ? { status: 403 } : undefined);
+    expect((await readFile(await resolveModel(`hf:${name}`))).equals(content)).toBe(true);
+  });
+
+  it("takes everything in order from a server without ranges, also when that is cut", async () => {
+    let cuts = 1;
+    hub.behave = (request) =>
+      isContent(request)
+        ? { noRanges: true, ...(cuts-- > 0 && request.storage ? { cutAfter: mebibyte } : {}) }
+        : undefined;
+    expect((await readFile(await resolveModel(`hf:${name}`))).equals(content)).toBe(true);
+  });
+
+  it("keeps what it has when cancelled, and goes on from there", async () => {
+    hub.behave = (request) => (request.storage ? { rate: 2 * mebibyte } : undefined);
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const onDownload = ({ bytes }: DownloadProgress): void => {
+      if (bytes > 2.5 * mebibyte) controller.abort(reason);
+    };
+    await expect(resolveModel(`hf:${name}`, { signal: controller.signal, onDownload })).rejects.toBe(reason);
+    expect(await blobs()).toEqual([
+      `${sha256(content)}.llama-native.incomplete`,
+      `${sha256(content)}.llama-native.incomplete.json`,
+    ]);
+    const before = hub.sentBytes();
+    hub.behave = () => undefined;
+    expect((await readFile(await resolveModel(`hf:${name}`))).equals(content)).toBe(true);
+    expect(hub.sentBytes() - before).toBeLessThan(content.length - 2.5 * mebibyte + mebibyte / 2);
+    expect(await blobs()).toEqual([sha256(content)]);
+  });
+
+  it("ends with what the callback throws, and can go on later", async () => {
+    const failure = new Error("from the callback");
+    const onDownload = (): void => {
+      throw failure;
+    };
+    await expect(resolveModel(`hf:${name}`, { onDownload })).rejects.toBe(failure);
+    expect((await readFile(await resolveModel(`hf:${name}`))).equals(content)).toBe(true);
+  });
+
+  it.each(["nonsense", "[]", "{}", '{"key":1}'])("starts anew where the record is %s", async (record) => {
+    await mkdir(join(repository, "blobs"), { recursive: true });
+    const partial = join(repository, "blobs", `${sha256(content)}.llama-native.incomplete`);
+    await writeFile(partial, "");
+    await truncate(partial, content.length);
+    await writeFile(`${partial}.json`, record);
+    expect((await readFile(await resolveModel(`hf:${name}`))).equals(content)).toBe(true);
+  });
+
+  it("repairs what an earlier process left damaged", async () => {
+    await mkdir(join(repository, "blobs"), { recursive: true });
+    const partial = join(repository, "blobs", `${sha256(content)}.llama-native.incomplete`);
+    await writeFile(partial, Buffer.alloc(content.length));
+    const done = [mebibyte, mebibyte, 5, 0, 0, 0];
+    await writeFile(
+      `${partial}.json`,
+      JSON.stringify({ key: sha256(content), sizeBytes: content.length, chunkBytes: mebibyte, done }),
+    );
+    expect((await readFile(await resolveModel(`hf:${name}`))).equals(content)).toBe(true);
+  });
+});
+
+describe("an error says what to do", () => {
+  const rejects = (source: string, code: string, message: RegExp): Promise<void> =>
+    expect(resolveModel(source)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+
+  it("about a gated repository", async () => {
+    hub.repositories.get(name)!.gated = true;
+    await rejects(
+      `hf:${name}`,
+      "DOWNLOAD",
+      /is gated: accept its terms at http:\S+\/owner\/model-GGUF, then set HF_TOKEN to a token from \S+\/settings\/tokens$/,
+    );
+    hub.tokens.set("hf_valid", false);
+    setVariables({ HF_TOKEN: "hf_valid" });
+    await rejects(
+      `hf:${name}`,
+      "DOWNLOAD",
+      /is gated, and your account has no access yet: ask for it at http:\S+\/owner\/model-GGUF$/,
+    );
+    hub.tokens.set("hf_valid", true);
+    expect((await readFile(await resolveModel(`hf:${name}`))).equals(content)).toBe(true);
+    // The token is the hub's business alone.
+    expect(hub.requests.filter(fromStorage).map(({ authorization }) => authorization)).not.toContain("Bearer hf_valid");
+  });
+
+  it("about a token, which may also be in the file that logging in leaves", async () => {
+    await mkdir(join(sandbox.folder, "huggingface"), { recursive: true });
+    await writeFile(join(sandbox.folder, "huggingface", "token"), "hf_wrong\n");
+    await rejects(
+      `hf:${name}`,
+      "DOWNLOAD",
+      /does not accept the token in HF_TOKEN: make a new one at \S+\/settings\/tokens$/,
+    );
+  });
+
+  it("about a private repository", async () => {
+    hub.repositories.get(name)!.private = true;
+    await rejects(
+      `hf:${name}`,
+      "MODEL_NOT_FOUND",
+      /no repository owner\/model-GGUF\. .*A private one needs a token in HF_TOKEN/,
+    );
+  });
+
+  it("about a repository that is not there, with near names", async () => {
+    await rejects(
+      "hf:owner/model-GGUFF",
+      "MODEL_NOT_FOUND",
+      /^The hub has no repository owner\/model-GGUFF\. Did you mean .*hf:owner\/model-GGUF/,
+    );
+    await rejects(
+      "hf:TheBloke/Mistral-7B-Instruct-v0.2-GUF",
+      "MODEL_NOT_FOUND",
+      /Did you mean hf:TheBloke\/Mistral-7B-Instruct-v0\.2-GGUF/,
+    );
+  });
+
+  it("about a revision and a file that are not there", async () => {
+    await rejects(`hf:${name}@dev`, "MODEL_NOT_FOUND", /^owner\/model-GGUF has no branch, tag or commit "dev"$/);
+    await rejects(
+      `hf:${name}/modl.Q4_K_M.gguf`,
+      "MODEL_NOT_FOUND",
+      /no file modl\.Q4_K_M\.gguf\. Did you mean model\.Q4_K_M\.gguf\?$/,
+    );
+    await rejects(`hf:${name}:Q5_K_M`, "MODEL_NOT_FOUND", /^owner\/model-GGUF has no Q5_K_M\. It has F16, Q4_K_M$/);
+  });
+
+  it("about too many requests, at once where the pause would be long", async () => {
+    hub.behave = () => ({ status: 429, headers: { "retry-after": "300" } });
+    await rejects(
+      `hf:${name}`,
+      "DOWNLOAD",
+      /too many requests from here \(429\)\. Try again in 300 s; with a token in HF_TOKEN it allows more$/,
+    );
+  });
+
+  it("about a hub in trouble", async () => {
+    hub.behave = () => ({ status: 503 });
+    await rejects(
+      `hf:${name}`,
+      "DOWNLOAD",
+      /trouble of its own \(503\)\. Try again later; what was downloaded is kept$/,
+    );
+  }, 20_000);
+
+  it("about a hub that is not there, and takes what is in the cache", async () => {
+    await hub.close();
+    await rejects(
+      `hf:${name}`,
+      "DOWNLOAD",
+      /^Cannot reach 127\.0\.0\.1:\d+: .*ECONNREFUSED.*Check the network connection/,
+    );
+    hub = await startHub(Object.fromEntries(hub.repositories));
+    setVariables({ HF_ENDPOINT: hub.url });
+    const path = await resolveModel(`hf:${name}`);
+    await hub.close();
+    expect(await resolveModel(`hf:${name}`, { refresh: true })).toBe(path);
+  });
+
+  it("about being offline", async () => {
+    setVariables({ HF_HUB_OFFLINE: "1" });
+    await rejects(
+      `hf:${name}`,
+      "DOWNLOAD",
+      /^hf:owner\/model-GGUF is not in the cache, and nothing is downloaded as it is offline$/,
+    );
+    await rejects(
+      "https://example.com/x.gguf",
+      "DOWNLOAD",
+      /is not in the cache, and nothing is downloaded as it is offline$/,
+    );
+    await rejects("smollm2", "DOWNLOAD", /is not in the cache, and nothing is downloaded as it is offline$/);
+    expect(hub.requests).toEqual([]);
+    setVariables({ HF_HUB_OFFLINE: undefined });
+    await resolveModel(`hf:${name}`);
+    await expect(resolveModel(`hf:${name}:F16`, { offline: true })).rejects.toMatchObject({
+      code: "MODEL_NOT_FOUND",
+      message: expect.stringMatching(
+        /^The cache alone was looked at, as nothing .*: owner\/model-GGUF has no F16\. It has Q4_K_M$/,
+      ),
+    });
+  });
+
+  it("about content that is not what it should be, and keeps none of it", async () => {
+    hub.behave = (request) => (request.storage ? { corrupt: true } : undefined);
+    await rejects(
+      `hf:${name}`,
+      "DOWNLOAD",
+      /is not the file it should be: its SHA-256 is not [0-9a-f]{64}\. It was removed\. Try again/,
+    );
+    expect(await blobs()).toEqual([]);
+  });
+
+  it("about a file that would not fit on the disk, before the first byte", async () => {
+    // A listing that promises a petabyte.
+    hub.repositories.set("owner/huge-GGUF", { files: { "m.gguf": Object.assign(Buffer.from(content), {}) } });
+    const huge = await startProxyOfListing(hub, 1e15);
+    setVariables({ HF_ENDPOINT: huge.url });
+    await rejects(
+      "hf:owner/huge-GGUF",
+      "DOWNLOAD",
+      /no room on the disk of .*1000000\.00 GB are needed and [\d.]+ GB are free\. Make room, or let HF_HOME name/,
+    );
+    huge.close();
+    expect(hub.requests.filter(isContent)).toEqual([]);
+  });
+
+  it("about a cache that cannot be written", async () => {
+    await writeFile(join(sandbox.folder, "file"), "");
+    setVariables({ HF_HOME: join(sandbox.folder, "file") });
+    await rejects(`hf:${name}`, "DOWNLOAD", /^Cannot write to the cache folder .*; HF_HOME can name another one$/);
+  });
+
+  it("about a connection that breaks off again and again", async () => {
+    hub.behave = (request) => (request.storage ? { cutAfter: 0 } : undefined);
+    await rejects(`hf:${name}`, "DOWNLOAD", /breaks off again and again|Cannot reach/);
+  }, 40_000);
+});
+
+describe("a URL", () => {
+  const url = (): string => `${hub.url.replace("127.0.0.1", "localhost")}/${name}/resolve/main/model.Q4_K_M.gguf`;
+
+  it("is downloaded into a folder of its own, once", async () => {
+    const path = await resolveModel(url());
+    expect(path.startsWith(join(sandbox.folder, "own", "models", "downloads"))).toBe(true);
+    expect(path.endsWith("model.Q4_K_M.gguf")).toBe(true);
+    expect((await readFile(path)).equals(content)).toBe(true);
+    const { length } = hub.requests;
+    expect(await resolveModel(url())).toBe(path);
+    expect(hub.requests.length).toBe(length);
+  });
+
+  it("of the hub's own host is the hub's file", async () => {
+    const path = await resolveModel(`${hub.url}/${name}/resolve/main/model.Q4_K_M.gguf`);
+    expect(path.startsWith(repository)).toBe(true);
+    expect((await lstat(path)).isSymbolicLink()).toBe(true);
+  });
+
+  it("that leads nowhere says so", async () => {
+    await expect(resolveModel(`${url()}x`)).rejects.toMatchObject({
+      code: "MODEL_NOT_FOUND",
+      details: { source: `${url()}x` },
+    });
+  });
+});
+
+describe("a proxy", () => {
+  it("carries everything where the environment names one", async () => {
+    const seen: string[] = [];
+    const proxy = createServer();
+    proxy.on("connect", (request, socket, head) => {
+      seen.push(request.url ?? "");
+      const [host = "", port] = (request.url ?? "").split(":");
+      const target = connect(Number(port), host, () => {
+        socket.write("HTTP/1.1 200 OK\r\n\r\n");
+        target.write(head);
+        target.pipe(socket).pipe(target);
+      });
+      target.on("error", () => socket.destroy());
+      socket.on("error", () => target.destroy());
+    });
+    await new Promise<void>((done) => proxy.listen(0, "127.0.0.1", done));
+    setVariables({ HTTP_PROXY: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, NO_PROXY: undefined });
+    const { resolveModel: fresh } = await freshHub();
+    expect((await readFile(await fresh(`hf:${name}`))).equals(content)).toBe(true);
+    // The hub itself, and the host that it redirects to.
+    expect(seen).toContain(new URL(hub.url).host);
+    expect(new Set(seen).size).toBe(2);
+    proxy.closeAllConnections();
+    proxy.close();
+  });
+});
+
+/** The hub's modules anew, with an agent that sees the present variables. */
+async function freshHub(): Promise<{ resolveModel: typeof resolveModel }> {
+  vi.resetModules();
+  return import("../../src/hub/index.js");
+}
+
+/** The hub with another size in its lists. */
+async function startProxyOfListing(upstream: HubServer, size: number): Promise<{ url: string; close(): void }> {
+  const server = createServer((request, response) => {
+    void (async () => {
+      const answer = await fetch(`${upstream.url}${request.url ?? ""}`);
+      const body = (await answer.text()).replace(/"size":\d+/g, `"size":${size}`);
+      response.writeHead(answer.status, { "content-type": "application/json" }).end(body);
+    })();
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => void server.close() };
+}

@@ -1,0 +1,234 @@
+import { copyFile, mkdir, readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+
+import type { ModelOverview } from "../../src/cli/models/overview.js";
+import type { KnownModel } from "../../src/hub/index.js";
+import type { InstalledModel, Removal } from "../../src/hub/installed.js";
+import type { Outcome } from "../cli/command.js";
+import { run as runCommand } from "../cli/command.js";
+import type { HubServer } from "../support/hub/hub-server.js";
+import { startHub } from "../support/hub/hub-server.js";
+import { pulledByOllama } from "../support/hub/ollama.js";
+import type { Sandbox } from "../support/hub/sandbox.js";
+import { enterSandbox } from "../support/hub/sandbox.js";
+import { splitTinyModel, tinyModel } from "../support/models.js";
+
+const name = "TheBloke/Mistral-7B-Instruct-v0.2-GGUF";
+
+let q4: Buffer;
+let f16: Buffer;
+let hub: HubServer;
+let sandbox: Sandbox;
+
+beforeAll(async () => {
+  [q4, f16] = (await Promise.all([tinyModel(), tinyModel("f16")].map(async (path) => readFile(await path)))) as [
+    Buffer,
+    Buffer,
+  ];
+}, 60_000);
+
+beforeEach(async () => {
+  hub = await startHub({
+    [name]: {
+      files: {
+        "mistral-7b-instruct-v0.2.Q4_K_M.gguf": q4,
+        "mistral-7b-instruct-v0.2.fp16.gguf": f16,
+        "README.md": Buffer.from("#"),
+      },
+    },
+  });
+  sandbox = await enterSandbox(hub.url);
+});
+
+afterEach(async () => {
+  await hub.close();
+  await sandbox.leave();
+});
+
+const run = (...args: string[]): Promise<Outcome> => runCommand(args, { env: sandbox.env });
+async function json<T = ModelOverview>(...args: string[]): Promise<T> {
+  const { code, stdout, stderr } = await run(...args, "--json");
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  return JSON.parse(stdout) as T;
+}
+
+describe("models show", () => {
+  it("is the model at a glance, by a few bytes of one file", async () => {
+    const { code, stdout } = await run("models", "show", "mistral");
+    expect(code).toBe(0);
+    for (const fact of [
+      /^mistral-7b-instruct-v0\.2\n/,
+      /Weights of +mistralai\/Mistral-7B-Instruct-v0\.2\n/,
+      /Files from +TheBloke\/Mistral-7B-Instruct-v0\.2-GGUF\n/,
+      /Licence +apache-2\.0\n/,
+      /Parameters +[\d.]+M, 2 layers, architecture llama\n/,
+      /Context +32768 tokens\n/,
+      /Prompt format +\[INST\] message \[\/INST\] answer<\/s>; no system role\n/,
+      /Good at +\S/,
+      /Not good at +tool calls/,
+      /quantization +file +here +KV cache +4096 tokens +16384 tokens +32768 tokens\n/,
+      /Q4_K_M +12\.8 MB +f16 +[\d.]+ MB yes +[\d.]+ MB yes +[\d.]+ MB yes/,
+      /F16 +35\.9 MB +f16 /,
+      /yes: in the [\d.]+ [GM]B that are free now of this (machine|container)'s/,
+      /GPU: none that this build uses/,
+    ]) {
+      expect(stdout).toMatch(fact);
+    }
+    expect(hub.sentBytes()).toBeLessThan(5_000_000);
+  });
+
+  it("tells programs every type of KV cache", async () => {
+    const overview = await json("models", "show", `hf:${name}:fp16`);
+    expect(overview).toMatchObject({ name: "mistral-7b-instruct-v0.2:fp16", layerCount: 2, isExact: true });
+    expect(overview.quantizations).toHaveLength(1);
+    expect(overview.quantizations[0]).toMatchObject({ quantization: "F16", sizeBytes: f16.length, path: null });
+    const { memory } = overview.quantizations[0]!;
+    expect(memory).toHaveLength(9 * 3);
+    const f16Cache = memory.find((need) => need.kvType === "f16" && need.contextSize === 16_384);
+    const q8Cache = memory.find((need) => need.kvType === "q8_0" && need.contextSize === 16_384);
+    const saved = f16Cache!.bytes - q8Cache!.bytes;
+    expect(Math.abs(saved - 16_384 * (1024 - 544))).toBeLessThan(2_000_000); // buffers differ a little too
+    expect(f16Cache!.fit).toBe("yes");
+  });
+
+  it("knows what is here, and needs no network for it", async () => {
+    await run("pull", "mistral");
+    const online = await json("models", "show", "mistral");
+    expect(online.quantizations.map(({ path }) => path !== null)).toEqual([true, false]);
+    const { length } = hub.requests;
+    const offline = await json("models", "show", "mistral", "--offline");
+    expect(offline.quantizations).toEqual([online.quantizations[0]]);
+    expect(hub.requests.length).toBe(length);
+  });
+
+  it("tells of a file, split or not, by what is in it", async () => {
+    const whole = await json("models", "show", await tinyModel());
+    expect(whole).toMatchObject({
+      licence: "apache-2.0",
+      parameterCount: 17_564_928,
+      promptFormat: expect.stringContaining("[INST]"),
+    });
+    const split = await json("models", "show", await splitTinyModel());
+    expect(split.layerCount).toBe(2);
+  });
+
+  it("tells what is known where there is no file to look into", async () => {
+    await hub.close();
+    const { code, stdout } = await run("models", "show", "mistral");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/Parameters +7\.24B\n/);
+    expect(stdout).toMatch(/The hub's list is missing: Cannot reach/);
+    expect((await run("models", "show", "hf:owner/other")).code).toBe(1);
+  });
+});
+
+describe("models list, where and rm", () => {
+  it("start from nothing", async () => {
+    expect((await run("models", "list")).stdout).toMatch(/^There are no models on this disk\. .*--known/);
+    const { stdout } = await run("models", "where");
+    expect(stdout).toContain(join(sandbox.folder, "huggingface", "hub"));
+    expect(stdout).toContain(join(sandbox.folder, "own", "models"));
+    const { code, stderr } = await run("models", "rm", "mistral");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/mistral is not on this disk\. `llama-native models list` shows what is/);
+    expect((await run("models", "where", "mistral")).stderr).toMatch(
+      /is not in the cache, and nothing is downloaded as it is offline/,
+    );
+  });
+
+  it("list, find and remove what was pulled", async () => {
+    const path = (await run("pull", "mistral")).stdout.trim();
+    await run("pull", "mistral:f16");
+    const own = join(sandbox.folder, "own", "models");
+    await mkdir(own, { recursive: true });
+    await copyFile(await tinyModel(), join(own, "thing.Q4_K_M.gguf"));
+    const listed = await json<InstalledModel[]>("models", "list");
+    expect(listed.map(({ name: model, quantization, keeper }) => [model, quantization, keeper])).toEqual([
+      [join(own, "thing.Q4_K_M.gguf"), "Q4_K_M", "llama-native"],
+      [`hf:${name}:Q4_K_M`, "Q4_K_M", "hub"],
+      [`hf:${name}:F16`, "F16", "hub"],
+    ].sort(([a = ""], [b = ""]) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1))); // prettier-ignore
+    expect((await run("models", "list")).stdout).toMatch(
+      /hf:TheBloke\/\S+:Q4_K_M +Q4_K_M +12\.8 MB +\d{4}-\d\d-\d\d +hub/,
+    );
+    expect((await run("models", "where", "mistral")).stdout.trim()).toBe(path);
+    expect((await run("models", "where", listed.find((model) => model.quantization === "F16")!.name)).code).toBe(0);
+
+    const dry = await json<Removal>("models", "rm", "mistral:q4_k_m", "--dry-run");
+    expect(dry.freedBytes).toBe(q4.length);
+    expect((await stat(path)).size).toBe(q4.length);
+    expect(await json<Removal>("models", "rm", "mistral:q4_k_m")).toEqual(dry);
+    await expect(stat(path)).rejects.toThrow("ENOENT");
+    expect((await json<InstalledModel[]>("models", "list")).map(({ quantization }) => quantization).sort()).toEqual([
+      "F16",
+      "Q4_K_M",
+    ]);
+    await run("models", "rm", "mistral");
+    await run("models", "rm", join(own, "thing.Q4_K_M.gguf"));
+    expect(await json<InstalledModel[]>("models", "list")).toEqual([]);
+  });
+
+  it("remove unfinished downloads with the rest", async () => {
+    hub.behave = (request) => (request.storage ? { cutAfter: 1000 } : undefined);
+    await run("pull", "mistral");
+    hub.behave = () => undefined;
+    const blobs = join(sandbox.folder, "huggingface", "hub", `models--${name.replace("/", "--")}`, "blobs");
+    expect(await readdir(blobs)).toHaveLength(2);
+    const { code, stdout } = await run("models", "rm", "mistral");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/Removed .*\.incomplete\n/);
+    await expect(readdir(blobs)).rejects.toThrow("ENOENT");
+  });
+
+  it("leave to Ollama and to users what is theirs", async () => {
+    expect((await run("models", "rm", "ollama:mistral")).stderr).toMatch(
+      /belongs to Ollama: `ollama rm mistral` removes it/,
+    );
+    const path = join(sandbox.folder, "mine.gguf");
+    await copyFile(await tinyModel(), path);
+    expect((await run("models", "rm", path)).code).toBe(1);
+    expect((await stat(path)).isFile()).toBe(true);
+  });
+
+  it("list what is known", async () => {
+    const { stdout } = await run("models", "list", "--known");
+    expect(stdout).toMatch(/^mistral-7b-instruct-v0\.2, also mistral, /);
+    expect(stdout).toContain("smollm2");
+    expect((await json<KnownModel[]>("models", "list", "--known"))[0]).toMatchObject({
+      name: "mistral-7b-instruct-v0.2",
+      licence: "apache-2.0",
+    });
+  });
+
+  it("are found in the help", async () => {
+    expect((await run("models", "--help")).stdout).toMatch(/ list [^]* show [^]* rm [^]* where /);
+    const { code, stderr } = await run("models", "lst");
+    expect(code).toBe(2);
+    expect(stderr).toContain("unknown command 'lst'");
+  });
+});
+
+describe("a chat", () => {
+  it("downloads its model on first use, and then needs no network", async () => {
+    const args = ["complete", "mistral", "-p", "Hello", "--max-tokens", "3", "--temperature", "0"];
+    const first = await run(...args);
+    expect(first.code).toBe(0);
+    expect(first.stderr).toMatch(/^Downloading mistral-7b-instruct-v0\.2\.Q4_K_M\.gguf: /);
+    await hub.close();
+    expect(await run(...args)).toEqual({ code: 0, stdout: first.stdout, stderr: "" });
+    expect((await run("complete", "mistral:f16", "-p", "Hello", "--offline")).stderr).toMatch(
+      /no F16\. It has Q4_K_M/i,
+    );
+  });
+
+  it("takes its model from Ollama", async () => {
+    await pulledByOllama(join(sandbox.folder, "ollama"), "library/tiny/latest", q4);
+    const { code, stdout } = await run("complete", "ollama:tiny", "-p", "Hello", "--max-tokens", "3");
+    expect(code).toBe(0);
+    expect(stdout).not.toBe("");
+    const [listed] = await json<InstalledModel[]>("models", "list");
+    expect(listed).toMatchObject({ name: "ollama:tiny:latest", keeper: "ollama", sizeBytes: q4.length });
+  });
+});

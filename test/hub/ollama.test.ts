@@ -1,0 +1,62 @@
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import { resolveModel } from "../../src/hub/index.js";
+import { pulledByOllama } from "../support/hub/ollama.js";
+import type { Sandbox } from "../support/hub/sandbox.js";
+import { enterSandbox } from "../support/hub/sandbox.js";
+
+let sandbox: Sandbox;
+
+beforeEach(async () => {
+  sandbox = await enterSandbox("http://127.0.0.1:1");
+});
+
+afterEach(async () => {
+  await sandbox.leave();
+});
+
+const pulled = (name: string): Promise<string> =>
+  pulledByOllama(join(sandbox.folder, "ollama"), name, Buffer.from(`GGUF ${name}`));
+
+describe("a model that Ollama has", () => {
+  it("is found by name and tag", async () => {
+    const seven = await pulled("library/mistral/7b");
+    const latest = await pulled("library/mistral/latest");
+    const own = await pulled("someone/thing/q8_0");
+    expect(await resolveModel("ollama:mistral:7b")).toBe(seven);
+    expect(await resolveModel("ollama:mistral")).toBe(latest);
+    expect(await resolveModel("ollama:someone/thing:q8_0")).toBe(own);
+    expect(await resolveModel("ollama:someone/thing")).toBe(own); // the only tag there is
+  });
+
+  it.each([
+    ["ollama:mistrl:7b", /no model mistrl:7b on this disk\. Did you mean ollama:mistral:7b\?$/],
+    ["ollama:mistral", /several models mistral; choose one: ollama:mistral:7b, ollama:mistral:8b$/],
+    ["ollama:something-else", /no model something-else:latest on this disk\. It has mistral:7b, mistral:8b$/],
+  ])("is named where %s is not clear", async (source, message) => {
+    await pulled("library/mistral/7b");
+    await pulled("library/mistral/8b");
+    await expect(resolveModel(source)).rejects.toMatchObject({
+      code: "MODEL_NOT_FOUND",
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it("is not there without its blob, or without Ollama", async () => {
+    await expect(resolveModel("ollama:mistral")).rejects.toMatchObject({
+      message: expect.stringMatching(/^Ollama has no models in /),
+    });
+    await pulled("library/half/latest");
+    await mkdir(join(sandbox.folder, "ollama", "manifests", "registry.ollama.ai", "library", "broken"));
+    await writeFile(
+      join(sandbox.folder, "ollama", "manifests", "registry.ollama.ai", "library", "broken", "latest"),
+      "{",
+    );
+    await expect(resolveModel("ollama:broken")).rejects.toMatchObject({
+      message: expect.stringMatching(/It has half:latest|Did you mean/),
+    });
+  });
+});

@@ -1,0 +1,178 @@
+import { execFile } from "node:child_process";
+import { pathToFileURL } from "node:url";
+
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
+
+import type { KvType } from "../../src/model/ggml-types.js";
+import { compiledCommand, compiledLibrary } from "../support/compiled.js";
+import { measureMemory } from "../support/measure-memory.js";
+import type { MemoryLimit } from "../support/memory-limit.js";
+import { memoryGroup } from "../support/memory-limit.js";
+import { model125m, tinyModel } from "../support/models.js";
+
+const mebibyte = 1 << 20;
+const onLinux = process.platform === "linux";
+
+describe.runIf(onLinux)("the memory that is estimated by a file's header", () => {
+  it.each<[name: string, contextSize: number, kvType: KvType, model: () => Promise<string>]>([
+    ["tiny, Q4_K_M", 512, "f16", tinyModel],
+    ["tiny, Q4_K_M", 4096, "f16", tinyModel],
+    ["tiny, Q4_K_M", 4096, "q8_0", tinyModel],
+    ["tiny, F16", 4096, "f16", () => tinyModel("f16")],
+    ["125M, Q4_K_M", 1024, "f16", model125m],
+    ["125M, Q4_K_M", 2048, "q4_0", model125m],
+  ])("is within 5 %% of what it takes: %s, %i tokens, %s", async (_name, contextSize, kvType, model) => {
+    const { estimatedBytes, measuredBytes } = await measureMemory(await model(), { contextSize, kvType });
+    expect(estimatedBytes / measuredBytes).toBeGreaterThan(0.95);
+    expect(estimatedBytes / measuredBytes).toBeLessThan(1.05);
+  });
+});
+
+interface Outcome {
+  code: number | string | null;
+  stdout: string;
+  stderr: string;
+}
+
+function run([program, ...args]: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      program!,
+      args,
+      { env: { ...process.env, ...env }, timeout: 120_000 },
+      (_error, stdout, stderr) => {
+        resolve({ code: child.exitCode ?? child.signalCode, stdout, stderr });
+      },
+    );
+  });
+}
+
+/** Loads, makes a context, fills what it can and says what was chosen, or how it was refused. */
+const program = `
+  const { loadModel } = await import(process.env.LIBRARY);
+  try {
+    const model = await loadModel(process.env.MODEL);
+    const context = await model.createContext(JSON.parse(process.env.CONTEXT));
+    const tokens = Int32Array.from({ length: 700 }, (_, index) => 3 + (index * 7919) % 31000);
+    const { usage } = await context.generate({ tokens, maxTokens: 4, ignoreEos: true });
+    console.log(JSON.stringify({ ...context.fit, generated: usage.completionTokens }));
+    await model.dispose();
+  } catch ({ code, message, details }) {
+    console.log(JSON.stringify({ code, message, details }));
+  }`;
+
+describe.runIf(onLinux)("a limit on memory", () => {
+  let model: string;
+  let limit: MemoryLimit | undefined;
+
+  beforeAll(async () => {
+    model = await model125m();
+  });
+
+  afterEach(() => {
+    limit?.remove();
+    limit = undefined;
+  });
+
+  const runLimited = async (command: MemoryLimit["command"], context: object): Promise<Record<string, unknown>> => {
+    const args = ["--input-type=module", "--eval", program];
+    const env = { LIBRARY: pathToFileURL(compiledLibrary()).href, MODEL: model, CONTEXT: JSON.stringify(context) };
+    const { code, stdout, stderr } = await run(command(process.execPath, args), env);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    return JSON.parse(stdout) as Record<string, unknown>;
+  };
+
+  const groupsWork = (): boolean => {
+    const group = memoryGroup(64 * mebibyte);
+    group?.remove();
+    return group !== undefined;
+  };
+
+  describe.runIf(onLinux && groupsWork())("of a control group", () => {
+    const inGroup = (bytes: number): MemoryLimit["command"] => {
+      limit = memoryGroup(bytes)!;
+      return limit.command;
+    };
+
+    it("kills whoever takes more", async () => {
+      const hog = "const kept = []; for (;;) kept.push(Buffer.alloc(16 << 20, 1));";
+      const { code } = await run(inGroup(300 * mebibyte)(process.execPath, ["--eval", hog]));
+      expect(code).toBe("SIGKILL");
+    });
+
+    it.each([260, 320, 400, 512])("of %i MiB is kept by an automatic context", async (size) => {
+      const found = await runLimited(inGroup(size * mebibyte), { contextSize: "auto" });
+      expect(found).toMatchObject({ generated: 4, kvType: { k: "f16", v: "f16" } });
+      expect(found["contextSize"]).toBeGreaterThanOrEqual(256);
+      expect(found["contextSize"]).toBeLessThan(32_768);
+      expect(found["reason"]).toMatch(/^A context of \d+ tokens, the most that fit, with a KV cache in f16: /);
+    });
+
+    it("makes an automatic cache coarser before the context smaller", async () => {
+      const found = await runLimited(inGroup(470 * mebibyte), { contextSize: "auto", kvType: "auto" });
+      expect(found).toMatchObject({ generated: 4, contextSize: 32_768, kvType: { k: "q8_0", v: "q8_0" } });
+    });
+
+    it("refuses a context that cannot fit, with what would", async () => {
+      const found = await runLimited(inGroup(400 * mebibyte), { contextSize: 32_768 });
+      expect(found).toMatchObject({
+        code: "INSUFFICIENT_MEMORY",
+        message: expect.stringMatching(
+          /^A context of 32768 tokens .* are available for it; a contextSize of \d+, or the kvType "q[48]_0" would fit$/,
+        ),
+      });
+      const { fittingContextSize } = found["details"] as { fittingContextSize: number };
+      expect(await runLimited(limit!.command, { contextSize: fittingContextSize - 512 })).toMatchObject({
+        generated: 4,
+      });
+    });
+
+    it("makes the usual context smaller where it must", async () => {
+      const found = await runLimited(inGroup(190 * mebibyte), {});
+      expect(found).toMatchObject({ generated: 4 });
+      expect(found["contextSize"]).toBeLessThan(4096);
+    });
+
+    it("refuses a model that cannot fit before it is loaded", async () => {
+      const found = await runLimited(inGroup(150 * mebibyte), {});
+      expect(found).toMatchObject({
+        code: "INSUFFICIENT_MEMORY",
+        message: expect.stringMatching(
+          / takes 1\d\d MB with a small context, but the limit of this container or service leaves \d+ MB\. /,
+        ),
+      });
+    });
+
+    it("is told by the command, which says what it chose", async () => {
+      const args = [compiledCommand(), "complete", model, "-p", "Once", "--max-tokens", "4", "--ignore-eos"];
+      const chosen = await run(inGroup(400 * mebibyte)(process.execPath, [...args, "--context-size", "auto"]));
+      expect(chosen).toMatchObject({
+        code: 0,
+        stderr: expect.stringMatching(/^A context of \d+ tokens, the most that fit/),
+      });
+      const refused = await run(limit!.command(process.execPath, [...args, "--context-size", "32768"]));
+      expect(refused).toMatchObject({
+        code: 1,
+        stdout: "",
+        stderr: expect.stringMatching(/^llama-native: A context of 32768 tokens .* would fit\n$/),
+      });
+    });
+  });
+
+  describe("of the process", () => {
+    it.each([
+      ["--data", 300_000_000],
+      ["--data", 450_000_000],
+      ["--as", 1_800_000_000],
+      ["--as", 1_650_000_000],
+    ])("(%s %i) is kept by an automatic context", async (name, bytes) => {
+      const prlimit: MemoryLimit["command"] = (command, args) => ["prlimit", `${name}=${bytes}`, command, ...args];
+      const found = await runLimited(prlimit, { contextSize: "auto" });
+      expect(found).toMatchObject({ generated: 4 });
+      expect(found["contextSize"]).toBeLessThan(32_768);
+      expect(await runLimited(prlimit, { contextSize: 32_768, kvType: "f32" })).toMatchObject({
+        code: "INSUFFICIENT_MEMORY",
+      });
+    });
+  });
+});
