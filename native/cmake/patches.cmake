@@ -19,4 +19,28 @@ function(patch_llama_cpp)
   # is many.
   patch_source(ggml-base ggml.c huge_pages.h
     "int result = posix_memalign(&aligned_memory, alignment, size)\\;" "int result = llama_native_allocate(&aligned_memory, alignment, size)\\;")
+
+  # Attention passes quickly over the cells of other sequences.
+  #
+  # All sequences of a context share one KV cache, so that prompts with the same beginning share its cells, and each token's
+  # mask excludes the cells of all others. ggml converts the mask cell by cell, again for every head, only to find that most
+  # of them are to be skipped. Here sixteen cells are compared at once, and for prompts all heads share what was found.
+  #
+  # And heads that share keys and values follow each other for each token: ggml goes through all tokens of a head first, of
+  # all sequences, and finds nothing of a sequence in the processor's cache when its next head comes.
+  patch_source(ggml-cpu ops.cpp masked_cells.h
+    "        const int iq2 = (ir - iq3*neq2*neq1)/neq1\\;\n        const int iq1 = (ir - iq3*neq2*neq1 - iq2*neq1)\\;\n
+        const uint32_t h = iq2\\; // head index\n"
+    "        const int in_stream = ir - iq3*neq2*neq1, in_group = in_stream % (rk2*neq1)\\;
+        const int iq2 = in_stream/(rk2*neq1)*rk2 + in_group % rk2\\;
+        const int iq1 = in_group/rk2\\;\n
+        const uint32_t h = iq2\\; // head index\n"
+    "ic < ic_end\\; ++ic) {\n"
+    "ic < ic_end\\; ++ic) {\n            if (mp && (ic = llama_native_next_unmasked(mp, ic, ic_end)) == ic_end) break\\;\n"
+    "        bool use_tiled = !use_ref &&\n" "        llama_native_begin_attention()\\;\n        bool use_tiled = !use_ref &&\n"
+    "        for (int64_t ic = 0\\; ic < nek1\\; ic += KV_TILE_SZ) {\n"
+    "        const std::vector<bool> * masked_tiles = mask ? &llama_native_find_masked_tiles((const char *) mask->data + iq1*mask->nb[1] +
+            (iq2%mask->ne[2])*mask->nb[2] + (iq3%mask->ne[3])*mask->nb[3], mask->nb[1], tile_rows, nek1, KV_TILE_SZ) : nullptr\\;
+        for (int64_t ic = 0\\; ic < nek1\\; ic += KV_TILE_SZ) {
+            if (masked_tiles && (*masked_tiles)[ic/KV_TILE_SZ]) continue\\;\n")
 endfunction()
