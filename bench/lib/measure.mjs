@@ -7,6 +7,10 @@ import { resultOf } from "./results.mjs";
 import { runJob } from "./run-job.mjs";
 
 const DEFAULT_ROUNDS = 5;
+const DEFAULT_TIMEOUT_SECONDS = 300;
+/** A program that takes this many times as long as another has failed: threads that fight for the cores may take hours. */
+const MOST_TIMES_SLOWER = 20;
+const LEAST_TIMEOUT_SECONDS = 60;
 
 /**
  * @typedef {object} Setting
@@ -64,13 +68,17 @@ async function measureCase(name, workload, testCase, setting, busy) {
   const { modelPath, prompts } = await setting.materials.for(testCase);
   /** @type {Map<string, ({ round: number, error: string } | import("./results.mjs").RunRecord)[]>} */
   const runs = new Map(programs.map(({ id }) => [id, []]));
+  let limit = testCase.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
   for (const { program, round } of interleave(programs, roundsOf(testCase, setting))) {
     const own = runs.get(program.id) ?? [];
     if (own.some((run) => "error" in run)) continue; // it failed: more rounds would change nothing
     const taken = await busyCores();
     busy.push(taken);
     const job = { workload: name, program, case: testCase, modelPath, prompts, tools: setting.tools };
-    const result = await runJob(job);
+    const result = await runJob(job, limit);
+    if (!("error" in result)) {
+      limit = Math.min(limit, Math.max(LEAST_TIMEOUT_SECONDS, Math.ceil(result.seconds * MOST_TIMES_SLOWER)));
+    }
     setting.log(`  ${progressLine(program.label, round, result, workload)}`);
     own.push("error" in result ? { round, error: result.error } : { round, busyCores: taken, ...result });
   }

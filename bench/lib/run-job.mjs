@@ -6,7 +6,6 @@ import { fileURLToPath } from "node:url";
 import { cacheDir, packageDir } from "../../scripts/lib/paths.mjs";
 
 const CHILD = fileURLToPath(new URL("../child.mjs", import.meta.url));
-const DEFAULT_TIMEOUT_SECONDS = 300;
 /** What a failed program printed last is worth showing. */
 const SHOWN_CHARACTERS = 2000;
 
@@ -20,14 +19,15 @@ const running = new Set();
 
 /**
  * @param {import("./workload.js").Job} job
+ * @param {number} timeoutSeconds
  * @returns {Promise<Run | FailedRun>}
  */
-export async function runJob(job) {
+export async function runJob(job, timeoutSeconds) {
   const started = performance.now();
-  const ended = await runChild(job);
+  const ended = await runChild(job, timeoutSeconds);
   const seconds = (performance.now() - started) / 1000;
   const result = lastResult(ended.stdout);
-  if (ended.timedOut) return { error: `not finished after ${timeoutOf(job)} seconds`, seconds };
+  if (ended.timedOut) return { error: `not finished after ${timeoutSeconds} seconds`, seconds };
   if (result?.error !== undefined) return { error: withoutNoise(result.error), seconds };
   if (ended.code !== 0) {
     const output = `${ended.stderr}\n${result === null ? ended.stdout : ""}`.trim().slice(-SHOWN_CHARACTERS);
@@ -38,16 +38,12 @@ export async function runJob(job) {
   return { metrics: result.metrics, details: result.details ?? {}, seconds };
 }
 
-/** @param {import("./workload.js").Job} job */
-function timeoutOf(job) {
-  return job.case.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
-}
-
 /**
  * @param {import("./workload.js").Job} job
+ * @param {number} timeoutSeconds
  * @returns {Promise<{ code: number | null, signal: string | null, stdout: string, stderr: string, timedOut: boolean }>}
  */
-function runChild(job) {
+function runChild(job, timeoutSeconds) {
   return new Promise((resolve, reject) => {
     // A process group of its own, so that nothing it started outlives it.
     const child = spawn(process.execPath, [...(job.case.nodeOptions ?? []), CHILD], { detached: true });
@@ -56,13 +52,10 @@ function runChild(job) {
     let [stdout, stderr, timedOut] = ["", "", false];
     child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text));
     child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text));
-    const timer = setTimeout(
-      () => {
-        timedOut = true;
-        kill(pid);
-      },
-      timeoutOf(job) * 1000,
-    );
+    const timer = setTimeout(() => {
+      timedOut = true;
+      kill(pid);
+    }, timeoutSeconds * 1000);
     child.on("error", reject);
     // Not `close`: a process it left behind would keep the pipes open.
     child.on("exit", () => kill(pid));

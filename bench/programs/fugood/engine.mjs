@@ -40,13 +40,15 @@ async function complete(context, prompt, options) {
   let count = 0;
   const onAbort = () => context.stopCompletion();
   options.signal?.addEventListener("abort", onAbort, { once: true });
-  await context.completion(requestOf(prompt, options), (/** @type {any} */ { token }) => {
+  const result = await context.completion(requestOf(prompt, options), (/** @type {any} */ { token }) => {
     count += 1;
     options.onTokens?.(1);
     options.onText?.(token);
   });
+  // Tokens that end no character are not told; the last ones may be such.
+  options.onTokens?.(result.tokens_predicted - count);
   options.signal?.removeEventListener("abort", onAbort);
-  return count;
+  return result.tokens_predicted;
 }
 
 /**
@@ -62,9 +64,11 @@ async function queue(parallel, prompt, options) {
   });
   options.signal?.addEventListener("abort", stop, { once: true });
   try {
-    await promise;
+    const { tokens_predicted: predicted } = await promise;
+    options.onTokens?.(predicted - count);
+    return predicted;
   } catch (error) {
     if (!options.signal?.aborted) throw error;
+    return count;
   }
-  return count;
 }
