@@ -9,8 +9,8 @@ import { runJob } from "./run-job.mjs";
 const DEFAULT_ROUNDS = 5;
 const DEFAULT_TIMEOUT_SECONDS = 300;
 /** A program that takes this many times as long as another has failed: threads that fight for the cores may take hours. */
-const MOST_TIMES_SLOWER = 20;
-const LEAST_TIMEOUT_SECONDS = 60;
+const MOST_TIMES_SLOWER = 10;
+const LEAST_TIMEOUT_SECONDS = 30;
 
 /**
  * @typedef {object} Setting
