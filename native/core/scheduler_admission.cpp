@@ -55,6 +55,7 @@ Scheduler::Admission Scheduler::try_admit(Run & run) {
     if (!make_room(need(), match.slot)) {
         if (match.slot < 0 || slots[size_t(match.slot)].use != Slot::Use::Cached) return Admission::NoRoom;
         // What the matching sequence has beyond the match is in the way, or even the match itself is.
+        store(match.slot);
         if (decoder.model().can_truncate()) cut(match.slot, match.length);
         if (!make_room(need(), match.slot)) {
             drop(match.slot);
@@ -150,6 +151,7 @@ int32_t Scheduler::place(PrefixMatch & match) {
     } else {
         if (!cached) return -1;
         slot = match.slot;
+        store(slot);
     }
     if (match.checkpoint) {
         if (!rewind(slot, *match.checkpoint)) match = {};

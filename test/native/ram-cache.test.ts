@@ -46,6 +46,18 @@ test("a conversation that left the KV cache comes back from RAM, with the same a
   }
 });
 
+test("a conversation that another one with the same first words overwrote comes back too", async () => {
+  const context = await attention.createContext({ ...exact, ramCacheSize: 64 << 20 });
+  const greeting = text(7, 8);
+  const first = Int32Array.from([...greeting, ...text(8, 300)]);
+  await ask(context, first);
+  const { usage } = await ask(context, Int32Array.from([...greeting, ...text(9, 300)]));
+  expect(usage.cachedTokens).toBe(greeting.length);
+  expect((await ask(context, first)).usage.cachedTokens).toBe(first.length - 1);
+  expect(context.stats().restoredSequences).toBe(1);
+  await context.dispose();
+});
+
 test("a prompt that shares the beginning of a stored sequence takes that part, where the memory can be cut", async () => {
   const context = await attention.createContext({ ...exact, ramCacheSize: 64 << 20 });
   const first = text(4, 300);
