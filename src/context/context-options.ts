@@ -131,7 +131,7 @@ export function planContext(options: unknown, model: Model, owner = "createConte
       : fitContext(
           memory.shape,
           wishOf(read, model.info.contextLength),
-          contextBudget(availableMemory(), memory.mappedBytes),
+          contextBudget(availableMemory(), memory.mappedBytes) - read.ramCacheSize,
         );
   const most = mostTokens(read.contextSize, model.info.contextLength);
   const kvType: { k: KvType; v: KvType } =
@@ -204,7 +204,7 @@ export async function checkContextFits(path: string, options: unknown, owner: st
   const shape = await readModelShape(path).catch(() => undefined); // what is wrong with the file loading will say
   if (shape === undefined) return;
   const available = availableMemory();
-  const budget = contextBudget(available, shape.weightBytes + overheadBytes(shape));
+  const budget = contextBudget(available, shape.weightBytes + overheadBytes(shape)) - read.ramCacheSize;
   fitContext(shape, wishOf(read, shape.contextLength), budget);
 }
 

@@ -194,9 +194,9 @@ function ofRepository(
   file: string | undefined,
 ): InstalledModel[] {
   const folder = repositoryFolder(hubSettings().cache, repository) + sep;
-  return models.filter(
-    ({ path }) => path.startsWith(folder) && (file === undefined || path.endsWith(sep + file.split("/").join(sep))),
-  );
+  // Behind snapshots/<commit>/ stands what the repository calls it.
+  const nameOf = (path: string): string => path.slice(folder.length).split(sep).slice(2).join("/");
+  return models.filter(({ path }) => path.startsWith(folder) && (file === undefined || nameOf(path) === file));
 }
 
 /** Links in snapshots, of every commit, that lead to the models' blobs. */

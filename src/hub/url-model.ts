@@ -72,16 +72,32 @@ interface UrlFile {
 }
 
 async function askAbout(url: string, signal: AbortSignal | undefined): Promise<Omit<UrlFile, "url">> {
-  // One byte, as not every server answers HEAD as it answers GET.
-  const response = await request(url, { headers: { range: "bytes=0-0", "accept-encoding": "identity" }, signal });
-  await response.body?.cancel();
-  if (!response.ok) throw urlFailure(url, response.status);
+  // A few bytes, as not every server answers HEAD as it answers GET, and some answer with a page to log in.
+  const response = await request(url, { headers: { range: "bytes=0-3", "accept-encoding": "identity" }, signal });
+  if (!response.ok) {
+    await response.body?.cancel();
+    throw urlFailure(url, response.status);
+  }
+  const magic = await firstBytes(response, 4);
+  if (magic !== "GGUF") {
+    const message = `${url} is not a GGUF file: expected it to begin with GGUF but received ${JSON.stringify(magic)}`;
+    throw new LlamaError("DOWNLOAD", message, { details: { url } });
+  }
   const total = /\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1];
   const sizeBytes = Number(total ?? (response.status === 200 ? response.headers.get("content-length") : null) ?? NaN);
   if (Number.isSafeInteger(sizeBytes) && sizeBytes > 0) return { sizeBytes, etag: response.headers.get("etag") ?? "" };
   throw new LlamaError("DOWNLOAD", `${new URL(url).host} does not tell the size of ${fileNameOf(url)}`, {
     details: { url },
   });
+}
+
+async function firstBytes({ body }: Awaited<ReturnType<typeof request>>, count: number): Promise<string> {
+  let bytes = Buffer.alloc(0);
+  for await (const piece of (body ?? []) as AsyncIterable<Uint8Array>) {
+    bytes = Buffer.concat([bytes, piece]);
+    if (bytes.length >= count) break; // which ends the response
+  }
+  return bytes.toString("latin1", 0, count);
 }
 
 /** A URL's file to read parts of, without downloading it. */

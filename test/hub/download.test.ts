@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { lstat, mkdir, readdir, readFile, readlink, truncate, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -15,7 +16,7 @@ import type { Sandbox } from "../support/hub/sandbox.js";
 import { enterSandbox, setVariables } from "../support/hub/sandbox.js";
 
 const mebibyte = 1 << 20;
-const content = randomBytes(5 * mebibyte + 123);
+const content = Buffer.concat([Buffer.from("GGUF"), randomBytes(5 * mebibyte + 119)]);
 const small = Buffer.concat([Buffer.from("GGUF"), randomBytes(1000)]);
 const name = "owner/model-GGUF";
 
@@ -392,6 +393,17 @@ describe("a URL", () => {
     const { length } = hub.requests;
     expect(await resolveModel(url())).toBe(path);
     expect(hub.requests.length).toBe(length);
+  });
+
+  it("that is answered with a page is refused", async () => {
+    const server = createServer((_, response) => response.end("<html>Log in first</html>")).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    await expect(resolveModel(`http://127.0.0.1:${port}/model.gguf`)).rejects.toMatchObject({
+      code: "DOWNLOAD",
+      message: expect.stringContaining('begin with GGUF but received "<htm"') as string,
+    });
+    server.close();
   });
 
   it("of the hub's own host is the hub's file", async () => {

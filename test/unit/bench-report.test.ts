@@ -234,12 +234,12 @@ describe("a run", () => {
   };
 
   it("that throws is a failure with its message", async () => {
-    const run = await runJob(job);
+    const run = await runJob(job, 60);
     expect("error" in run && run.error).toMatch(/^Error \[?.*Cannot find module/);
   });
 
   it("that cannot even start is one as well", async () => {
-    const run = await runJob({ ...job, case: { ...job.case, nodeOptions: ["--no-such-option"] } });
+    const run = await runJob({ ...job, case: { ...job.case, nodeOptions: ["--no-such-option"] } }, 60);
     expect("error" in run && run.error).toMatch(/^ended with code 9\n.*bad option/s);
   });
 

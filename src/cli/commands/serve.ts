@@ -133,6 +133,8 @@ function readKeys({ apiKey = [], apiKeyFile }: ServeFlags): string[] {
   const fromFile = apiKeyFile === undefined ? [] : readTextFile(apiKeyFile).split(/\s+/);
   const fromEnvironment = (process.env["LLAMA_NATIVE_API_KEY"] ?? "").split(/[\s,]+/);
   const keys = [...apiKey, ...fromFile, ...fromEnvironment].filter((key) => key !== "");
+  if (apiKey.includes(""))
+    throw new UsageError("--api-key is empty; without keys the server would be open to everybody");
   if (apiKeyFile !== undefined && keys.length === 0) throw new UsageError(`There is no key in ${apiKeyFile}`);
   return keys;
 }

@@ -95,11 +95,16 @@ export class Backend {
     return { id: requestId, model: entry.id, messages: chat?.messages, texts, user, metadata, signal };
   }
 
-  async #askFilter({ options }: InferenceRequest, filtered: FilteredRequest): Promise<void> {
+  async #askFilter({ options, prompts }: InferenceRequest, filtered: FilteredRequest): Promise<void> {
     const { filter } = this.#options;
     if (filter?.output !== undefined && options.logprobs !== undefined && options.logprobs !== false) {
       const message = "Not supported: log-probabilities would show what the content filter holds back";
       throw new Problem("unsupported", message, { param: "logprobs" });
+    }
+    if (filter?.request !== undefined && prompts.some(({ kind }) => kind === "tokens")) {
+      throw new Problem("unsupported", "Not supported: the content filter reads texts, not tokens", {
+        param: "prompt",
+      });
     }
     const verdict = await filter?.request?.(filtered);
     if (verdict !== undefined) throw new Problem("content_filter", verdict.block);

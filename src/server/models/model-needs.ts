@@ -9,7 +9,7 @@ import { readModelShape } from "../../model/model-memory.js";
 export interface ModelNeeds {
   /** What the options of its context left open. */
   readonly context: Pick<ContextFit, "contextSize" | "kvType">;
-  /** Of weights, KV cache and buffers. */
+  /** Of weights, KV cache, buffers and the RAM tier. */
   readonly bytes: number;
 }
 
@@ -24,7 +24,7 @@ export async function modelNeeds(
   budgetBytes: number,
 ): Promise<ModelNeeds> {
   const shape = await readModelShape(path);
-  const modelBytes = shape.weightBytes + overheadBytes(shape);
+  const modelBytes = shape.weightBytes + overheadBytes(shape) + (options.ramCacheSize ?? 0);
   const contextSize = options.contextSize ?? Math.min(defaultSize, shape.contextLength || defaultSize);
   const wish = contextWish({ ...options, contextSize }, shape.contextLength, "the server");
   const isOpen = wish.contextSize === "auto" || wish.kvType === "auto";
