@@ -50,27 +50,6 @@ static const std::vector<bool> & llama_native_find_masked_tiles(const char * row
     return llama_native_tiles.back().masked;
 }
 
-// Whether a few rows of a mask, all attending at once, look at much the same cells: the tokens of a prompt that comes in small
-// chunks do. Tiles convert keys and values once for all rows, but multiply them for rows that mask them too.
-static bool llama_native_worth_tiles(const char * rows, size_t stride, int count, int64_t cells, int64_t tile) {
-    const int least_rows = 12;
-    const int most_wasted = 3;
-    if (count < least_rows) return false;
-    const int64_t     tiles = (cells + tile - 1) / tile;
-    std::vector<bool> any(tiles);
-    int64_t           looked_at = 0;
-    for (int i = 0; i < count; i++) {
-        const auto * row = (const uint16_t *) (rows + i * stride);
-        for (int64_t cell = 0; (cell = llama_native_next_unmasked(row, cell, cells)) < cells; cell = (cell / tile + 1) * tile) {
-            any[cell / tile] = true;
-            looked_at++;
-        }
-    }
-    int64_t all = 0;
-    for (const bool one : any) all += one;
-    return looked_at * most_wasted >= all * count;
-}
-
 // Writes keys, `stride` bytes apart and of `length` half-precision numbers, as the columns of a matrix that is `width` wide. Returns how
 // many it wrote: the rest, fewer than eight or all, is left to the caller.
 template <typename Convert>

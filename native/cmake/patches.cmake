@@ -29,9 +29,7 @@ function(patch_llama_cpp)
   # And heads that share keys and values follow each other for each token: ggml goes through all tokens of a head first, of
   # all sequences, and finds nothing of a sequence in the processor's cache when its next head comes.
   #
-  # And batches of 12 to 63 tokens go by tiles too where their tokens look at much the same cells. Fair prefill feeds prompts in
-  # chunks of that size, which ggml took row by row, at five times the cost of a token in a large batch. Keys are turned into
-  # columns eight at a time; one by one, that took a quarter of all time in such steps.
+  # Keys are turned into columns eight at a time; one by one, that took a quarter of the time of attention by tiles.
   patch_source(ggml-cpu ops.cpp attention.h
     "        const int iq2 = (ir - iq3*neq2*neq1)/neq1\\;\n        const int iq1 = (ir - iq3*neq2*neq1 - iq2*neq1)\\;\n
         const uint32_t h = iq2\\; // head index\n"
@@ -42,8 +40,6 @@ function(patch_llama_cpp)
     "ic < ic_end\\; ++ic) {\n"
     "ic < ic_end\\; ++ic) {\n            if (mp && (ic = llama_native_next_unmasked(mp, ic, ic_end)) == ic_end) break\\;\n"
     "        bool use_tiled = !use_ref &&\n" "        llama_native_begin_attention()\\;\n        bool use_tiled = !use_ref &&\n"
-    "neq1 >= Q_TILE_SZ)\\;\n" "(neq1 >= Q_TILE_SZ || (neq3 == 1 && dst->src[3] && dst->src[3]->ne[2] == 1 &&
-                                    llama_native_worth_tiles((const char *) dst->src[3]->data, dst->src[3]->nb[1], (int) neq1, nek1, ggml_fa_tile_config::KV))))\\;\n"
     "            for (int tk = 0\\; tk < kv_tile\\; tk++) {\n                const char * k_data = (const char *)k->data"
     "            const char * keys = (const char *)k->data + ic*nbk1 + ik2*nbk2 + ik3*nbk3\\;
             const int packed = kv_type == GGML_TYPE_F16 ? llama_native_pack_keys(K_f32, keys, nbk1, kv_tile, DK, KV_TILE_SZ, ggml_cpu_fp16_to_fp32) : 0\\;
