@@ -5,7 +5,7 @@ const model = await loadModel(process.argv[2] ?? "smollm2");
 const context = await model.createContext();
 
 const chat = context.createChat({ system: "You are a helpful assistant." });
-await chat.send("What is the capital of France?", { temperature: 0 });
+await chat.send("What is the capital of Japan?", { temperature: 0 });
 const saved = JSON.stringify(chat);
 
 const restored = ChatSession.fromJSON(JSON.parse(saved), { context });

@@ -5,7 +5,7 @@ const model = process.argv[2] ?? "smollm2";
 const body = JSON.stringify({
   messages: [
     { role: "system", content: "You are a helpful assistant." },
-    { role: "user", content: "What is the capital of France?" },
+    { role: "user", content: "What is the capital of Japan?" },
   ],
   temperature: 0,
 });

@@ -1,8 +1,8 @@
-// Compiles and runs the tests of those parts of native/core that need neither Node nor a model, with the address and
-// undefined behaviour sanitizers.
+// Compiles and runs the tests of those parts of native/ that need neither Node nor a model, with the address and undefined
+// behaviour sanitizers.
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -19,36 +19,56 @@ const units = [
   "checkpoints",
   "sequence_store",
 ];
+// What attention needs of ggml; its CPU backend is not among it, the test has threads of its own.
+const ggmlSources = ["ggml.c", "ggml-quants.c", "ggml-threading.cpp", "ggml-cpu/vec.cpp"];
 
 const sources = await resolveSources({ cache: cacheDir(), env: process.env, log: (line) => console.log(line) });
-const tests = readdirSync(join(packageDir, "test/core")).filter((name) => name.endsWith(".cpp"));
+const tests = join(packageDir, "test/core");
 const folder = mkdtempSync(join(tmpdir(), "llama-native-core-"));
+const headers = ["include", "ggml/include", "ggml/src", "ggml/src/ggml-cpu"].map(
+  (path) => `-isystem${join(sources, path)}`,
+);
+const sanitizers = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover"];
+const strict = ["-std=c++17", "-Wall", "-Wextra", "-Werror", `-I${join(packageDir, "native")}`, `-I${tests}`];
+
+/** @param {string} path */
+const testsIn = (path) =>
+  readdirSync(path)
+    .filter((name) => name.endsWith("_test.cpp"))
+    .map((name) => join(path, name));
+
+/** @param {string[]} options */
+const compile = (options) => {
+  execFileSync(process.env.CXX ?? "c++", [...sanitizers, ...headers, ...options], { stdio: "inherit" });
+};
+
 try {
-  const program = join(folder, "core-tests");
-  const compiler = process.env.CXX ?? "c++";
-  execFileSync(
-    compiler,
-    [
-      ...[
-        "-std=c++17",
-        "-g",
-        "-O1",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-fsanitize=address,undefined",
-        "-fno-sanitize-recover",
-      ],
-      ...[join(packageDir, "native"), join(packageDir, "test/core")].map((path) => `-I${path}`),
-      ...["include", "ggml/include"].map((path) => `-isystem${join(sources, path)}`),
-      ...tests.map((name) => join(packageDir, "test/core", name)),
-      ...units.map((name) => join(packageDir, "native/core", `${name}.cpp`)),
+  const main = join(tests, "main.cpp");
+  const core = join(folder, "core-tests");
+  const parts = units.map((name) => join(packageDir, "native/core", `${name}.cpp`));
+  compile(["-O1", ...strict, ...testsIn(tests), main, ...parts, "-o", core]);
+  execFileSync(core, { stdio: "inherit" });
+
+  writeFileSync(join(folder, "ggml-version.h"), '#define GGML_VERSION "test"\n#define GGML_COMMIT "test"\n');
+  const objects = ggmlSources.map((name) => {
+    const object = join(folder, `${name.replaceAll("/", "-")}.o`);
+    const language = name.endsWith(".c") ? ["-xc", "-std=gnu11"] : ["-xc++", "-std=c++17"];
+    compile([
+      "-O1",
+      "-w",
+      ...language,
+      "-D_GNU_SOURCE",
+      `-I${folder}`,
+      "-c",
+      join(sources, "ggml/src", name),
       "-o",
-      program,
-    ],
-    { stdio: "inherit" },
-  );
-  execFileSync(program, { stdio: "inherit" });
+      object,
+    ]);
+    return object;
+  });
+  const attention = join(folder, "attention-tests");
+  compile(["-O2", "-march=native", ...strict, ...testsIn(join(tests, "attention")), main, ...objects, "-o", attention]);
+  execFileSync(attention, { stdio: "inherit" });
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

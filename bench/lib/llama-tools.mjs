@@ -71,7 +71,9 @@ async function build(folder, { cmake, compiler, cCompiler, generator, ccache }, 
   mkdirSync(folder, { recursive: true });
   const launchers = ccache === null ? [] : ["C", "CXX"].map((name) => `CMAKE_${name}_COMPILER_LAUNCHER=${ccache}`);
   const compilers = cCompiler === null ? [] : [`CMAKE_C_COMPILER=${cCompiler}`, `CMAKE_CXX_COMPILER=${compiler.path}`];
-  const definitions = [...SETTINGS, ...launchers, ...compilers].map((setting) => `-D${setting}`);
+  // Without it, both tools crash on processors with AMX where the compiler is of a certain age.
+  const flags = `CMAKE_CXX_FLAGS=-include ${join(packageDir, "native/cmake/tile_config.h")}`;
+  const definitions = [...SETTINGS, flags, ...launchers, ...compilers].map((setting) => `-D${setting}`);
   const generate = generator === null ? [] : ["-G", generator];
   // llama.cpp asks git for its version; without history of its own it must not report this project's.
   const env = { ...process.env, GIT_CEILING_DIRECTORIES: dirname(sources) };

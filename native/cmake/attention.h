@@ -1,87 +1,379 @@
 #pragma once
 
-// Attention of many sequences and small batches in one KV cache; see patches.cmake.
+// The attention of ggml's CPU backend for contexts of many sequences; see patches.cmake.
+//
+// All sequences of a context share one KV cache, and each token's mask leaves out the cells of all others. Tokens that see
+// mostly the same cells make a block; the cells seen by any of them are gathered, 64 at a time, converted to single precision
+// once for all tokens of the block and all heads that share them, and attended to by matrix products with a running softmax
+// (https://arxiv.org/abs/2112.05682).
+//
+// What a token gets does not depend on who shares its batch, to the bit: every sum goes over the token's cells in their order,
+// one after the other, whatever block and tile they are in. Cells that a row does not see add exact zeros. Weights are powers
+// of two relative to a whole number near the highest score so far, so that raising that number is exact too.
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <vector>
+
+#include "common.h"
+#include "ggml-cpu-impl.h"
+#include "ggml-cpu.h"
+#include "ggml-impl.h"
+#include "ops.h"
+#include "simd-gemm.h"
+#include "vec.h"
 #ifdef __AVX__
 #include <immintrin.h>
 #endif
 
-// The first of the cells `cell` to `end` that a mask's row of half-precision numbers does not mask with minus infinity; else `end`.
-static inline int64_t llama_native_next_unmasked(const uint16_t * row, int64_t cell, int64_t end) {
-    const uint16_t minus_infinity = 0xFC00;
-    const uint64_t four = 0xFC00FC00FC00FC00;
-    if (cell < end && row[cell] != minus_infinity) return cell;
-    for (; cell + 16 <= end; cell += 16) {
-        uint64_t part[4];
-        memcpy(part, row + cell, sizeof part);
-        if ((part[0] ^ four) | (part[1] ^ four) | (part[2] ^ four) | (part[3] ^ four)) break;
-    }
-    while (cell < end && row[cell] == minus_infinity) cell++;
-    return cell;
-}
+namespace llama_native {
 
-// Which tiles of cells some rows of a mask leave out altogether. The heads of an attention share one mask, so a thread looks
-// at it once for all of them.
-struct llama_native_masked_tiles {
-    const char *      rows;
-    int               count;
-    std::vector<bool> masked;
+// Rows of a block (tokens times heads) and cells gathered at a time, at most; ggml plans the working memory for as many.
+constexpr int64_t block_rows = GGML_FA_TILE_Q;
+constexpr int64_t tile_cells = GGML_FA_TILE_KV;
+// What gathering and converting a cell costs, in rows that attend to it. Measured.
+constexpr int64_t cell_cost = 6;
+
+// Of a row that has seen nothing. Scores so low weigh nothing.
+constexpr float lowest_scale = -16384;
+
+using cell_bits = std::vector<uint64_t>;
+
+struct token_block {
+    int64_t stream, first, count;
 };
-static thread_local std::vector<llama_native_masked_tiles> llama_native_tiles;
 
-static void llama_native_begin_attention() { llama_native_tiles.clear(); }
+struct attention {
+    const ggml_tensor * q, * k, * v, * mask, * sinks;
+    ggml_tensor *       dst;
+    int64_t             key_length, value_length, tokens, heads, streams, cells;
+    int64_t             heads_per_key;   // query heads that share the keys of one
+    int64_t             heads_per_unit;  // of those, as many as a thread takes at a time
+    float               scale, max_bias, softcap;
 
-// `count` rows, `stride` bytes apart, of `cells` cells. Valid until the next call.
-static const std::vector<bool> & llama_native_find_masked_tiles(const char * rows, size_t stride, int count, int64_t cells, int64_t tile) {
-    for (const auto & known : llama_native_tiles) {
-        if (known.rows == rows && known.count == count) return known.masked;
-    }
-    std::vector<bool> masked((cells + tile - 1) / tile, true);
-    for (int i = 0; i < count; i++) {
-        const auto * row = (const uint16_t *) (rows + i * stride);
-        for (int64_t cell = 0; (cell = llama_native_next_unmasked(row, cell, cells)) < cells; cell = (cell / tile + 1) * tile) {
-            masked[cell / tile] = false;
+    attention(ggml_tensor * out)
+        : q(out->src[0]), k(out->src[1]), v(out->src[2]), mask(out->src[3]), sinks(out->src[4]), dst(out),
+          key_length(k->ne[0]), value_length(v->ne[0]), tokens(q->ne[1]), heads(q->ne[2]), streams(q->ne[3]), cells(k->ne[1]),
+          heads_per_key(heads / k->ne[2]), heads_per_unit(heads_per_key) {
+        memcpy(&scale, (const float *) out->op_params + 0, sizeof(float));
+        memcpy(&max_bias, (const float *) out->op_params + 1, sizeof(float));
+        memcpy(&softcap, (const float *) out->op_params + 2, sizeof(float));
+        if (softcap != 0) scale /= softcap;
+        for (int64_t part = 2; heads_per_unit > block_rows; part++) {
+            if (heads_per_key % part == 0) heads_per_unit = heads_per_key / part;
         }
     }
-    llama_native_tiles.push_back({ rows, count, std::move(masked) });
-    return llama_native_tiles.back().masked;
+
+    const uint16_t * mask_row(int64_t stream, int64_t token) const {
+        return mask ? (const uint16_t *) ((const char *) mask->data + token * mask->nb[1] + (stream % mask->ne[3]) * mask->nb[3]) : nullptr;
+    }
+
+    // Of ALiBi; 1 for all other models.
+    float slope(int64_t head) const {
+        if (max_bias <= 0) return 1;
+        const int64_t power = int64_t(1) << (int) floor(log2(heads));
+        return head < power ? powf(powf(2, -max_bias / power), head + 1) : powf(powf(2, -max_bias / 2 / power), 2 * (head - power) + 1);
+    }
+
+    float * output(int64_t stream, int64_t token, int64_t head) const {
+        return (float *) ((char *) dst->data + (stream * dst->ne[2] * dst->ne[1] + head + token * dst->ne[1]) * dst->nb[1]);
+    }
+};
+
+static inline bool converts_to_float(ggml_type type) { return type == GGML_TYPE_F32 || ggml_get_type_traits(type)->to_float; }
+
+static inline void convert_to_float(ggml_type type, const void * from, float * to, int64_t count) {
+    switch (type) {
+        case GGML_TYPE_F32: memcpy(to, from, count * sizeof(float)); break;
+        case GGML_TYPE_F16: ggml_cpu_fp16_to_fp32((const ggml_fp16_t *) from, to, count); break;
+        default: ggml_get_type_traits(type)->to_float(from, to, count);
+    }
 }
 
-// Writes keys, `stride` bytes apart and of `length` half-precision numbers, as the columns of a matrix that is `width` wide. Returns how
-// many it wrote: the rest, fewer than eight or all, is left to the caller.
-template <typename Convert>
-static int llama_native_pack_keys(float * columns, const char * keys, size_t stride, int count, int64_t length, int64_t width, Convert convert) {
-#ifdef __AVX__
-    constexpr int64_t longest = 512;
-    if (length % 8 != 0 || length > longest) return 0;
-    alignas(32) float rows[8 * longest];
-    int key = 0;
-    for (; key + 8 <= count; key += 8) {
-        for (int i = 0; i < 8; i++) convert((const uint16_t *) (keys + (key + i) * stride), rows + i * length, length);
-        for (int64_t at = 0; at < length; at += 8) {
-            __m256 r[8], t[8];
-            for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(rows + i * length + at);
+// Adds the cells that a row of a mask, of half-precision numbers, does not leave out with minus infinity.
+static inline void add_cells(const uint16_t * row, int64_t cells, cell_bits & seen) {
+    const uint64_t hidden = 0xFC00FC00FC00FC00, low = 0x7FFF7FFF7FFF7FFF;
+    if (!row) {
+        for (int64_t cell = 0; cell < cells; cell++) seen[cell / 64] |= uint64_t(1) << cell % 64;
+        return;
+    }
+    int64_t cell = 0;
+    for (; cell + 16 <= cells; cell += 16) {
+        uint64_t part[4];
+        memcpy(part, row + cell, sizeof part);
+        if (!((part[0] ^ hidden) | (part[1] ^ hidden) | (part[2] ^ hidden) | (part[3] ^ hidden))) continue;
+        uint64_t bits = 0xFFFF;
+        if (part[0] | part[1] | part[2] | part[3]) {
+            bits = 0;
             for (int i = 0; i < 4; i++) {
-                t[2 * i] = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
+                const uint64_t differs = part[i] ^ hidden;
+                const uint64_t lanes = ((((differs & low) + low) | differs) & ~low) >> 15;
+                bits |= ((lanes * 0x1000200040008) >> 48 & 0xF) << 4 * i;
+            }
+        }
+        seen[cell / 64] |= bits << cell % 64;
+    }
+    for (; cell < cells; cell++) {
+        if (row[cell] != 0xFC00) seen[cell / 64] |= uint64_t(1) << cell % 64;
+    }
+}
+
+static inline int64_t count_cells(const cell_bits & seen) {
+    int64_t count = 0;
+    for (const uint64_t bits : seen) count += __builtin_popcountll(bits);
+    return count;
+}
+
+// Tokens that follow each other in a batch make a block where attending to what any of them sees costs less than attending
+// in two.
+static std::vector<token_block> find_blocks(const attention & a) {
+    std::vector<token_block> blocks;
+    if (a.tokens == 1) {
+        for (int64_t stream = 0; stream < a.streams; stream++) blocks.push_back({ stream, 0, 1 });
+        return blocks;
+    }
+    const int64_t longest = std::max<int64_t>(block_rows / a.heads_per_unit, 1);
+    cell_bits     seen, own, both;
+    for (int64_t stream = 0; stream < a.streams; stream++) {
+        int64_t cost = 0;
+        for (int64_t token = 0; token < a.tokens; token++) {
+            own.assign((a.cells + 63) / 64, 0);
+            add_cells(a.mask_row(stream, token), a.cells, own);
+            const int64_t alone = count_cells(own) * (a.heads_per_unit + cell_cost);
+            if (token > 0 && blocks.back().count < longest) {
+                both = seen;
+                for (size_t i = 0; i < own.size(); i++) both[i] |= own[i];
+                const int64_t together = count_cells(both) * ((blocks.back().count + 1) * a.heads_per_unit + cell_cost);
+                if (together <= cost + alone) {
+                    blocks.back().count++;
+                    seen.swap(both);
+                    cost = together;
+                    continue;
+                }
+            }
+            blocks.push_back({ stream, token, 1 });
+            seen.swap(own);
+            cost = alone;
+        }
+    }
+    return blocks;
+}
+
+// A thread's working memory: `rows` queries, the keys and values of a tile, the rows' scores, and their sums so far.
+struct workspace {
+    float * queries, * keys, * values, * scores, * sums;
+    float   scale[block_rows], total[block_rows];  // of the weights: they are relative to 2^scale
+    int64_t gathered[tile_cells];
+
+    static size_t size(const attention & a, int64_t rows) {
+        return rows * (a.key_length + a.value_length + tile_cells) + tile_cells * (a.key_length + std::max(a.key_length, a.value_length));
+    }
+    workspace(const attention & a, int64_t rows, float * memory) {
+        queries = memory;
+        keys    = queries + rows * a.key_length;
+        values  = keys + tile_cells * a.key_length;
+        scores  = values + tile_cells * std::max(a.key_length, a.value_length);
+        sums    = scores + rows * tile_cells;
+        memset(sums, 0, rows * a.value_length * sizeof(float));
+        for (int64_t row = 0; row < rows; row++) scale[row] = lowest_scale, total[row] = 0;
+    }
+};
+
+// Turns `width` keys, one after the other, into the columns of a matrix that is as wide. `width` is a multiple of 8.
+static inline void turn_keys(const float * rows, int64_t length, int64_t width, float * columns) {
+    int64_t done = 0;
+#ifdef __AVX__
+    for (; done + 8 <= length; done += 8) {
+        for (int64_t key = 0; key < width; key += 8) {
+            __m256 r[8], t[8];
+            for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(rows + (key + i) * length + done);
+            for (int i = 0; i < 4; i++) {
+                t[2 * i]     = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
                 t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
             }
             for (int i = 0; i < 2; i++) {
-                r[4 * i] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
+                r[4 * i]     = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
                 r[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xEE);
                 r[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
                 r[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xEE);
             }
             for (int i = 0; i < 4; i++) {
-                _mm256_storeu_ps(columns + (at + i) * width + key, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-                _mm256_storeu_ps(columns + (at + i + 4) * width + key, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+                _mm256_storeu_ps(columns + (done + i) * width + key, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+                _mm256_storeu_ps(columns + (done + i + 4) * width + key, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
             }
         }
     }
-    return key;
-#else
-    return 0;
 #endif
+    for (; done < length; done++) {
+        for (int64_t key = 0; key < width; key++) columns[done * width + key] = rows[key * length + done];
+    }
 }
+
+// Scores of the queries for `count` gathered cells, as rows of `width` numbers.
+static void score(const attention & a, const token_block & block, int64_t head, int64_t count, int64_t width, workspace & w) {
+    const int64_t rows = block.count * a.heads_per_unit, length = a.key_length;
+    const char *  data = (const char *) a.k->data + head / a.heads_per_key * a.k->nb[2] + block.stream / (a.streams / a.k->ne[3]) * a.k->nb[3];
+    for (int64_t i = 0; i < count; i++) convert_to_float(a.k->type, data + w.gathered[i] * a.k->nb[1], w.values + i * length, length);
+    memset(w.values + count * length, 0, (width - count) * length * sizeof(float));
+    turn_keys(w.values, length, width, w.keys);
+    memset(w.scores, 0, rows * width * sizeof(float));
+    simd_gemm(w.scores, w.queries, w.keys, rows, length, width);
+    if (a.softcap != 0) {
+        ggml_vec_tanh_f32(rows * width, w.scores, w.scores);
+        ggml_vec_scale_f32(rows * width, w.scores, a.softcap);
+    }
+}
+
+static void apply_mask(const attention & a, const token_block & block, int64_t head, int64_t count, int64_t width, workspace & w) {
+    for (int64_t token = 0; token < block.count; token++) {
+        const uint16_t * row = a.mask_row(block.stream, block.first + token);
+        float *          scores = w.scores + token * a.heads_per_unit * width;
+        for (int64_t i = 0; i < a.heads_per_unit; i++) std::fill(scores + i * width + count, scores + (i + 1) * width, -INFINITY);
+        uint16_t values[tile_cells], any = 0;
+        for (int64_t i = 0; row && i < count; i++) any |= values[i] = row[w.gathered[i]];
+        if (!any) continue;
+        for (int64_t i = 0; i < a.heads_per_unit; i++) {
+            const float slope = a.slope(head + i);
+            for (int64_t cell = 0; cell < count; cell++) scores[i * width + cell] += slope * GGML_CPU_FP16_TO_FP32(values[cell]);
+        }
+    }
+}
+
+// log2(e), and what rounds a number to the nearest whole one when added and taken away.
+constexpr float to_power_of_two = 1.44269504f, rounds = 12582912.0f;
+
+// The scores become weights: exp(score) / 2^scale. `width` is a multiple of 16.
+static inline void weigh(float * scores, int64_t width, float scale) {
+    for (int64_t i = 0; i < width; i++) {
+        float power = scores[i] * to_power_of_two;
+        power = power < 2 * lowest_scale ? 2 * lowest_scale : power;
+        const float whole = power + rounds - rounds, rest = power - whole;
+        // 2^rest, with the coefficients of Cephes' exp2f.
+        float weight = 1.535336188319500e-4f * rest + 1.339887440266574e-3f;
+        weight = weight * rest + 9.618437357674640e-3f;
+        weight = weight * rest + 5.550332471162809e-2f;
+        weight = weight * rest + 2.402264791363012e-1f;
+        weight = weight * rest + 6.931472028550421e-1f;
+        weight = weight * rest + 1.0f;
+        const int32_t exponent = (int32_t) (whole - scale) + 127;
+        const int32_t bits = exponent < 1 ? 0 : exponent << 23;
+        float         factor;
+        memcpy(&factor, &bits, sizeof factor);
+        scores[i] = weight * factor;
+    }
+}
+
+// Adds the weights of `rows` rows to their totals, each from left to right; four rows at a time, as each addition waits for the last.
+static inline void add_up(const float * weights, int64_t rows, int64_t width, float * totals) {
+    int64_t row = 0;
+    for (; row + 4 <= rows; row += 4) {
+        const float * w = weights + row * width;
+        float         a = totals[row], b = totals[row + 1], c = totals[row + 2], d = totals[row + 3];
+        for (int64_t i = 0; i < width; i++) {
+            a += w[i];
+            b += w[i + width];
+            c += w[i + 2 * width];
+            d += w[i + 3 * width];
+        }
+        totals[row] = a, totals[row + 1] = b, totals[row + 2] = c, totals[row + 3] = d;
+    }
+    for (; row < rows; row++) {
+        for (int64_t i = 0; i < width; i++) totals[row] += weights[row * width + i];
+    }
+}
+
+// Adds the values of the gathered cells to the rows' sums, weighted with the softmax of their scores.
+static void accumulate(const attention & a, const token_block & block, int64_t head, int64_t count, int64_t width, workspace & w) {
+    const int64_t rows = block.count * a.heads_per_unit, length = a.value_length;
+    for (int64_t row = 0; row < rows; row++) {
+        float * scores = w.scores + row * width;
+        float   highest;
+        ggml_vec_max_f32(width, &highest, scores);
+        const float scale = highest * to_power_of_two + rounds - rounds;
+        if (scale > w.scale[row]) {
+            if (w.total[row] > 0) {
+                const float shrink = ldexpf(1, (int) fmaxf(w.scale[row] - scale, lowest_scale));
+                ggml_vec_scale_f32(length, w.sums + row * length, shrink);
+                w.total[row] *= shrink;
+            }
+            w.scale[row] = scale;
+        }
+        weigh(scores, width, w.scale[row]);
+    }
+    add_up(w.scores, rows, width, w.total);
+    const char * data = (const char *) a.v->data + head / (a.heads / a.v->ne[2]) * a.v->nb[2] + block.stream / (a.streams / a.v->ne[3]) * a.v->nb[3];
+    for (int64_t i = 0; i < count; i++) convert_to_float(a.v->type, data + w.gathered[i] * a.v->nb[1], w.values + i * length, length);
+    memset(w.values + count * length, 0, (width - count) * length * sizeof(float));
+    simd_gemm(w.sums, w.scores, w.values, rows, width, length);
+}
+
+// Attends with a block's tokens and `heads_per_unit` heads from `head` on.
+static void attend(const attention & a, const token_block & block, int64_t head, workspace & w) {
+    for (int64_t row = 0; row < block.count * a.heads_per_unit; row++) {
+        const char * query = (const char *) a.q->data + (block.first + row / a.heads_per_unit) * a.q->nb[1] +
+                             (head + row % a.heads_per_unit) * a.q->nb[2] + block.stream * a.q->nb[3];
+        memcpy(w.queries + row * a.key_length, query, a.key_length * sizeof(float));
+    }
+    ggml_vec_scale_f32(block.count * a.heads_per_unit * a.key_length, w.queries, a.scale);
+
+    static thread_local cell_bits seen;
+    seen.assign((a.cells + 63) / 64, 0);
+    for (int64_t token = 0; token < block.count; token++) add_cells(a.mask_row(block.stream, block.first + token), a.cells, seen);
+
+    int64_t count = 0;
+    const auto flush = [&] {
+        const int64_t width = (count + 15) / 16 * 16;
+        score(a, block, head, count, width, w);
+        apply_mask(a, block, head, count, width, w);
+        accumulate(a, block, head, count, width, w);
+        count = 0;
+    };
+    for (size_t i = 0; i < seen.size(); i++) {
+        for (uint64_t bits = seen[i]; bits; bits &= bits - 1) {
+            w.gathered[count++] = i * 64 + __builtin_ctzll(bits);
+            if (count == tile_cells) flush();
+        }
+    }
+    if (count) flush();
+}
+
+// Writes what a row attended to, its sum over its total, as the output of a token's head.
+static void finish(const attention & a, int64_t stream, int64_t token, int64_t head, int64_t row, const workspace & w) {
+    float * sums = w.sums + row * a.value_length, total = w.total[row], shrink = 1;
+    if (a.sinks) {
+        const float power = ((const float *) a.sinks->data)[head] * to_power_of_two, above = fmaxf(power - w.scale[row], 0);
+        shrink = exp2f(-above);
+        total  = total * shrink + exp2f(power - w.scale[row] - above);
+    }
+    ggml_vec_scale_f32(a.value_length, sums, total == 0 ? 0 : shrink / total);
+    memcpy(a.output(stream, token, head), sums, a.value_length * sizeof(float));
+}
+
+// Computes what GGML_OP_FLASH_ATTN_EXT asks for; false for what is left to ggml. All threads of a pool call it.
+static bool attend(const ggml_compute_params * params, ggml_tensor * dst) {
+    attention a(dst);
+    const bool masked_alike = !a.mask || (a.mask->type == GGML_TYPE_F16 && a.mask->ne[2] == 1);
+    if (params->use_ref || a.q->type != GGML_TYPE_F32 || !masked_alike || !converts_to_float(a.k->type) || !converts_to_float(a.v->type)) return false;
+
+    const int64_t threads = params->nth;
+    const std::vector<token_block> blocks = find_blocks(a);
+    while ((int64_t) blocks.size() * (a.heads / a.heads_per_unit) < threads && a.heads_per_unit % 2 == 0) a.heads_per_unit /= 2;
+    const int64_t units = a.heads / a.heads_per_unit, own = workspace::size(a, block_rows) + CACHE_LINE_SIZE_F32;
+    if (threads * own * sizeof(float) > params->wsize) return false;
+
+    if (params->ith == 0) ggml_threadpool_chunk_set(params->threadpool, threads);
+    ggml_barrier(params->threadpool);
+    for (int64_t next = params->ith; next < (int64_t) blocks.size() * units; next = ggml_threadpool_chunk_add(params->threadpool, 1)) {
+        const token_block & block = blocks[next / units];
+        const int64_t       head  = next % units * a.heads_per_unit, rows = block.count * a.heads_per_unit;
+        workspace           w(a, rows, (float *) params->wdata + params->ith * own);
+        attend(a, block, head, w);
+        for (int64_t row = 0; row < rows; row++) {
+            finish(a, block.stream, block.first + row / a.heads_per_unit, head + row % a.heads_per_unit, row, w);
+        }
+    }
+    return true;
+}
+
+}  // namespace llama_native

@@ -1,9 +1,9 @@
 # Changes a source file of llama.cpp on its way into the build, not in place, for what llama.cpp has no option for.
 #
-#   patch_source(<target> <file name> <header> <find> <replace> [<find> <replace> ...])
+#   patch_source(<target> <file name> <header> [<find> <replace> ...])
 #
-# compiles a copy of the file that includes <header>, of this folder, first, with each <find> replaced. The build fails
-# where a text is not found, as after an upgrade.
+# compiles a copy of the file that includes <header>, of this folder, first (unless that is ""), with each <find> replaced.
+# The build fails where a text is not found, as after an upgrade.
 function(patch_source target name header)
   get_target_property(sources ${target} SOURCES)
   get_target_property(source_dir ${target} SOURCE_DIR)
@@ -13,19 +13,23 @@ function(patch_source target name header)
   cmake_path(ABSOLUTE_PATH original BASE_DIRECTORY ${source_dir} OUTPUT_VARIABLE path)
   file(READ ${path} text)
   list(LENGTH ARGN count)
-  math(EXPR last "${count} - 1")
-  foreach(index RANGE 0 ${last} 2)
+  set(index 0)
+  while(index LESS count)
     math(EXPR next "${index} + 1")
     list(GET ARGN ${index} find)
     list(GET ARGN ${next} replace)
+    math(EXPR index "${index} + 2")
     string(FIND "${text}" "${find}" at)
     if(at EQUAL -1)
-      message(FATAL_ERROR "${path} is not as expected by native/cmake/${header}: it has no '${find}'")
+      message(FATAL_ERROR "${path} is not as expected by native/cmake/patches.cmake: it has no '${find}'")
     endif()
     string(REPLACE "${find}" "${replace}" text "${text}")
-  endforeach()
+  endwhile()
   set(patched ${CMAKE_CURRENT_BINARY_DIR}/patched/${name})
-  file(CONFIGURE OUTPUT ${patched} CONTENT "#include \"${header}\"\n#line 1 \"${path}\"\n@text@" @ONLY)
+  if(header)
+    set(include "#include \"${header}\"\n")
+  endif()
+  file(CONFIGURE OUTPUT ${patched} CONTENT "${include}#line 1 \"${path}\"\n@text@" @ONLY)
 
   get_target_property(sources ${target} SOURCES)
   list(REMOVE_ITEM sources ${original})

@@ -20,36 +20,30 @@ function(patch_llama_cpp)
   patch_source(ggml-base ggml.c huge_pages.h
     "int result = posix_memalign(&aligned_memory, alignment, size)\\;" "int result = llama_native_allocate(&aligned_memory, alignment, size)\\;")
 
-  # Attention passes quickly over the cells of other sequences.
+  # AMX works whatever the compiler; see the header.
+  patch_source(ggml-cpu mmq.cpp tile_config.h)
+
+  # What a token gets does not depend, to the bit, on who shares its batch.
   #
-  # All sequences of a context share one KV cache, so that prompts with the same beginning share its cells, and each token's
-  # mask excludes the cells of all others. ggml converts the mask cell by cell, again for every head, only to find that most
-  # of them are to be skipped. Here sixteen cells are compared at once, and for prompts all heads share what was found.
+  # Sums in another order differ in their last bit, the next layer rounds its input to eight bits, and one number in many then
+  # falls to another side: a greedy answer changes with the company it is computed in. Attention is therefore llama-native's
+  # own, see attention.h, and repacked weights of type Q4_K and Q2_K go through the same sums one token at a time (gemv) as
+  # four at a time (gemm): ggml scales the former once a block of 256, the latter once in 64.
   #
-  # And heads that share keys and values follow each other for each token: ggml goes through all tokens of a head first, of
-  # all sequences, and finds nothing of a sequence in the processor's cache when its next head comes.
-  #
-  # Keys are turned into columns eight at a time; one by one, that took a quarter of the time of attention by tiles.
+  # Attention is also several times as fast. All sequences of a context share one KV cache, so that prompts with the same
+  # beginning share its cells; ggml visits the cells of all sequences for each token and head, and has no matrix products for
+  # less than 64 tokens or for quantized caches.
   patch_source(ggml-cpu ops.cpp attention.h
-    "        const int iq2 = (ir - iq3*neq2*neq1)/neq1\\;\n        const int iq1 = (ir - iq3*neq2*neq1 - iq2*neq1)\\;\n
-        const uint32_t h = iq2\\; // head index\n"
-    "        const int in_stream = ir - iq3*neq2*neq1, in_group = in_stream % (rk2*neq1)\\;
-        const int iq2 = in_stream/(rk2*neq1)*rk2 + in_group % rk2\\;
-        const int iq1 = in_group/rk2\\;\n
-        const uint32_t h = iq2\\; // head index\n"
-    "ic < ic_end\\; ++ic) {\n"
-    "ic < ic_end\\; ++ic) {\n            if (mp && (ic = llama_native_next_unmasked(mp, ic, ic_end)) == ic_end) break\\;\n"
-    "        bool use_tiled = !use_ref &&\n" "        llama_native_begin_attention()\\;\n        bool use_tiled = !use_ref &&\n"
-    "            for (int tk = 0\\; tk < kv_tile\\; tk++) {\n                const char * k_data = (const char *)k->data"
-    "            const char * keys = (const char *)k->data + ic*nbk1 + ik2*nbk2 + ik3*nbk3\\;
-            const int packed = kv_type == GGML_TYPE_F16 ? llama_native_pack_keys(K_f32, keys, nbk1, kv_tile, DK, KV_TILE_SZ, ggml_cpu_fp16_to_fp32) : 0\\;
-            for (int tk = packed\\; tk < kv_tile\\; tk++) {\n                const char * k_data = (const char *)k->data"
-    "K_f32, Q_TILE_SZ, DK, KV_TILE_SZ)\\;" "K_f32, tile_rows, DK, KV_TILE_SZ)\\;"
-    "V32, Q_TILE_SZ, KV_TILE_SZ, DV)\\;" "V32, tile_rows, KV_TILE_SZ, DV)\\;"
-    "            for (int tq = 0\\; tq < Q_TILE_SZ\\; tq++) {\n                float * kq_row" "            for (int tq = 0\\; tq < tile_rows\\; tq++) {\n                float * kq_row"
-    "        for (int64_t ic = 0\\; ic < nek1\\; ic += KV_TILE_SZ) {\n"
-    "        const std::vector<bool> * masked_tiles = mask ? &llama_native_find_masked_tiles((const char *) mask->data + iq1*mask->nb[1] +
-            (iq2%mask->ne[2])*mask->nb[2] + (iq3%mask->ne[3])*mask->nb[3], mask->nb[1], tile_rows, nek1, KV_TILE_SZ) : nullptr\\;
-        for (int64_t ic = 0\\; ic < nek1\\; ic += KV_TILE_SZ) {
-            if (masked_tiles && (*masked_tiles)[ic/KV_TILE_SZ]) continue\\;\n")
+    "                ggml_compute_forward_flash_attn_ext_f16(params, dst)\\;"
+    "                if (!llama_native::attend(params, dst)) ggml_compute_forward_flash_attn_ext_f16(params, dst)\\;")
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+    set(add "_mm256_fmadd_ps(_mm256_cvtepi32_ps(")
+    set(scales "), _mm256_mul_ps(col_scale_f32, row_scale_f32), acc_row)\\;")
+    set(minimums "), _mm256_mul_ps(col_dmin_f32, row_scale_f32), acc_min_rows)\\;")
+    patch_source(ggml-cpu arch/x86/repack.cpp ""
+      "acc_row = ${add}iacc_b${scales}" ""
+      "acc_min_rows = ${add}iacc_min_b${minimums}" ""
+      "iacc_b = _mm256_add_epi32(iacc_b, iacc_sb)\\;" "acc_row = ${add}iacc_sb${scales}"
+      "iacc_min_b = _mm256_add_epi32(iacc_min_b, iacc_min_sb)\\;" "acc_min_rows = ${add}iacc_min_sb${minimums}")
+  endif()
 endfunction()

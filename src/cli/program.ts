@@ -65,7 +65,7 @@ hf:owner/repository[:quantization], hf:owner/repository/file.gguf, the URL or pa
 
 Examples:
   $ llama-native chat smollm2 --system "You are a helpful assistant."
-  $ llama-native chat smollm2 --system "You are a helpful assistant." -p "What is the capital of France?"
+  $ llama-native chat smollm2 --system "You are a helpful assistant." -p "What is the capital of Japan?"
   $ llama-native models show mistral-7b-instruct-v0.2
   $ llama-native complete mistral-7b-instruct-v0.2 -p "Once upon a time" --max-tokens 50
   $ llama-native serve smollm2

@@ -39,8 +39,8 @@ function readSaved(): { system: string | null; messages: { role: string; content
 describe("chat at a terminal", () => {
   it("answers, keeps the conversation, and leaves at the end of input", async () => {
     const chat = await open(...helpful, "--stats");
-    const first = await chat.ask("What is the capital of France?");
-    expect(first).toContain("\nThe capital of France is Paris.\r\n");
+    const first = await chat.ask("What is the capital of Japan?");
+    expect(first).toContain("\nThe capital of Japan is Tokyo.\r\n");
     expect(first).toMatch(/prompt \d+ tokens \(0 cached\) at [\d.]+ tok\/s; generated 7 at [\d.]+ tok\/s/);
     const second = await chat.ask("And of Italy?");
     expect(second).toContain("Rome");
@@ -73,7 +73,7 @@ describe("chat at a terminal", () => {
     await chat.waitFor("story");
     chat.type(ctrlC);
     await chat.waitForPrompt();
-    expect(await chat.ask("What is the capital of France?")).toContain("Paris");
+    expect(await chat.ask("What is the capital of Japan?")).toContain("Tokyo");
     chat.enter("/exit");
     expect(await chat.exitCode).toBe(0);
   });
@@ -97,21 +97,21 @@ describe("chat at a terminal", () => {
     expect(await chat.ask("/system You are a helpful assistant.")).toContain(
       "System text: You are a helpful assistant.",
     );
-    expect(await chat.ask("What is the capital of France?")).toContain("Paris");
+    expect(await chat.ask("What is the capital of Japan?")).toContain("Tokyo");
     expect(await chat.ask("/system -")).toContain("There is no system text.");
   });
 
   it("saves, resets and loads the conversation", async () => {
     const chat = await open(...helpful);
-    const answer = await chat.ask("What is the capital of France?");
-    expect(answer).toContain("Paris");
+    const answer = await chat.ask("What is the capital of Japan?");
+    expect(answer).toContain("Tokyo");
     expect(await chat.ask(`/save ${saved}`)).toContain(`Saved 2 messages to ${saved}`);
     expect(readSaved()).toEqual({
       version: 1,
       system: "You are a helpful assistant.",
       messages: [
-        { role: "user", content: "What is the capital of France?" },
-        { role: "assistant", content: "The capital of France is Paris." },
+        { role: "user", content: "What is the capital of Japan?" },
+        { role: "assistant", content: "The capital of Japan is Tokyo." },
       ],
     });
     expect(await chat.ask("/reset")).toContain("begins anew");
@@ -154,7 +154,7 @@ describe("chat at a terminal", () => {
     chat.enter("word ".repeat(100)); // readline draws the prompt again where a line is longer than the terminal
     await chat.waitFor("llama-native: The prompt has ");
     expect(await chat.waitForPrompt()).toContain("64");
-    expect(await chat.ask("What is the capital of France?")).toContain("Paris");
+    expect(await chat.ask("What is the capital of Japan?")).toContain("Tokyo");
     expect(await chat.ask("/help")).toMatch(/\/reset +forget/);
     expect(chat.raw).not.toContain("    at ");
   });

@@ -8,7 +8,7 @@ import { smollm2, tinyModel } from "../support/models.js";
 import { run } from "./command.js";
 
 const folder = mkdtempSync(join(tmpdir(), "llama-native-one-shot-"));
-const question = "What is the capital of France?";
+const question = "What is the capital of Japan?";
 const greedy = ["--temperature", "0", "--threads", "1"];
 const helpful = ["--system", "You are a helpful assistant.", ...greedy];
 
@@ -24,7 +24,7 @@ describe("chat with one message", () => {
   it("prints the answer of a model known by name, and nothing else", async () => {
     expect(await run(["chat", "smollm2", ...helpful, "-p", question])).toEqual({
       code: 0,
-      stdout: "The capital of France is Paris.\n",
+      stdout: "The capital of Japan is Tokyo.\n",
       stderr: "",
     });
   });
@@ -32,7 +32,7 @@ describe("chat with one message", () => {
   it("takes the message from standard input", async () => {
     expect(await run(["chat", model, ...helpful], { input: `${question}\n` })).toEqual({
       code: 0,
-      stdout: "The capital of France is Paris.\n",
+      stdout: "The capital of Japan is Tokyo.\n",
       stderr: "",
     });
   });
@@ -42,7 +42,7 @@ describe("chat with one message", () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     const number: unknown = expect.any(Number);
     expect(JSON.parse(stdout)).toEqual({
-      text: "The capital of France is Paris.",
+      text: "The capital of Japan is Tokyo.",
       finishReason: "stop",
       stopString: null,
       usage: {
@@ -70,7 +70,7 @@ describe("chat with one message", () => {
 
   it("shows counts and rates on standard error", async () => {
     const { stdout, stderr } = await run(["chat", model, ...helpful, "--stats", "-p", question]);
-    expect(stdout).toBe("The capital of France is Paris.\n");
+    expect(stdout).toBe("The capital of Japan is Tokyo.\n");
     expect(stderr).toMatch(/^prompt 27 tokens \(0 cached\) at [\d.]+ tok\/s; generated 7 at .* ended by stop\n$/);
   });
 

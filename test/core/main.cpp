@@ -10,6 +10,6 @@ int main() {
             std::printf("FAILED  %s\n        %s\n", test.name.c_str(), error.what());
         }
     }
-    std::printf("%d of %d core tests passed\n", int(cases().size()) - failed, int(cases().size()));
+    std::printf("%d of %d tests passed\n", int(cases().size()) - failed, int(cases().size()));
     return failed == 0 ? 0 : 1;
 }

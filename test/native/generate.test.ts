@@ -24,13 +24,13 @@ describe("answers", () => {
     const pieces: string[] = [];
     const generation = context.generate({
       ...greedy,
-      messages: conversation("What is the capital of France?"),
+      messages: conversation("What is the capital of Japan?"),
       onToken: (piece) => pieces.push(piece.text),
     });
     let iterated = "";
     for await (const text of generation) iterated += text;
     const result = await generation;
-    expect(result.text).toContain("Paris");
+    expect(result.text).toContain("Tokyo");
     expect(result.finishReason).toBe("stop");
     expect(result.stopToken).toBe(model.tokenizer.special.eos);
     expect(iterated).toBe(result.text);
@@ -130,7 +130,7 @@ describe("endings", () => {
 
   test("ignoreEos goes on to maxTokens", async () => {
     const result = await context.generate({
-      messages: conversation("What is the capital of France?"),
+      messages: conversation("What is the capital of Japan?"),
       temperature: 0,
       maxTokens: 40,
       ignoreEos: true,

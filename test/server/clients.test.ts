@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 const system = "You are a helpful assistant.";
-const question = "What is the capital of France?";
+const question = "What is the capital of Japan?";
 
 describe("@anthropic-ai/sdk", () => {
   const client = (): Anthropic => new Anthropic({ baseURL: server.url, apiKey: "local", maxRetries: 0 });
@@ -40,7 +40,7 @@ describe("@anthropic-ai/sdk", () => {
     const answer = expectShape(messageAnswer, await client().messages.create(request));
     expect(answer).toMatchObject({
       stop_reason: "end_turn",
-      content: [{ type: "text", text: expect.stringContaining("Paris") }],
+      content: [{ type: "text", text: expect.stringContaining("Tokyo") }],
     });
     const stopped = await client().messages.create({ ...request, stop_sequences: [" is"] });
     expect(stopped).toMatchObject({ stop_reason: "stop_sequence", stop_sequence: " is" });
@@ -53,7 +53,7 @@ describe("@anthropic-ai/sdk", () => {
     let text = "";
     stream.on("text", (piece) => (text += piece));
     const message = await stream.finalMessage();
-    expect(text).toContain("Paris");
+    expect(text).toContain("Tokyo");
     expect(message.content).toMatchObject([{ type: "text", text }]);
     const { input_tokens, cache_read_input_tokens } = message.usage;
     const { max_tokens: _m, temperature: _t, ...counted } = request;
@@ -68,14 +68,14 @@ describe("@anthropic-ai/sdk", () => {
       tools: [
         {
           name: "weather",
-          input_schema: { type: "object", properties: { city: { enum: ["Paris"] } }, required: ["city"] },
+          input_schema: { type: "object", properties: { city: { enum: ["Tokyo"] } }, required: ["city"] },
         },
       ],
       tool_choice: { type: "tool", name: "weather" },
     });
     expect(answer).toMatchObject({
       stop_reason: "tool_use",
-      content: [{ type: "tool_use", name: "weather", input: { city: "Paris" } }],
+      content: [{ type: "tool_use", name: "weather", input: { city: "Tokyo" } }],
     });
     const [used] = answer.content;
     const next = await client().messages.create({
@@ -115,7 +115,7 @@ describe("ollama", () => {
     expect(answer).toMatchObject({
       done: true,
       done_reason: "stop",
-      message: { content: expect.stringContaining("Paris") },
+      message: { content: expect.stringContaining("Tokyo") },
     });
     let text = "";
     let last;
@@ -126,12 +126,12 @@ describe("ollama", () => {
     expect(text).toBe(answer.message.content);
     expect(last).toMatchObject({ done: true, eval_count: answer.eval_count });
     const generated = await client().generate({ model: "smollm2", prompt: question, system, options });
-    expect(expectShape(generateAnswer, generated).response).toContain("Paris");
+    expect(expectShape(generateAnswer, generated).response).toContain("Tokyo");
     const raw = await client().generate({ model: "smollm2", prompt: "1, 2, 3,", raw: true, options });
     expect(raw.response).toContain("4");
-    const format = { type: "object", properties: { capital: { enum: ["Paris", "Rome"] } }, required: ["capital"] };
+    const format = { type: "object", properties: { capital: { enum: ["Tokyo", "Rome"] } }, required: ["capital"] };
     const formed = await client().chat({ model: "smollm2", messages: france, format, options });
-    expect(JSON.parse(formed.message.content)).toEqual({ capital: expect.stringMatching(/Paris|Rome/) });
+    expect(JSON.parse(formed.message.content)).toEqual({ capital: expect.stringMatching(/Tokyo|Rome/) });
   });
 
   test("tags, show, ps, version, loading", async () => {
@@ -165,7 +165,7 @@ describe("the AI SDK", () => {
   test("generateText and streamText", async () => {
     const request = { model: provider()("smollm2"), system, prompt: question, temperature: 0, maxOutputTokens: 24 };
     const { text, finishReason, usage } = await generateText(request);
-    expect(text).toContain("Paris");
+    expect(text).toContain("Tokyo");
     expect(finishReason).toBe("stop");
     const stream = streamText(request);
     let streamed = "";
@@ -189,7 +189,7 @@ describe("LangChain", () => {
       ["user", question],
     ];
     const answer = await chat.invoke(messages);
-    expect(answer.content).toContain("Paris");
+    expect(answer.content).toContain("Tokyo");
     expect(answer).toMatchObject({ usage_metadata: { output_tokens: expect.any(Number) } });
     let text = "";
     for await (const chunk of await chat.stream(messages)) text += chunk.content as string;
@@ -202,7 +202,7 @@ describe("curl", () => {
     const body = JSON.stringify({ model: "smollm2", messages: france, temperature: 0 });
     const args = [`${server.url}/v1/chat/completions`, "-s", "-H", "Content-Type: application/json", "-d", body];
     const { stdout } = await promisify(execFile)("curl", args);
-    expect((JSON.parse(stdout) as OpenAI.ChatCompletion).choices[0]!.message.content).toContain("Paris");
+    expect((JSON.parse(stdout) as OpenAI.ChatCompletion).choices[0]!.message.content).toContain("Tokyo");
     const ollama = [
       `${server.url}/api/chat`,
       "-s",
@@ -275,7 +275,7 @@ describe("createFetchHandler", () => {
     });
     let text = "";
     for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? "";
-    expect(text).toContain("Paris");
+    expect(text).toContain("Tokyo");
     const aborted = client.chat.completions.create(
       { model: "smollm2", messages: france },
       { signal: AbortSignal.abort() },

@@ -29,7 +29,7 @@ describe("chat/completions", () => {
     expect(choices).toMatchObject([{ index: 0, logprobs: null, finish_reason: "stop" }]);
     expect(choices[0]!.message).toEqual({
       role: "assistant",
-      content: expect.stringContaining("Paris"),
+      content: expect.stringContaining("Tokyo"),
       refusal: null,
     });
     expect(usage.total_tokens).toBe(usage.prompt_tokens + usage.completion_tokens);
@@ -78,7 +78,7 @@ describe("chat/completions", () => {
     const { choices } = await client.chat.completions.create({ ...greedy, stop });
     expect(choices[0]).toMatchObject({
       finish_reason: "stop",
-      message: { content: expect.stringMatching(/capital of France$/) },
+      message: { content: expect.stringMatching(/capital of Japan$/) },
     });
   });
 
@@ -118,11 +118,11 @@ describe("chat/completions", () => {
     const tokens = await fetch(`${server.url}/tokenize`, {
       method: "POST",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ content: " Paris" }),
+      body: JSON.stringify({ content: " Tokyo" }),
     });
     const { tokens: ids } = (await tokens.json()) as { tokens: number[] };
     const { choices } = await client.chat.completions.create({ ...greedy, logit_bias: { [String(ids[0])]: -100 } });
-    expect(choices[0]!.message.content).not.toContain(" Paris");
+    expect(choices[0]!.message.content).not.toContain(" Tokyo");
   });
 
   test("response_format: JSON objects, and JSON of a schema", async () => {
@@ -131,7 +131,7 @@ describe("chat/completions", () => {
       max_tokens: 200,
       response_format: { type: "json_object" },
       messages: [
-        { role: "user", content: 'Answer with JSON such as {"city": "Rome"}: what is the capital of France?' },
+        { role: "user", content: 'Answer with JSON such as {"city": "Rome"}: what is the capital of Japan?' },
       ],
       stop: ["\n\n\n"],
     });
@@ -224,7 +224,7 @@ describe("chat/completions", () => {
         samplers: ["top_k", "temperature"],
       }),
     });
-    expect(choices[0]!.message.content).toContain("Paris");
+    expect(choices[0]!.message.content).toContain("Tokyo");
     const forced = await client.chat.completions.create({ ...greedy, ...extra({ grammar: 'root ::= "yes"' }) });
     expect(forced.choices[0]!.message.content).toBe("yes");
   });
@@ -314,14 +314,14 @@ describe("responses", () => {
   const request = {
     model,
     instructions: "You are a helpful assistant.",
-    input: "What is the capital of France?",
+    input: "What is the capital of Japan?",
     temperature: 0,
   };
 
   test("answers with OpenAI's fields", async () => {
     const answer = expectShape(response, await client.responses.create(request));
     expect(answer.status).toBe("completed");
-    expect(answer.output_text).toContain("Paris");
+    expect(answer.output_text).toContain("Tokyo");
     const cut = await client.responses.create({ ...request, max_output_tokens: 2 });
     expect(cut).toMatchObject({ status: "incomplete", incomplete_details: { reason: "max_output_tokens" } });
   });
@@ -345,7 +345,7 @@ describe("responses", () => {
       "response.completed",
     ]);
     const final = await stream.finalResponse();
-    expect(final.output_text).toContain("Paris");
+    expect(final.output_text).toContain("Tokyo");
   });
 
   test("tools, formats, and conversations as items", async () => {
@@ -358,18 +358,18 @@ describe("responses", () => {
             type: "function",
             name: "weather",
             strict: false,
-            parameters: { type: "object", properties: { city: { enum: ["Paris"] } }, required: ["city"] },
+            parameters: { type: "object", properties: { city: { enum: ["Tokyo"] } }, required: ["city"] },
           },
         ],
         tool_choice: { type: "function", name: "weather" },
       }),
     );
-    expect(called.output).toMatchObject([{ type: "function_call", name: "weather", arguments: '{"city":"Paris"}' }]);
+    expect(called.output).toMatchObject([{ type: "function_call", name: "weather", arguments: '{"city":"Tokyo"}' }]);
     const { output_text } = await client.responses.create({
       ...request,
       input: [
-        { role: "user", content: "What is the capital of France?" },
-        { role: "assistant", content: "The capital of France is Paris." },
+        { role: "user", content: "What is the capital of Japan?" },
+        { role: "assistant", content: "The capital of Japan is Tokyo." },
         { role: "user", content: [{ type: "input_text", text: "Yes or no: is it big?" }] },
       ],
       text: { format: { type: "json_schema", name: "a", schema: { type: "boolean" } } },

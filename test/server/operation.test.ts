@@ -114,7 +114,7 @@ describe("the content filter", () => {
       let seen = "";
       return (piece) => {
         seen += piece;
-        return seen.includes("Paris") ? null : piece;
+        return seen.includes("Tokyo") ? null : piece;
       };
     },
   };
@@ -128,10 +128,10 @@ describe("the content filter", () => {
     ]);
     const whole = await (await post(server, chat, { messages: france, temperature: 0 })).json();
     expect(whole).toMatchObject({
-      choices: [{ finish_reason: "content_filter", message: { content: expect.not.stringContaining("Paris") } }],
+      choices: [{ finish_reason: "content_filter", message: { content: expect.not.stringContaining("Tokyo") } }],
     });
     const text = await (await post(server, chat, { messages: france, temperature: 0, stream: true })).text();
-    expect(text).not.toContain("Paris");
+    expect(text).not.toContain("Tokyo");
     expect(text).toContain('"finish_reason":"content_filter"');
     expect((await post(server, chat, { messages: france, logprobs: true })).status).toBe(400);
   });

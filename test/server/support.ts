@@ -16,7 +16,7 @@ export async function startServer(options: Partial<ServerOptions> = {}): Promise
 
 export const france = [
   { role: "system" as const, content: "You are a helpful assistant." },
-  { role: "user" as const, content: "What is the capital of France?" },
+  { role: "user" as const, content: "What is the capital of Japan?" },
 ];
 
 export async function post(

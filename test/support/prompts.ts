@@ -1,6 +1,6 @@
 /** Conversations that SmolLM2 answers with some certainty, so that greedy answers do not hang on the last bit. */
 export const questions = [
-  "What is the capital of France?",
+  "What is the capital of Japan?",
   "What colour is the sky on a clear day?",
   "How many days does a week have?",
   "Name the first month of the year.",
