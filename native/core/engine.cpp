@@ -12,6 +12,9 @@ namespace {
 
 constexpr uint32_t most_sequences = 256;  // llama.cpp's LLAMA_MAX_SEQ
 constexpr double   longest_timeout_ms = 2147483647;
+// An idle engine waits for more requests until none came for the one, or the other is over.
+constexpr auto     gathering_pause = std::chrono::microseconds(300);
+constexpr auto     longest_gathering = std::chrono::milliseconds(3);
 
 // Sequence ids beyond those that run: finished sequences kept as cache, and low-level sequences.
 uint32_t slot_count(const Model & model, const ContextParams & params) {
@@ -217,6 +220,7 @@ void Engine::loop() {
             wake.wait(lock, [&] {
                 return stopping || !jobs.empty() || !scheduler_->idle() || !new_requests.empty() || !new_jobs.empty() || !cancels.empty();
             });
+            if (scheduler_->idle() && info_.sequences > 1) gather(lock);
             std::move(new_jobs.begin(), new_jobs.end(), std::back_inserter(jobs));
             new_jobs.clear();
             requests.swap(new_requests);
@@ -241,6 +245,16 @@ void Engine::loop() {
     for (auto & request : requests) scheduler_->add(std::move(request));
     scheduler_->cancel_all();
     abandon_jobs(jobs);
+}
+
+// Requests that are made together arrive one after the other; an engine that began with the first would have all the others
+// trickle in beside it, and steps that are not full from the first to the last.
+void Engine::gather(std::unique_lock<std::mutex> & lock) {
+    const auto end = Clock::now() + longest_gathering;
+    for (size_t known = 0; known < new_requests.size() && Clock::now() < end;) {
+        known = new_requests.size();
+        if (wake.wait_for(lock, gathering_pause, [&] { return stopping; })) return;
+    }
 }
 
 // Ends the requests whose deadline has passed, those of the inbox too: before each step, and all through every decode.

@@ -74,6 +74,7 @@ private:
     void run(const Ready & on_ready);
     bool open(const Ready & on_ready);
     void loop();
+    void gather(std::unique_lock<std::mutex> & lock);
     void expire();
     void run_job(std::deque<Job> & jobs);
     void abandon_jobs(std::deque<Job> & jobs);

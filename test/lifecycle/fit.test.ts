@@ -164,7 +164,7 @@ describe.runIf(onLinux)("a limit on memory", () => {
       ["--data", 300_000_000],
       ["--data", 450_000_000],
       ["--as", 1_800_000_000],
-      ["--as", 1_650_000_000],
+      ["--as", 1_750_000_000],
     ])("(%s %i) is kept by an automatic context", async (name, bytes) => {
       const prlimit: MemoryLimit["command"] = (command, args) => ["prlimit", `${name}=${bytes}`, command, ...args];
       const found = await runLimited(prlimit, { contextSize: "auto" });

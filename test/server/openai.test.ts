@@ -130,9 +130,7 @@ describe("chat/completions", () => {
       ...greedy,
       max_tokens: 200,
       response_format: { type: "json_object" },
-      messages: [
-        { role: "user", content: 'Answer with JSON such as {"city": "Rome"}: what is the capital of Japan?' },
-      ],
+      messages: [{ role: "user", content: 'Answer with JSON such as {"city": "Rome"}: what is the capital of Japan?' }],
       stop: ["\n\n\n"],
     });
     if (object.choices[0]!.finish_reason === "stop")
@@ -206,7 +204,7 @@ describe("chat/completions", () => {
           role: "user",
           content: [
             { type: "text", text: "What is the capital " },
-            { type: "text", text: "of France?" },
+            { type: "text", text: "of Japan?" },
           ],
         },
       ],
