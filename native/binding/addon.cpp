@@ -3,7 +3,27 @@
 
 #include <napi.h>
 
+#ifdef _WIN32
+#include <windows.h>
+#else
+#include <dlfcn.h>
+#endif
+
 namespace {
+
+// Node unloads the addon when the last worker thread that loaded it ends. llama.cpp and ggml are not made for that: their
+// registries, and the thread-local data of every thread that ever ran a kernel or wrote a log line, outlive the worker.
+// So the library stays in the process once it is there.
+void stay_loaded() {
+#ifdef _WIN32
+    HMODULE self;
+    GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS,
+                       reinterpret_cast<LPCWSTR>(&stay_loaded), &self);
+#else
+    Dl_info self;
+    if (dladdr(reinterpret_cast<void *>(&stay_loaded), &self)) dlopen(self.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+#endif
+}
 
 // The same at the "exit" event; see Environment.
 void shut_down_at_exit(Napi::Env env) {
@@ -14,6 +34,7 @@ void shut_down_at_exit(Napi::Env env) {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
     using namespace llama_native;
+    stay_loaded();
     auto * environment = new Environment(env);
     env.SetInstanceData(environment);
     // After the dispatcher's thread-safe function was made: see Dispatcher, rule 1.

@@ -165,6 +165,27 @@ describe("worker threads", () => {
     expect(outcome).toMatchObject({ end: 0, stdout: "1 0 0 0\n", stderr: "" });
   });
 
+  test.runIf(process.platform === "linux")("leave the addon in the process, which others may load again", async () => {
+    const outcome = await runProgram(
+      workers(
+        `const { text } = await context.generate({ prompt: "Hello", ignoreEos: true, temperature: 0, maxTokens: 4 });
+        parentPort.postMessage(text);`,
+        `import { readFileSync } from "node:fs";
+        const texts = new Set();
+        for (let round = 0; round < 3; round++) {
+          const worker = start();
+          const exit = ended(worker);
+          texts.add(await said(worker));
+          await exit;
+          console.log(readFileSync("/proc/self/maps", "utf8").includes("llama-native.node"));
+        }
+        console.log(texts.size);`,
+      ),
+      values,
+    );
+    expect(outcome).toMatchObject({ end: 0, stdout: "true\ntrue\ntrue\n1\n", stderr: "" });
+  });
+
   test("may be terminated in mid-stream, while the others and the main thread go on", async () => {
     const outcome = await runProgram(
       workers(
