@@ -210,10 +210,22 @@ static inline void turn_keys(const float * rows, int64_t length, int64_t width, 
     }
 }
 
+// Of a head, the keys or the values of cell 0; those of others follow at a distance of nb[1].
+static inline const char * cells_of(const attention & a, const ggml_tensor * t, const token_block & block, int64_t head) {
+    return (const char *) t->data + head / (a.heads / t->ne[2]) * t->nb[2] + block.stream / (a.streams / t->ne[3]) * t->nb[3];
+}
+
+// Begins to load a row that is soon converted. Rows are a stride apart, of the size of all heads, which no processor foresees.
+static inline void fetch_row(const char * row, size_t bytes) {
+#if defined(__GNUC__)
+    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(row + at);
+#endif
+}
+
 // Scores of the queries for `count` gathered cells, as rows of `width` numbers.
 static void score(const attention & a, const token_block & block, int64_t head, int64_t count, int64_t width, workspace & w) {
     const int64_t rows = block.count * a.heads_per_unit, length = a.key_length;
-    const char *  data = (const char *) a.k->data + head / a.heads_per_key * a.k->nb[2] + block.stream / (a.streams / a.k->ne[3]) * a.k->nb[3];
+    const char *  data = cells_of(a, a.k, block, head);
     for (int64_t i = 0; i < count; i++) convert_to_float(a.k->type, data + w.gathered[i] * a.k->nb[1], w.values + i * length, length);
     memset(w.values + count * length, 0, (width - count) * length * sizeof(float));
     turn_keys(w.values, length, width, w.keys);
@@ -302,7 +314,7 @@ static void accumulate(const attention & a, const token_block & block, int64_t h
         weigh(scores, width, w.scale[row]);
     }
     add_up(w.scores, rows, width, w.total);
-    const char * data = (const char *) a.v->data + head / (a.heads / a.v->ne[2]) * a.v->nb[2] + block.stream / (a.streams / a.v->ne[3]) * a.v->nb[3];
+    const char * data = cells_of(a, a.v, block, head);
     for (int64_t i = 0; i < count; i++) convert_to_float(a.v->type, data + w.gathered[i] * a.v->nb[1], w.values + i * length, length);
     memset(w.values + count * length, 0, (width - count) * length * sizeof(float));
     simd_gemm(w.sums, w.scores, w.values, rows, width, length);
@@ -321,8 +333,11 @@ static void attend(const attention & a, const token_block & block, int64_t head,
     seen.assign((a.cells + 63) / 64, 0);
     for (int64_t token = 0; token < block.count; token++) add_cells(a.mask_row(block.stream, block.first + token), a.cells, seen);
 
-    int64_t count = 0;
-    const auto flush = [&] {
+    const char * keys = cells_of(a, a.k, block, head), * values = cells_of(a, a.v, block, head);
+    const size_t key_bytes = ggml_row_size(a.k->type, a.key_length), value_bytes = ggml_row_size(a.v->type, a.value_length);
+    int64_t      count = 0;
+    const auto   flush = [&] {
+        for (int64_t i = 0; i < count; i++) fetch_row(values + w.gathered[i] * a.v->nb[1], value_bytes);
         const int64_t width = (count + 15) / 16 * 16;
         score(a, block, head, count, width, w);
         apply_mask(a, block, head, count, width, w);
@@ -331,7 +346,8 @@ static void attend(const attention & a, const token_block & block, int64_t head,
     };
     for (size_t i = 0; i < seen.size(); i++) {
         for (uint64_t bits = seen[i]; bits; bits &= bits - 1) {
-            w.gathered[count++] = i * 64 + __builtin_ctzll(bits);
+            w.gathered[count] = i * 64 + __builtin_ctzll(bits);
+            fetch_row(keys + w.gathered[count++] * a.k->nb[1], key_bytes);
             if (count == tile_cells) flush();
         }
     }

@@ -1,5 +1,6 @@
 #include "check.h"
 #include "cmake/attention.h"
+#include "ggml_parts.h"
 
 #include <atomic>
 #include <cmath>
@@ -30,18 +31,6 @@ void ggml_barrier(ggml_threadpool * pool) {
     pool->all_here.wait(lock, [&] { return pool->round != round; });
 }
 void ggml_cpu_fp16_to_fp32(const ggml_fp16_t * from, float * to, int64_t count) { ggml_fp16_to_fp32_row(from, to, count); }
-}
-float ggml_table_f32_f16[1 << 16];
-static const bool table_is_full = [] {
-    for (int i = 0; i < 1 << 16; i++) ggml_table_f32_f16[i] = ggml_fp16_to_fp32((ggml_fp16_t) i);
-    return true;
-}();
-
-// And what ggml.c does with graphs, which are not used here.
-extern "C" {
-void ggml_backend_tensor_memset(ggml_tensor *, uint8_t, size_t, size_t) { abort(); }
-void ggml_backend_tensor_set(ggml_tensor *, const void *, size_t, size_t) { abort(); }
-enum ggml_backend_buffer_usage ggml_backend_buffer_get_usage(struct ggml_backend_buffer *) { abort(); }
 }
 
 namespace {
