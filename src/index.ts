@@ -22,7 +22,8 @@ export type { ModelChatOptions, ModelContextOptions } from "./llama-model.js";
 
 export type { PullModelOptions } from "./pull-model.js";
 export type { DownloadProgress } from "./progress.js";
-export type { ContextFit } from "./model/fit.js";
+export type { ContextFit, MemoryShare } from "./model/fit.js";
+export type { GpuFit } from "./model/gpu-layers.js";
 
 export type { ContextOptions } from "./context/context-options.js";
 export type { KvType } from "./model/ggml-types.js";

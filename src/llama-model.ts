@@ -11,6 +11,7 @@ import { InvalidOptionError, LlamaError } from "./errors.js";
 import { LlamaContext } from "./llama-context.js";
 import type { EmbedOptions } from "./model/embedder.js";
 import { Embedder } from "./model/embedder.js";
+import type { GpuFit } from "./model/gpu-layers.js";
 import type { ModelInfo } from "./model/model-info.js";
 import type { Model } from "./model/model.js";
 import type { Tokenizer } from "./model/tokenizer.js";
@@ -55,6 +56,11 @@ export class LlamaModel {
 
   get info(): ModelInfo {
     return this.#model.info;
+  }
+
+  /** How many layers are on GPUs, and why; undefined where nothing is known of the model's memory. */
+  get fit(): Readonly<GpuFit> | undefined {
+    return this.#model.memory?.fit;
   }
 
   /** Scalar metadata of the file as text, by GGUF key. `inspectModel` has the arrays too. */
@@ -133,11 +139,10 @@ export class LlamaModel {
   #planContext(options: unknown, owner: string): PlannedContext {
     const given = options === undefined ? {} : asRecord(options, `the options of ${owner}`);
     const { draftModel, ...context } = given;
-    const plan = planContext(context, this.#model, owner);
-    if (draftModel === undefined) return plan;
+    if (draftModel === undefined) return planContext(context, this.#model, owner);
     if (!(draftModel instanceof LlamaModel)) throw new InvalidOptionError("draftModel", "a LlamaModel", draftModel);
     draftModel.#model.assertUsable();
-    return { ...plan, draft: draftModel.#model };
+    return planContext(context, this.#model, owner, draftModel.#model);
   }
 
   #requireTemplateSource(): string {

@@ -10,39 +10,74 @@ import { ProgressBar } from "./progress-bar.js";
 import { dim } from "./style.js";
 
 /** Finds a model, fetching it where that is needed, and loads it. */
-export async function openModel(
-  source: string,
-  { offline, ...options }: LoadModelOptions,
-  signal: AbortSignal,
-  /** Of the context to come, which is refused before the model is loaded where it cannot fit. */
-  context?: ContextOptions,
-): Promise<LlamaModel> {
-  const path = await resolveFile(source, signal, { offline });
-  if (context !== undefined) {
-    const { checkContextFits } = await import("../context/context-options.js");
-    await checkContextFits(path, context, "createContext");
-  }
-  const { loadModel } = await import("../load-model.js");
-  return withProgress(`Loading ${basename(path)}`, (onProgress) => loadModel(path, { ...options, signal, onProgress }));
+export async function openModel(source: string, options: LoadModelOptions, signal: AbortSignal): Promise<LlamaModel> {
+  return loadFile(await resolveFile(source, signal, { offline: options.offline }), options, signal);
 }
 
-/** The same for a model that drafts, if there is to be one; what `options` puts in place of a file's own is not meant for it. */
-export async function openDraftModel(
-  source: string | undefined,
-  options: LoadModelOptions,
+/** A model, one that drafts for it where there is to be one, and their context. */
+export interface OpenModels extends AsyncDisposable {
+  readonly model: LlamaModel;
+  readonly context: LlamaContext;
+}
+
+/** Opens them all; what cannot fit is refused before anything is loaded. */
+export async function openModels(
+  { source, draftSource }: { source: string; draftSource: string | undefined },
+  load: LoadModelOptions,
+  options: ContextOptions,
   signal: AbortSignal,
-): Promise<LlamaModel | undefined> {
-  return source === undefined ? undefined : openModel(source, { ...options, metadataOverrides: undefined }, signal);
+): Promise<OpenModels> {
+  const fetchOptions = { offline: load.offline };
+  // What is put in place of a file's own metadata is not meant for the other.
+  const draftLoad = { ...load, metadataOverrides: undefined };
+  const path = await resolveFile(source, signal, fetchOptions);
+  const draftPath = draftSource === undefined ? undefined : await resolveFile(draftSource, signal, fetchOptions);
+  const { checkContextFits } = await import("../context/context-options.js");
+  const planned = draftPath === undefined ? undefined : { path: draftPath, load: draftLoad };
+  await checkContextFits({ path, load }, options, "createContext", planned);
+  const loaded: LlamaModel[] = [];
+  const dispose = async (): Promise<void> => {
+    for (const model of loaded.reverse()) await model.dispose();
+  };
+  try {
+    const model = await loadFile(path, load, signal);
+    loaded.push(model);
+    const draftModel = draftPath === undefined ? undefined : await loadFile(draftPath, draftLoad, signal);
+    if (draftModel !== undefined) loaded.push(draftModel);
+    const context = await openContext(model, { ...options, draftModel });
+    return { model, context, [Symbol.asyncDispose]: dispose };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+async function loadFile(path: string, options: LoadModelOptions, signal: AbortSignal): Promise<LlamaModel> {
+  const { loadModel } = await import("../load-model.js");
+  const load = { ...options, offline: undefined, signal };
+  const model = await withProgress(`Loading ${basename(path)}`, (onProgress) =>
+    loadModel(path, { ...load, onProgress }),
+  );
+  const { fit } = model;
+  // Without a GPU there was nothing to choose.
+  if (fit && (options.gpuLayers === "auto" || (options.gpuLayers === undefined && fit.devices.length > 0))) {
+    note(`${basename(path)}: ${fit.reason}`);
+  }
+  return model;
+}
+
+function note(text: string): void {
+  process.stderr.write(`${dim(text, process.stderr)}\n`);
 }
 
 /** Makes a context, and says what was chosen for it where that was left to us or is less than usual. */
-export async function openContext(model: LlamaModel, options: ModelContextOptions): Promise<LlamaContext> {
+async function openContext(model: LlamaModel, options: ModelContextOptions): Promise<LlamaContext> {
   const context = await model.createContext(options);
   const { fit } = context;
   const isLess =
     options.contextSize === undefined && context.info.contextSize < Math.min(4096, model.info.contextLength);
   if (fit && (options.contextSize === "auto" || options.kvType === "auto" || isLess)) {
-    process.stderr.write(`${dim(fit.reason, process.stderr)}\n`);
+    note(fit.reason);
   }
   return context;
 }

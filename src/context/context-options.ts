@@ -1,12 +1,18 @@
 import { InvalidOptionError, LlamaError } from "../errors.js";
-import type { ContextFit, ContextWish } from "../model/fit.js";
-import type { KvType } from "../model/ggml-types.js";
+import type { ContextFit, ContextPlace, ContextWish, Drafter } from "../model/fit.js";
 import { contextBudget, fitContext } from "../model/fit.js";
+import type { KvType } from "../model/ggml-types.js";
+import { placeLayers } from "../model/gpu-layers.js";
+import type { LoadModelOptions } from "../model/load-options.js";
+import { readLoadOptions } from "../model/load-options.js";
 import { availableMemory } from "../model/machine-memory.js";
 import { overheadBytes } from "../model/memory-estimate.js";
-import { readModelShape } from "../model/model-memory.js";
+import type { ModelMemory } from "../model/model-memory.js";
+import { readModelShape, staysMapped } from "../model/model-memory.js";
 import type { Model } from "../model/model.js";
+import { layerDevices, weightNeeds } from "../model/placement.js";
 import type { NativeContextParams } from "../native/contract.js";
+import { loadAddon } from "../native/load-addon.js";
 import type { Check, OptionsOf, RulesFor } from "../validate.js";
 import {
   aBoolean,
@@ -120,19 +126,11 @@ export interface PlannedContext {
  * Reads options of `createContext` for a model, and decides what they leave open by the memory there is. Refuses a model
  * without weights, and with `INSUFFICIENT_MEMORY` what does not fit.
  */
-export function planContext(options: unknown, model: Model, owner = "createContext"): PlannedContext {
+export function planContext(options: unknown, model: Model, owner = "createContext", draft?: Model): PlannedContext {
   const read = readOptions(owner, contextRules, options);
   requireWeights(model, owner);
   const shape = readShape(read);
-  const { memory } = model;
-  const fit =
-    memory === undefined || memory.onGpu
-      ? undefined
-      : fitContext(
-          memory.shape,
-          wishOf(read, model.info.contextLength),
-          contextBudget(availableMemory(), memory.mappedBytes) - read.ramCacheSize,
-        );
+  const fit = fitBeside(model, draft, read);
   const most = mostTokens(read.contextSize, model.info.contextLength);
   const kvType: { k: KvType; v: KvType } =
     fit?.kvType ?? (read.kvType === "auto" ? { k: "f16", v: "f16" } : read.kvType);
@@ -155,7 +153,42 @@ export function planContext(options: unknown, model: Model, owner = "createConte
     embeddings: false,
     pooling: "default",
   };
-  return { params, fit };
+  return { params, fit, draft };
+}
+
+/** What fits beside loaded models; undefined where nothing is known of their memory. */
+function fitBeside(model: Model, draft: Model | undefined, read: ReadContextOptions): ContextFit | undefined {
+  const { memory } = model;
+  if (memory === undefined || (draft !== undefined && draft.memory === undefined)) return undefined;
+  const available = availableMemory();
+  const memories = [memory, ...(draft?.memory === undefined || draft === model ? [] : [draft.memory])];
+  const place: ContextPlace = {
+    placement: memory.placement,
+    offloadKv: read.offloadKv,
+    deviceBytes: layerDevices(model.addon.systemInfo({}).devices, available.bytes).map(({ freeBytes }) => freeBytes),
+    draft: draft?.memory,
+  };
+  const sum = (mapped: readonly ModelMemory[]): number =>
+    mapped.reduce((bytes, { mappedBytes }) => bytes + mappedBytes, 0);
+  const fit = (mappedBytes: number): ContextFit => {
+    const budget = contextBudget(available, mappedBytes) - read.ramCacheSize;
+    return fitContext(memory.shape, wishOf(read, model.info.contextLength), budget, place);
+  };
+  return fitWithMapped(fit, sum(memories), sum(memories.filter(({ staysMapped }) => !staysMapped)));
+}
+
+/**
+ * Weights that stay in their files should have room in memory, for speed, but need not: where what is asked for does not
+ * fit beside them, the system may take their pages back.
+ */
+function fitWithMapped(fit: (mappedBytes: number) => ContextFit, all: number, needed: number): ContextFit {
+  if (all === needed) return fit(all);
+  try {
+    return fit(all);
+  } catch (error) {
+    if (!(error instanceof LlamaError) || error.code !== "INSUFFICIENT_MEMORY") throw error;
+    return fit(needed);
+  }
 }
 
 type ReadContextOptions = OptionsOf<typeof contextRules>;
@@ -193,19 +226,55 @@ function wishOf(read: ReadContextOptions, contextLength: number): ContextWish {
   };
 }
 
+/** A model that is not loaded yet. */
+export interface PlannedModel {
+  path: string;
+  load: LoadModelOptions;
+}
+
 /**
- * Refuses a context that cannot fit beside a model which is not loaded yet, so that nobody waits for that in vain.
+ * Refuses a context that cannot fit beside models which are not loaded yet, so that nobody waits for that in vain.
  *
  * @throws LlamaError `INSUFFICIENT_MEMORY`
  */
-export async function checkContextFits(path: string, options: unknown, owner: string): Promise<void> {
+export async function checkContextFits(
+  model: PlannedModel,
+  options: unknown,
+  owner: string,
+  draft?: PlannedModel,
+): Promise<void> {
   const read = readOptions(owner, contextRules, options);
   readShape(read);
-  const shape = await readModelShape(path).catch(() => undefined); // what is wrong with the file loading will say
-  if (shape === undefined) return;
   const available = availableMemory();
-  const budget = contextBudget(available, shape.weightBytes + overheadBytes(shape)) - read.ramCacheSize;
-  fitContext(shape, wishOf(read, shape.contextLength), budget);
+  let devices = layerDevices(loadAddon().systemInfo({}).devices, available.bytes);
+  const planned: (Drafter & { ramBytes: number; staysMapped: boolean })[] = [];
+  for (const { path, load } of draft === undefined ? [model] : [model, draft]) {
+    const shape = await readModelShape(path).catch(() => undefined); // what is wrong with the file loading will say
+    if (shape === undefined) return;
+    const loadOptions = readLoadOptions(load);
+    const { placement } = placeLayers(shape, loadOptions.gpuLayers, devices, path);
+    const weights = weightNeeds(shape, placement);
+    planned.push({ shape, placement, ramBytes: weights.ram, staysMapped: staysMapped(loadOptions) });
+    devices = devices.map((device, index) => ({
+      ...device,
+      freeBytes: device.freeBytes - (weights.devices[index] ?? 0),
+    }));
+  }
+  const [target, drafter] = planned;
+  if (target === undefined) return;
+  const place = {
+    placement: target.placement,
+    offloadKv: read.offloadKv,
+    deviceBytes: devices.map(({ freeBytes }) => freeBytes),
+    draft: drafter,
+  };
+  const overhead = planned.reduce((sum, { shape }) => sum + overheadBytes(shape), 0);
+  const weightsOf = (models: typeof planned): number => models.reduce((sum, { ramBytes }) => sum + ramBytes, overhead);
+  const fit = (bytes: number): ContextFit => {
+    const budget = contextBudget(available, bytes) - read.ramCacheSize;
+    return fitContext(target.shape, wishOf(read, target.shape.contextLength), budget, place);
+  };
+  fitWithMapped(fit, weightsOf(planned), weightsOf(planned.filter((one) => !one.staysMapped)));
 }
 
 /** What options ask of a context's memory, for a model of this context length. */

@@ -20,6 +20,8 @@ export interface Download {
   hash: ContentHash | null;
   /** Tells contents of the same URL apart. */
   key: string;
+  /** Where the URL led when it was asked about, and what told its content from another then. */
+  seen?: Seen | undefined;
   /** Parts to fetch at once. */
   connections: number;
   signal?: AbortSignal | undefined;
@@ -29,6 +31,13 @@ export interface Download {
   onVerify: (bytes: number) => void;
   /** The error for an answer that is none of the content. */
   failure: (response: Response) => LlamaError;
+}
+
+/** How a server answered before. */
+export interface Seen {
+  location: string;
+  /** "" where it has none. */
+  etag: string;
 }
 
 /** Parts of a file to fetch at once. */
@@ -108,7 +117,7 @@ class Transfer {
   constructor(options: Download, partial: PartialFile) {
     this.#options = options;
     this.#partial = partial;
-    this.#location = options.url;
+    this.#location = options.seen?.location ?? options.url;
     this.#signal = options.signal ? AbortSignal.any([options.signal, this.#stop.signal]) : this.#stop.signal;
     this.#waiting = partial.chunks.filter(({ done, length }) => done < length);
   }
@@ -155,15 +164,18 @@ class Transfer {
     }
   }
 
-  /** A response with the rest of a chunk, or with everything for several. */
+  /** A response with the rest of a chunk, or with everything from the first missing byte of several on. */
   async #ask(chunks: readonly Chunk[]): Promise<Response> {
-    const { url, token, failure } = this.#options;
-    const [chunk, ...more] = chunks;
-    const first = chunk === undefined || more.length > 0 ? 0 : chunk.start + chunk.done;
-    const last = chunk === undefined || more.length > 0 ? this.#options.sizeBytes - 1 : chunk.start + chunk.length - 1;
+    const { url, token, failure, seen } = this.#options;
+    const missing = chunks.find((chunk) => !isComplete(chunk));
+    const end = chunks.at(-1);
+    const first = missing === undefined ? 0 : missing.start + missing.done;
+    const last = end === undefined ? this.#options.sizeBytes - 1 : end.start + end.length - 1;
+    // A server whose content has changed then sends all of it instead of a part. Weak tags say nothing about bytes.
+    const condition: Record<string, string> = seen?.etag.startsWith('"') === true ? { "if-range": seen.etag } : {};
     const send = (): Promise<Response> =>
       request(this.#location, {
-        headers: { range: `bytes=${first}-${last}`, "accept-encoding": "identity" },
+        headers: { range: `bytes=${first}-${last}`, "accept-encoding": "identity", ...condition },
         token: new URL(this.#location).origin === new URL(url).origin ? token : undefined,
         signal: this.#signal,
       });
@@ -183,23 +195,26 @@ class Transfer {
   }
 
   async #checkAnswer(response: Response, first: number): Promise<void> {
-    const { sizeBytes, url } = this.#options;
-    const [, start = "0", total = response.headers.get("content-length")] =
-      /^bytes (\d+)-\d+\/(\d+)$/.exec(response.headers.get("content-range") ?? "") ?? [];
-    if (Number(total) === sizeBytes && (response.status === 200 || Number(start) === first)) return;
+    const { sizeBytes, url, seen } = this.#options;
+    const { start, total } = extentOf(response);
+    const etag = response.headers.get("etag") ?? "";
+    const isSame = !seen?.etag || etag === "" || etag === seen.etag;
+    if (isSame && total === sizeBytes && (response.status === 200 || start === first)) return;
     await response.body?.cancel();
+    const how = total === sizeBytes && !isSame ? `its ETag was ${seen.etag} and is ${etag}` : undefined;
     throw new LlamaError(
       "DOWNLOAD",
-      `${new URL(response.url).host} sends another file than it announced for ${fileNameOf(url)}: expected ${sizeBytes} bytes but ` +
-        `received ${total ?? "an unknown number"}. Try again, as it may just have changed.`,
-      { details: { url, expectedBytes: sizeBytes } },
+      `${new URL(url).host} sends another file than it announced for ${fileNameOf(url)}: ` +
+        `${how ?? `expected ${sizeBytes} bytes from ${first} on but received ${total} from ${start} on`}. ` +
+        `Try again, as it may just have changed.`,
+      { details: { url, reason: "changed", expectedBytes: sizeBytes } },
     );
   }
 
   /** Writes what arrives to where it belongs, and leaves out what is there already. */
   async #receive(response: Response, chunks: readonly Chunk[]): Promise<void> {
-    const [first] = chunks;
-    let position = response.status === 200 || first === undefined ? 0 : first.start + first.done;
+    // Whatever was asked for: what the answer says it begins with.
+    let { start: position } = extentOf(response);
     for await (const piece of (response.body ?? []) as AsyncIterable<Uint8Array>) {
       for (const chunk of chunks) {
         const begin = chunk.start + chunk.done - position;
@@ -209,13 +224,20 @@ class Transfer {
       }
       position += piece.length;
       this.#report();
-      if (response.status === 200 && chunks.every(isComplete)) break; // ends a request that has more to come
+      if (chunks.every(isComplete)) break; // ends a request that has more to come
     }
   }
 
   #report(): void {
     this.#options.onBytes(this.#partial.doneBytes);
   }
+}
+
+/** Which part of how much a response is; NaN for a size that it does not tell. */
+function extentOf({ status, headers }: Response): { start: number; total: number } {
+  const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(headers.get("content-range") ?? "");
+  if (status === 206 && range !== null) return { start: Number(range[1]), total: Number(range[2]) };
+  return { start: 0, total: Number(headers.get("content-length") ?? NaN) };
 }
 
 function isComplete({ done, length }: Chunk): boolean {

@@ -16,6 +16,8 @@ export interface CachedFile extends RepositoryFile {
 
 export interface CachedSnapshot {
   commit: string;
+  /** The branches and tags that named it last. */
+  refs: readonly string[];
   /** GGUF files alone. */
   files: CachedFile[];
 }
@@ -50,20 +52,45 @@ export function locksFolder(cache: string, repository: string): string {
   return join(cache, ".locks", folderPrefix + repository.replace("/", "--"));
 }
 
-/** What the cache has of a repository: the commit that `revision` named last comes first, then the newest. */
-export async function cachedSnapshots(cache: string, repository: string, revision: string): Promise<CachedSnapshot[]> {
+/** Everything the cache has of a repository, the newest first. */
+export async function allSnapshots(cache: string, repository: string): Promise<CachedSnapshot[]> {
   const folder = join(repositoryFolder(cache, repository), "snapshots");
-  const named = (await readRef(cache, repository, revision)) ?? revision;
+  const refs = await readRefs(cache, repository);
   const commits = await Promise.all(
     (await readdir(folder).catch(() => [])).map(async (commit) => ({
       commit,
+      refs: refs.filter((ref) => ref.commit === commit).map(({ name }) => name),
       time: (await stat(join(folder, commit)).catch(() => null))?.mtimeMs ?? 0,
     })),
   );
-  commits.sort((a, b) => Number(b.commit === named) - Number(a.commit === named) || b.time - a.time);
-  // A branch that moved on may have files from before; a commit is exactly what it says.
-  const wanted = /^[0-9a-f]{40}$/.test(revision) ? commits.filter(({ commit }) => commit === revision) : commits;
-  return Promise.all(wanted.map(async ({ commit }) => ({ commit, files: await ggufFiles(join(folder, commit)) })));
+  commits.sort((a, b) => b.time - a.time);
+  return Promise.all(
+    commits.map(async ({ commit, refs: names }) => ({
+      commit,
+      refs: names,
+      files: await ggufFiles(join(folder, commit)),
+    })),
+  );
+}
+
+export interface SnapshotsOfRevision {
+  /** The commit that the revision is, or named last. */
+  current: CachedSnapshot[];
+  /** Commits that it may have named before. */
+  earlier: CachedSnapshot[];
+}
+
+/** What the cache has of a revision: of a commit exactly that, and of a tag or branch the commit that it named last. */
+export async function cachedSnapshots(
+  cache: string,
+  repository: string,
+  revision: string,
+): Promise<SnapshotsOfRevision> {
+  const all = await allSnapshots(cache, repository);
+  const current = all.filter(({ commit, refs }) => commit === revision || refs.includes(revision));
+  // Commits without a name are mostly those that the main branch had when something else was fetched.
+  const earlier = revision === "main" ? all.filter(({ refs }) => refs.length === 0) : [];
+  return { current, earlier };
 }
 
 async function ggufFiles(folder: string): Promise<CachedFile[]> {
@@ -81,12 +108,16 @@ async function ggufFiles(folder: string): Promise<CachedFile[]> {
   return files.flat();
 }
 
-async function readRef(cache: string, repository: string, revision: string): Promise<string | undefined> {
-  const path = join(repositoryFolder(cache, repository), "refs", ...safeParts(revision));
-  return readFile(path, "utf8").then(
-    (commit) => commit.trim(),
-    () => undefined,
+async function readRefs(cache: string, repository: string): Promise<{ name: string; commit: string }[]> {
+  const folder = join(repositoryFolder(cache, repository), "refs");
+  const names = await readdir(folder, { recursive: true }).catch(() => []);
+  const refs = await Promise.all(
+    names.map(async (name) => {
+      const commit = await readFile(join(folder, name), "utf8").catch(() => undefined); // a folder
+      return commit === undefined ? [] : [{ name: name.split(sep).join("/"), commit: commit.trim() }];
+    }),
   );
+  return refs.flat();
 }
 
 /** Remembers which commit a branch or tag names. */
@@ -101,13 +132,10 @@ export async function writeRef(cache: string, repository: string, revision: stri
 
 /** Forgets branches and tags whose snapshots were removed, which the hub's other clients would call a damaged cache. */
 export async function pruneRefs(cache: string, repository: string): Promise<void> {
-  const folder = join(repositoryFolder(cache, repository), "refs");
-  const names = await readdir(folder, { recursive: true }).catch(() => []);
-  for (const name of names) {
-    const commit = await readFile(join(folder, name), "utf8").catch(() => undefined); // a folder
-    if (commit === undefined) continue;
-    const snapshot = join(repositoryFolder(cache, repository), "snapshots", commit.trim());
-    if ((await stat(snapshot).catch(() => null)) === null) await unlink(join(folder, name));
+  const folder = repositoryFolder(cache, repository);
+  for (const { name, commit } of await readRefs(cache, repository)) {
+    const snapshot = join(folder, "snapshots", commit);
+    if ((await stat(snapshot).catch(() => null)) === null) await unlink(join(folder, "refs", name));
   }
 }
 

@@ -14,7 +14,6 @@ import type { HubSource } from "./names.js";
 import { notFound } from "./names.js";
 import { partialBytes } from "./partial-file.js";
 import { ProgressMeter } from "./progress.js";
-import { normalizeQuantization } from "./quantization.js";
 import type { RemoteFile, RemoteRepository } from "./repository.js";
 import { listRepository, resolveUrl } from "./repository.js";
 import type { FetchOptions } from "./fetch-options.js";
@@ -37,40 +36,46 @@ export interface WantedModel extends HubSource {
 export async function hubModelFile(wanted: WantedModel, options: FetchOptions): Promise<string> {
   const settings = hubSettings();
   const offline = options.offline ?? settings.offline;
-  const cached = await cachedModels(wanted, settings);
-  // What is meant where nothing is named depends on what the hub has, unless the first choice is here.
-  const certain: WantedModel = { ...wanted, quantization: wanted.quantization ?? wanted.fallback ?? "Q4_K_M" };
-  const exact = cached.map((models) => findCached(models, certain)).find((path) => path !== undefined);
-  if (exact !== undefined && options.refresh !== true) return exact;
-  if (offline) return exact ?? chooseCached(cached, wanted, "nothing is downloaded as it is offline");
+  const { current, all } = await cachedModels(wanted, settings);
+  const here = findCached(current, wanted);
+  if (here !== undefined && options.refresh !== true) return here;
+  if (offline) return here ?? chooseCached(all, wanted, "nothing is downloaded as it is offline");
   let repository;
   try {
     repository = await listRepository(wanted.repository, wanted.revision, settings, options.signal);
   } catch (error) {
-    if (!isUnreachable(error) || cached.length === 0) throw error;
-    return exact ?? chooseCached(cached, wanted, (error as Error).message);
+    if (!isUnreachable(error) || all.length === 0) throw error;
+    return here ?? chooseCached(all, wanted, (error as Error).message);
   }
   const model = chooseModel(groupModels(repository.files), wanted);
   return fetchModel(repository, model, settings, options);
 }
 
-/** The models in the cache, by snapshot. */
-async function cachedModels(wanted: WantedModel, settings: HubSettings): Promise<ModelFiles<CachedFile>[][]> {
-  const snapshots = await cachedSnapshots(settings.cache, wanted.repository, wanted.revision);
-  return snapshots.map(({ files }) => groupModels(files)).filter((models) => models.length > 0);
+type CachedModels = readonly ModelFiles<CachedFile>[];
+
+/** The models in the cache: of the revision's own snapshot, and of all that it may have had, by snapshot. */
+async function cachedModels(
+  wanted: WantedModel,
+  settings: HubSettings,
+): Promise<{ current: CachedModels; all: CachedModels[] }> {
+  const { current, earlier } = await cachedSnapshots(settings.cache, wanted.repository, wanted.revision);
+  return {
+    current: current.flatMap(({ files }) => groupModels(files)),
+    all: [...current, ...earlier].map(({ files }) => groupModels(files)).filter((models) => models.length > 0),
+  };
 }
 
-/** Only by the exact name, of which there can be one model alone. */
-function findCached(models: readonly ModelFiles<CachedFile>[], wanted: WantedModel): string | undefined {
-  const label = normalizeQuantization(wanted.quantization ?? "");
-  const found = models.filter(({ quantization, files }) =>
-    wanted.file === undefined ? quantization === label : files[0]?.path === wanted.file,
-  );
-  return found.length === 1 ? found[0]?.files[0]?.absolutePath : undefined;
+/** What is here of what is meant; undefined where it is not clear by that alone. */
+function findCached(models: CachedModels, wanted: WantedModel): string | undefined {
+  try {
+    return chooseModel(models, wanted).files[0]?.absolutePath;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The best of what is here, where the hub cannot be asked. */
-function chooseCached(cached: readonly ModelFiles<CachedFile>[][], wanted: WantedModel, why: string): string {
+function chooseCached(cached: readonly CachedModels[], wanted: WantedModel, why: string): string {
   if (cached.length === 0) {
     throw new LlamaError("DOWNLOAD", `${wanted.source} is not in the cache, and ${why}`, {
       details: { source: wanted.source, reason: "offline" },

@@ -3,9 +3,10 @@ import { basename, dirname, join, relative, sep } from "node:path";
 
 import { nearestName } from "../validate.js";
 import { modelsDirectory } from "./cache.js";
-import { cachedRepositories, cachedSnapshots, pruneRefs, repositoryFolder } from "./hub-cache.js";
+import { allSnapshots, cachedRepositories, cachedSnapshots, pruneRefs, repositoryFolder } from "./hub-cache.js";
 import type { ModelFiles, RepositoryFile } from "./model-files.js";
 import { groupModels } from "./model-files.js";
+import type { HubSource } from "./names.js";
 import { notFound, parseSource } from "./names.js";
 import { ollamaFolders, ollamaModels } from "./ollama.js";
 import { partialPath } from "./partial-file.js";
@@ -52,9 +53,9 @@ async function hubModels(): Promise<InstalledModel[]> {
   const repositories = await cachedRepositories(cache);
   const models = await Promise.all(
     repositories.map(async (repository) => {
-      const snapshots = await cachedSnapshots(cache, repository, "main");
+      const snapshots = await allSnapshots(cache, repository);
       const all = await Promise.all(
-        snapshots.flatMap(({ files }) => groupModels(files).map((model) => hubModel(repository, model))),
+        snapshots.flatMap(({ files, refs }) => groupModels(files).map((model) => hubModel(repository, refs, model))),
       );
       // The same file in several snapshots is one model.
       return [...new Map(all.map((model) => [`${model.name} ${model.files.join(" ")}`, model])).values()];
@@ -63,9 +64,16 @@ async function hubModels(): Promise<InstalledModel[]> {
   return models.flat();
 }
 
-async function hubModel(repository: string, model: ModelFiles<FoundFile>): Promise<InstalledModel> {
+async function hubModel(
+  repository: string,
+  refs: readonly string[],
+  model: ModelFiles<FoundFile>,
+): Promise<InstalledModel> {
   const { quantization, files } = model;
-  const name = quantization === null ? `hf:${repository}/${files[0]?.path ?? ""}` : `hf:${repository}:${quantization}`;
+  const [ref] = refs;
+  const revision = ref === undefined || refs.includes("main") ? "" : `@${encodeURIComponent(ref)}`;
+  const what = quantization === null ? `/${files[0]?.path ?? ""}` : `:${quantization}`;
+  const name = `hf:${repository}${revision}${what}`;
   return { ...(await installed("hub", name, model)), files: await Promise.all(files.map(blobOf)) };
 }
 
@@ -131,12 +139,20 @@ export interface Removal {
 
 /**
  * Removes the files of a model from the hub's cache or from ours, unfinished ones included. What Ollama or the user keeps
- * stays.
+ * stays. Of several that a name may mean none, but for `all`.
  *
  * @throws LlamaError `MODEL_NOT_FOUND`
  */
-export async function removeInstalled(source: string, { dryRun }: { dryRun: boolean }): Promise<Removal> {
+export async function removeInstalled(
+  source: string,
+  { dryRun, all = false }: { dryRun: boolean; all?: boolean },
+): Promise<Removal> {
   const models = await matchingModels(source);
+  const names = [...new Set(models.map(({ name }) => name))];
+  if (names.length > 1 && !all) {
+    const message = `${source} may mean several models on this disk; choose one, or remove them with --all: ${names.join(", ")}`;
+    throw notFound(source, message);
+  }
   const links = await linksTo(models);
   const blobs = models.flatMap(({ files }) => files);
   const rests = await leftovers(source);
@@ -177,7 +193,7 @@ async function matchingModels(source: string): Promise<InstalledModel[]> {
       );
     }
     case "hub":
-      return ofRepository(models, parsed.repository, parsed.file).filter(
+      return (await ofRevision(ofRepository(models, parsed.repository, parsed.file), parsed)).filter(
         ({ quantization }) =>
           parsed.quantization === undefined || quantization === normalizeQuantization(parsed.quantization),
       );
@@ -199,13 +215,23 @@ function ofRepository(
   return models.filter(({ path }) => path.startsWith(folder) && (file === undefined || nameOf(path) === file));
 }
 
+/** Those of the snapshots that a revision has. */
+async function ofRevision(models: readonly InstalledModel[], source: HubSource): Promise<InstalledModel[]> {
+  const { cache } = hubSettings();
+  const { current, earlier } = await cachedSnapshots(cache, source.repository, source.revision);
+  const folders = [...current, ...earlier].map(
+    ({ commit }) => join(repositoryFolder(cache, source.repository), "snapshots", commit) + sep,
+  );
+  return models.filter(({ path }) => folders.some((folder) => path.startsWith(folder)));
+}
+
 /** Links in snapshots, of every commit, that lead to the models' blobs. */
 async function linksTo(models: readonly InstalledModel[]): Promise<string[]> {
   const blobs = new Set(models.filter(({ keeper }) => keeper === "hub").flatMap(({ files }) => files));
   const { cache } = hubSettings();
   const links: string[] = [];
   for (const repository of blobs.size > 0 ? await cachedRepositories(cache) : []) {
-    for (const { files } of await cachedSnapshots(cache, repository, "main")) {
+    for (const { files } of await allSnapshots(cache, repository)) {
       for (const { absolutePath } of files) if (blobs.has(await realpath(absolutePath))) links.push(absolutePath);
     }
   }

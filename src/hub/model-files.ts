@@ -23,14 +23,23 @@ export interface ModelFiles<File extends RepositoryFile = RepositoryFile> {
 const preferred = ["Q4_K_M", "Q4_K_S", "Q4_0", "Q5_K_M", "Q8_0", "F16"];
 
 const splitPart = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/i;
-/** GGUF files that are no language models: vision projectors and what quantizing needs. */
-const companion = /(^|[-._/])(mmproj|imatrix)([-._]|$)/i;
+const projector = /(^|[-._/])mmproj([-._]|$)/i;
+const importanceMatrix = /(^|[-._])imatrix([-._]|$)/i;
+
+/**
+ * Whether a GGUF file is no language model: a vision projector, or the data of an importance matrix. A model that was
+ * quantized by such a matrix may have it in its name too, but then it has a quantization.
+ */
+function isCompanion(path: string): boolean {
+  const name = basename(path);
+  return projector.test(path) || (importanceMatrix.test(name) && quantizationOf(name) === null);
+}
 
 /** The models among a repository's files, the smallest first. Split ones that lack a part are left out. */
 export function groupModels<File extends RepositoryFile>(files: readonly File[]): ModelFiles<File>[] {
   const groups = new Map<string, File[]>();
   for (const file of files) {
-    if (!/\.gguf$/i.test(file.path) || companion.test(file.path)) continue;
+    if (!/\.gguf$/i.test(file.path) || isCompanion(file.path)) continue;
     const [, name, , count] = splitPart.exec(file.path) ?? [];
     const key = name === undefined ? file.path : `${name} of ${count ?? ""}`;
     groups.set(key, [...(groups.get(key) ?? []), file]);

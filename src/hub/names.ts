@@ -68,6 +68,10 @@ function parseHubReference(source: string, reference: string): ModelSource {
   const known = findModel(repository);
   // The weights as they were published are no GGUF files; those of the catalogue are meant.
   if (known !== undefined && file === undefined && repository.toLowerCase() === known.origin.toLowerCase()) {
+    if (revision !== undefined && revision !== "main") {
+      const message = `${repository} has no GGUF files; those of hf:${known.repository} are meant, which has revisions of its own`;
+      throw notFound(source, `${source}: ${message}`);
+    }
     return { kind: "known", model: known, ...(quantization === undefined ? {} : { quantization }) };
   }
   return {

@@ -101,8 +101,8 @@ async function hubOffers(
   optional: boolean,
 ): Promise<Pick<Offers, "offers" | "problem">> {
   const settings = hubSettings();
-  const snapshots = await cachedSnapshots(settings.cache, wanted.repository, wanted.revision);
-  const cached = snapshots.flatMap(({ files }) => groupModels(files));
+  const { current, earlier } = await cachedSnapshots(settings.cache, wanted.repository, wanted.revision);
+  const cached = [...current, ...earlier].flatMap(({ files }) => groupModels(files));
   const localOffers = cached.map(({ quantization, sizeBytes, files }) => {
     return { quantization, sizeBytes, path: files[0]?.absolutePath ?? "", remote: null, name: files[0]?.path };
   });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 
 import { LlamaError } from "../errors.js";
 import { modelsDirectory } from "./cache.js";
+import type { Seen } from "./download.js";
 import { defaultConnections, download, fileNameOf } from "./download.js";
 import { request } from "./http.js";
 import { withLock } from "./lock.js";
@@ -15,12 +16,21 @@ import type { RemoteBytes } from "./remote-bytes.js";
 import { remoteBytes } from "./remote-bytes.js";
 import { hubSettings } from "./settings.js";
 
-/** Where the file of a URL is kept: that of one folder of a server in one folder. */
+/** Parts of a query that sign it for a while, and name nothing. */
+const signature = /^(x-(amz|goog)-.*|signature|expires|policy|key-pair-id)$/i;
+
+/** Where the file of a URL is kept: that of one folder of a server, asked for by one query, in one folder. */
 export function urlPath(url: string): string {
-  const { host } = new URL(url);
-  const folder = createHash("sha256").update(new URL(".", url).href).digest("hex").slice(0, 12);
-  const name = fileNameOf(url).replace(/[^\w.-]/g, "_") || "model.gguf";
-  return join(modelsDirectory(), "downloads", `${host.replace(/[^\w.-]/g, "_")}-${folder}`, name);
+  const { host, searchParams } = new URL(url);
+  const query = [...searchParams].filter(([name]) => !signature.test(name));
+  const asked = query.length === 0 ? "" : `?${new URLSearchParams(query).toString()}`;
+  const folder = createHash("sha256")
+    .update(new URL(".", url).href + asked)
+    .digest("hex")
+    .slice(0, 12);
+  const name = fileNameOf(url).replace(/[^\w.-]/g, "_") || "model";
+  const fileName = /\.gguf$/i.test(name) ? name : `${name}.gguf`;
+  return join(modelsDirectory(), "downloads", `${host.replace(/[^\w.-]/g, "_")}-${folder}`, fileName);
 }
 
 /**
@@ -64,11 +74,9 @@ async function findMissing(urls: readonly string[]): Promise<string[]> {
   return urls.filter((_, index) => found[index] !== true);
 }
 
-interface UrlFile {
+interface UrlFile extends Seen {
   url: string;
   sizeBytes: number;
-  /** Changes with the content, where the server tells. */
-  etag: string;
 }
 
 async function askAbout(url: string, signal: AbortSignal | undefined): Promise<Omit<UrlFile, "url">> {
@@ -85,7 +93,9 @@ async function askAbout(url: string, signal: AbortSignal | undefined): Promise<O
   }
   const total = /\/(\d+)$/.exec(response.headers.get("content-range") ?? "")?.[1];
   const sizeBytes = Number(total ?? (response.status === 200 ? response.headers.get("content-length") : null) ?? NaN);
-  if (Number.isSafeInteger(sizeBytes) && sizeBytes > 0) return { sizeBytes, etag: response.headers.get("etag") ?? "" };
+  if (Number.isSafeInteger(sizeBytes) && sizeBytes > 0) {
+    return { sizeBytes, location: response.url, etag: response.headers.get("etag") ?? "" };
+  }
   throw new LlamaError("DOWNLOAD", `${new URL(url).host} does not tell the size of ${fileNameOf(url)}`, {
     details: { url },
   });
@@ -106,11 +116,8 @@ export async function remoteUrl(url: string, signal: AbortSignal | undefined): P
   return remoteBytes({ url, sizeBytes, signal, failure: ({ status }) => urlFailure(url, status) });
 }
 
-async function fetchFile(
-  { url, sizeBytes, etag }: UrlFile,
-  meter: ProgressMeter,
-  options: FetchOptions,
-): Promise<void> {
+async function fetchFile(asked: UrlFile, meter: ProgressMeter, options: FetchOptions): Promise<void> {
+  const { url } = asked;
   const target = urlPath(url);
   const file = fileNameOf(url);
   const { signal, connections = defaultConnections, refresh } = options;
@@ -118,19 +125,28 @@ async function fetchFile(
   const work = async (): Promise<void> => {
     const now = (await stat(target).catch(() => null))?.mtimeMs;
     if (now !== undefined && (refresh !== true || now !== before)) return; // another process was first
-    await download({
+    try {
+      await transfer(asked);
+    } catch (error) {
+      if (!(error instanceof LlamaError) || error.details["reason"] !== "changed") throw error;
+      // What is there of the content before is of no use any more.
+      await transfer({ ...(await askAbout(url, signal)), url });
+    }
+  };
+  const transfer = ({ sizeBytes, etag, location }: UrlFile): Promise<void> =>
+    download({
       url,
       target,
       sizeBytes,
       hash: null,
       key: `${url} ${etag}`,
+      seen: { location, etag },
       connections,
       signal,
       onBytes: (bytes) => meter.update(file, "downloading", bytes),
       onVerify: () => undefined,
       failure: ({ status }) => urlFailure(url, status),
     });
-  };
   const onPoll = (): void => {
     void partialBytes(target).then((bytes) => meter.update(file, "waiting", bytes));
   };

@@ -1,9 +1,13 @@
-import { LlamaError } from "../errors.js";
+import { InvalidOptionError, LlamaError } from "../errors.js";
+import { gigabytes } from "./gigabytes.js";
 import type { KvType } from "./ggml-types.js";
+import { blockLength } from "./ggml-types.js";
 import type { AvailableMemory } from "./machine-memory.js";
 import type { ContextPlan } from "./memory-estimate.js";
-import { cacheBytes, computeBytes, overheadBytes } from "./memory-estimate.js";
+import { overheadBytes, smallContext } from "./memory-estimate.js";
 import type { ModelShape } from "./model-shape.js";
+import type { Needs, Placement } from "./placement.js";
+import { contextNeeds, inRam, weightNeeds } from "./placement.js";
 
 /** The smallest context that is worth making. */
 export const smallestContext = 256;
@@ -16,19 +20,45 @@ const automaticTypes = ["f16", "q8_0", "q4_0"] as const;
 export type AutomaticKvType = (typeof automaticTypes)[number];
 
 /** What is asked of a context; `most` bounds an automatic size. */
-export interface ContextWish extends Omit<ContextPlan, "contextSize" | "kvTypeK" | "kvTypeV"> {
+export interface ContextWish extends Omit<ContextPlan, "contextSize" | "kvTypeK" | "kvTypeV" | "slots"> {
   contextSize: number | "auto";
   most: number;
   kvType: { k: KvType; v: KvType } | "auto";
 }
 
+/** Where a context's parts go, and what devices have for them. */
+export interface ContextPlace {
+  placement: Placement;
+  /** Whether layers on a device keep their cache there. */
+  offloadKv: boolean;
+  /** Bytes that each device has for the context. */
+  deviceBytes: readonly number[];
+  /** A model that drafts, which gets a context of its own on the same devices. */
+  draft?: Drafter | undefined;
+}
+
+export interface Drafter {
+  shape: ModelShape;
+  placement: Placement;
+}
+
+/** A memory that a context takes something of. */
+export interface MemoryShare {
+  /** `RAM`, or the device's name. */
+  where: string;
+  neededBytes: number;
+  availableBytes: number;
+}
+
 export interface ContextFit {
   contextSize: number;
   kvType: { k: KvType; v: KvType };
-  /** Of the context: its KV cache and compute buffers. */
+  /** Of the context: its KV cache and compute buffers, and those of a draft model's context. */
   neededBytes: number;
   /** What there was for it, a margin left aside. */
   availableBytes: number;
+  /** The same for RAM, and for each GPU that the model is on. */
+  shares: readonly MemoryShare[];
   /** A sentence that says what was chosen and why. */
   reason: string;
 }
@@ -50,116 +80,208 @@ export function contextBudget(available: AvailableMemory, mappedBytes: number): 
 
 /**
  * Chooses size and type of a context's KV cache where they are "auto": the most tokens that fit, in the finest type in
- * which all that are wanted do.
+ * which all that are wanted do. `ramBytes` is what RAM has for it.
  *
- * @throws LlamaError `INSUFFICIENT_MEMORY` where what is asked for does not fit, with what would
+ * @throws LlamaError `INSUFFICIENT_MEMORY` where what is asked for does not fit, with what would; `INVALID_OPTION` for a
+ * type of which the model's heads are no multiple
  */
-export function fitContext(shape: ModelShape, wish: ContextWish, budgetBytes: number): ContextFit {
-  const types = typesOf(wish);
-  const wanted = wish.contextSize === "auto" ? wish.most : wish.contextSize;
-  for (const type of types) {
-    const plan = planOf(wish, wanted, type);
-    if (contextBytes(shape, plan) <= budgetBytes) return describeFit(shape, wish, plan, budgetBytes);
+export function fitContext(
+  shape: ModelShape,
+  wish: ContextWish,
+  ramBytes: number,
+  place: ContextPlace = ramAlone,
+): ContextFit {
+  return new ContextSearch(shape, wish, ramBytes, place).run();
+}
+
+const ramAlone: ContextPlace = { placement: inRam, offloadKv: true, deviceBytes: [] };
+
+type KvTypes = ContextFit["kvType"];
+
+class ContextSearch {
+  readonly #shape: ModelShape;
+  readonly #wish: ContextWish;
+  readonly #place: ContextPlace;
+  readonly #ramBytes: number;
+
+  constructor(shape: ModelShape, wish: ContextWish, ramBytes: number, place: ContextPlace) {
+    this.#shape = shape;
+    this.#wish = wish;
+    this.#place = place;
+    this.#ramBytes = ramBytes;
   }
-  if (wish.contextSize === "auto") {
-    for (const [index, type] of types.entries()) {
-      const size = largestContext(shape, wish, type, budgetBytes);
-      // Coarser types are for what finer ones cannot hold.
-      const isLast = index === types.length - 1;
-      if (size < smallestContext || (!isLast && (type.k === "f16" || size < Math.min(usefulContext, wanted)))) continue;
-      return describeFit(shape, wish, planOf(wish, size, type), budgetBytes);
+
+  run(): ContextFit {
+    const { contextSize, most } = this.#wish;
+    const types = this.#types();
+    const wanted = contextSize === "auto" ? most : contextSize;
+    for (const type of types) if (this.#fits(wanted, type)) return this.#describe(wanted, type);
+    if (contextSize === "auto") {
+      for (const [index, type] of types.entries()) {
+        const size = this.#largest(type, most);
+        // Coarser types are for what finer ones cannot hold.
+        const isLast = index === types.length - 1;
+        if (size < smallestContext || (!isLast && (type.k === "f16" || size < Math.min(usefulContext, wanted))))
+          continue;
+        return this.#describe(size, type);
+      }
     }
+    throw this.#tooLarge(contextSize === "auto" ? smallestContext : wanted, types.at(-1) ?? plainType);
   }
-  throw tooLarge(shape, wish, wish.contextSize === "auto" ? smallestContext : wanted, budgetBytes);
-}
 
-function typesOf({ kvType, flashAttention }: ContextWish): readonly { k: KvType; v: KvType }[] {
-  if (kvType !== "auto") return [kvType];
-  // Quantized values need flash attention.
-  const names = flashAttention === "off" ? automaticTypes.slice(0, 1) : automaticTypes;
-  return names.map((name) => ({ k: name, v: name }));
-}
-
-function planOf(wish: ContextWish, contextSize: number, type: { k: KvType; v: KvType }): ContextPlan {
-  const { sequences, microBatchSize, flashAttention } = wish;
-  return { contextSize, kvTypeK: type.k, kvTypeV: type.v, sequences, microBatchSize, flashAttention };
-}
-
-function contextBytes(shape: ModelShape, plan: ContextPlan): number {
-  return cacheBytes(shape, plan) + computeBytes(shape, plan);
-}
-
-/** The most tokens, in steps in which caches grow, that fit; 0 where none do. */
-function largestContext(
-  shape: ModelShape,
-  wish: ContextWish,
-  type: { k: KvType; v: KvType },
-  budgetBytes: number,
-): number {
-  let fits = 0;
-  let fails = Math.ceil(wish.most / smallestContext);
-  while (fails - fits > 1) {
-    const middle = (fits + fails) >> 1;
-    if (contextBytes(shape, planOf(wish, middle * smallestContext, type)) <= budgetBytes) fits = middle;
-    else fails = middle;
+  #types(): readonly KvTypes[] {
+    const { kvType } = this.#wish;
+    if (kvType === "auto") return this.#automaticTypes();
+    for (const model of this.#models()) checkKvType(model, kvType);
+    return [kvType];
   }
-  return fits * smallestContext;
+
+  #automaticTypes(): KvTypes[] {
+    // Quantized values need flash attention.
+    const names = this.#wish.flashAttention === "off" ? automaticTypes.slice(0, 1) : automaticTypes;
+    const fitting = names.filter((name) =>
+      this.#models().every((model) => unfitHead(model, { k: name, v: name }) === undefined),
+    );
+    return fitting.map((name) => ({ k: name, v: name }));
+  }
+
+  #models(): ModelShape[] {
+    const { draft } = this.#place;
+    return draft === undefined ? [this.#shape] : [this.#shape, draft.shape];
+  }
+
+  #fits(contextSize: number, type: KvTypes): boolean {
+    return this.#shares(contextSize, type).every(({ neededBytes, availableBytes }) => neededBytes <= availableBytes);
+  }
+
+  /** What it takes of RAM, and of the devices that it takes anything of. */
+  #shares(contextSize: number, type: KvTypes): MemoryShare[] {
+    const { placement, deviceBytes } = this.#place;
+    const { ram, devices } = this.#needs(contextSize, type);
+    const onDevices = placement.devices.map(({ name: where }, index) => {
+      return { where, neededBytes: devices[index] ?? 0, availableBytes: deviceBytes[index] ?? 0 };
+    });
+    return [
+      { where: "RAM", neededBytes: ram, availableBytes: this.#ramBytes },
+      ...onDevices.filter(({ neededBytes }) => neededBytes > 0),
+    ];
+  }
+
+  #needs(contextSize: number, type: KvTypes): Needs {
+    const { placement, offloadKv, draft } = this.#place;
+    const { sequences, microBatchSize, flashAttention } = this.#wish;
+    const plan = { contextSize, kvTypeK: type.k, kvTypeV: type.v, sequences, microBatchSize, flashAttention };
+    const own = contextNeeds(this.#shape, plan, placement, offloadKv);
+    if (draft === undefined) return own;
+    const other = contextNeeds(draft.shape, draftPlan(plan), draft.placement, offloadKv);
+    return {
+      ram: own.ram + other.ram,
+      devices: own.devices.map((bytes, index) => bytes + (other.devices[index] ?? 0)),
+    };
+  }
+
+  /** The most tokens, in steps in which caches grow, that fit; 0 where none do. */
+  #largest(type: KvTypes, most: number): number {
+    let fits = 0;
+    let fails = Math.floor(most / smallestContext) + 1;
+    while (fails - fits > 1) {
+      const middle = (fits + fails) >> 1;
+      if (this.#fits(middle * smallestContext, type)) fits = middle;
+      else fails = middle;
+    }
+    return fits * smallestContext;
+  }
+
+  #describe(contextSize: number, kvType: KvTypes): ContextFit {
+    const shares = this.#shares(contextSize, kvType);
+    const wish = this.#wish;
+    const why =
+      wish.contextSize !== "auto"
+        ? "as asked for"
+        : contextSize === wish.most
+          ? "as large as it may be"
+          : "the most that fit";
+    const drafting = this.#place.draft === undefined ? "" : " and one for the draft model";
+    const [ram, ...onDevices] = shares.map(({ where, neededBytes, availableBytes }, index) => {
+      const text = `${gigabytes(neededBytes)} of ${gigabytes(availableBytes)}`;
+      return index === 0 ? text : `${text} on ${where}`;
+    });
+    const reason =
+      `A context of ${contextSize} tokens, ${why}, with a KV cache in ${typeName(kvType)}${drafting}: ` +
+      `it takes ${[ram, ...onDevices].join(" and ")} that are available beside the model`;
+    return { contextSize, kvType, ...this.#sums(shares), shares, reason };
+  }
+
+  /** Over all memories, of which devices that share RAM are none of their own. */
+  #sums(shares: readonly MemoryShare[]): { neededBytes: number; availableBytes: number } {
+    const sharing = new Set(this.#place.placement.devices.filter(({ sharesRam }) => sharesRam).map(({ name }) => name));
+    const own = shares.filter(({ where }) => !sharing.has(where));
+    const sum = (field: "neededBytes" | "availableBytes"): number => own.reduce((all, share) => all + share[field], 0);
+    return { neededBytes: sum("neededBytes"), availableBytes: sum("availableBytes") };
+  }
+
+  #tooLarge(contextSize: number, type: KvTypes): LlamaError {
+    const shares = this.#shares(contextSize, type);
+    const tight = shares.find(({ neededBytes, availableBytes }) => neededBytes > availableBytes);
+    const { where = "RAM", neededBytes = 0, availableBytes = 0 } = tight ?? {};
+    const fittingContextSize = this.#largest(type, Math.max(contextSize, smallestContext));
+    const advice = [
+      ...(fittingContextSize >= smallestContext ? [`a contextSize of ${fittingContextSize}`] : []),
+      ...this.#coarserType(contextSize, type),
+      ...this.#cacheInRam(contextSize, type),
+    ];
+    const drafting = this.#place.draft === undefined ? "" : " and one for the draft model";
+    const what = `A context of ${contextSize} tokens with a KV cache in ${typeName(type)}${drafting}`;
+    const onDevice = where === "RAM" ? "" : ` on ${where}`;
+    const otherwise = onDevice === "" ? "free memory, or take a smaller model or quantization" : "take fewer gpuLayers";
+    const wayOut = advice.length > 0 ? `${advice.join(", or ")} would fit` : otherwise;
+    return new LlamaError(
+      "INSUFFICIENT_MEMORY",
+      `${what} takes ${gigabytes(neededBytes)}${onDevice}, but ${gigabytes(availableBytes)} are available for it${onDevice === "" ? "" : " there"}; ${wayOut}`,
+      { details: { contextSize, neededBytes, availableBytes, fittingContextSize, where } },
+    );
+  }
+
+  /** The finest type in which the whole context would fit, where that was not asked for. */
+  #coarserType(contextSize: number, type: KvTypes): string[] {
+    const found = this.#automaticTypes().find((other) => other.k !== type.k && this.#fits(contextSize, other));
+    return found === undefined ? [] : [`the kvType ${JSON.stringify(found.k)}`];
+  }
+
+  #cacheInRam(contextSize: number, type: KvTypes): string[] {
+    if (!this.#place.offloadKv || this.#place.placement.gpuLayers === 0) return [];
+    const inRamAlone = new ContextSearch(this.#shape, this.#wish, this.#ramBytes, { ...this.#place, offloadKv: false });
+    return inRamAlone.#fits(contextSize, type) ? ["offloadKv: false"] : [];
+  }
 }
 
-function describeFit(shape: ModelShape, wish: ContextWish, plan: ContextPlan, availableBytes: number): ContextFit {
-  const { contextSize, kvTypeK: k, kvTypeV: v } = plan;
-  const neededBytes = contextBytes(shape, plan);
-  const why =
-    wish.contextSize !== "auto"
-      ? "as asked for"
-      : contextSize === wish.most
-        ? "as large as it may be"
-        : "the most that fit";
-  const reason =
-    `A context of ${contextSize} tokens, ${why}, with a KV cache in ${typeName({ k, v })}: ` +
-    `it takes ${gigabytes(neededBytes)} of ${gigabytes(availableBytes)} that are available beside the model`;
-  return { contextSize, kvType: { k, v }, neededBytes, availableBytes, reason };
+const plainType: KvTypes = { k: "f16", v: "f16" };
+
+/** What the engine makes for a draft model beside a context; see native/core/draft_model.cpp. */
+function draftPlan(plan: ContextPlan): ContextPlan {
+  return { ...plan, contextSize: plan.contextSize + 4 * 64, sequences: 4, slots: 4, microBatchSize: 512 };
 }
 
-function tooLarge(shape: ModelShape, wish: ContextWish, contextSize: number, availableBytes: number): LlamaError {
-  const types = typesOf(wish);
-  const type = types.at(-1) ?? { k: "f16", v: "f16" };
-  const neededBytes = contextBytes(shape, planOf(wish, contextSize, type));
-  const fitting = largestContext(
-    shape,
-    { ...wish, most: Math.max(contextSize, smallestContext) },
-    type,
-    availableBytes,
-  );
-  const advice = [
-    ...(fitting >= smallestContext ? [`a contextSize of ${fitting}`] : []),
-    ...finerAdvice(shape, wish, contextSize, type, availableBytes),
-  ];
-  const what = `A context of ${contextSize} tokens with a KV cache in ${typeName(type)}`;
-  const wayOut =
-    advice.length > 0 ? `${advice.join(", or ")} would fit` : "free memory, or take a smaller model or quantization";
-  return new LlamaError(
-    "INSUFFICIENT_MEMORY",
-    `${what} takes ${gigabytes(neededBytes)}, but ${gigabytes(availableBytes)} are available for it; ${wayOut}`,
-    { details: { contextSize, neededBytes, availableBytes, fittingContextSize: fitting } },
-  );
+/** @throws LlamaError `INVALID_OPTION` where rows of the model's heads cannot be packed in the type's blocks */
+function checkKvType(shape: ModelShape, type: KvTypes): void {
+  const unfit = unfitHead(shape, type);
+  if (unfit === undefined) return;
+  const { key, length } = unfit;
+  const expected =
+    `a type without blocks ("f16", "bf16", "f32"), as the model's heads have ${length} ${key === "k" ? "keys" : "values"}, ` +
+    `which is no multiple of the ${blockLength(type[key])} that ${type[key]} packs together,`;
+  throw new InvalidOptionError(`kvType.${key}`, expected, type[key]);
 }
 
-/** The finest type in which the whole context would fit, where that was not asked for. */
-function finerAdvice(
-  shape: ModelShape,
-  wish: ContextWish,
-  contextSize: number,
-  type: { k: KvType; v: KvType },
-  availableBytes: number,
-): string[] {
-  const found = typesOf({ ...wish, kvType: "auto" }).find((other) => {
-    return other.k !== type.k && contextBytes(shape, planOf(wish, contextSize, other)) <= availableBytes;
-  });
-  return found === undefined ? [] : [`the kvType ${JSON.stringify(found.k)}`];
+function unfitHead({ headLengths }: ModelShape, type: KvTypes): { key: "k" | "v"; length: number } | undefined {
+  for (const key of ["k", "v"] as const) {
+    const length = headLengths[key].find((numbers) => numbers % blockLength(type[key]) !== 0);
+    if (length !== undefined) return { key, length };
+  }
+  return undefined;
 }
 
-function typeName({ k, v }: { k: KvType; v: KvType }): string {
+function typeName({ k, v }: KvTypes): string {
   return k === v ? k : `${k} and ${v}`;
 }
 
@@ -167,8 +289,7 @@ function typeName({ k, v }: { k: KvType; v: KvType }): string {
 export interface LoadPlan {
   /** Weights stay in the mapped file, from which the system can read them again. */
   mapped: boolean;
-  /** Bytes of weights that go to GPUs. */
-  offloadedBytes: number;
+  placement: Placement;
 }
 
 /** Bits a weight of usual quantizations, the finest first. */
@@ -188,16 +309,8 @@ const usualBits: readonly (readonly [name: string, bits: number])[] = [
  * @throws LlamaError `INSUFFICIENT_MEMORY`, with the quantization that would fit
  */
 export function checkModelFits(shape: ModelShape, plan: LoadPlan, available: AvailableMemory, path: string): void {
-  const context: ContextPlan = {
-    contextSize: Math.min(512, shape.contextLength || 512),
-    kvTypeK: "f16",
-    kvTypeV: "f16",
-    sequences: 1,
-    microBatchSize: 512,
-    flashAttention: "auto",
-  };
-  const besides = overheadBytes(shape) + contextBytes(shape, context);
-  const weights = shape.weightBytes - plan.offloadedBytes;
+  const besides = overheadBytes(shape) + contextNeeds(shape, smallContext(shape), plan.placement).ram;
+  const weights = weightNeeds(shape, plan.placement).ram;
   const neededBytes = (plan.mapped ? 0 : weights) + besides;
   // Weights are mapped from the file first, and rearranged beside that.
   const neededAddresses = shape.weightBytes + neededBytes + threadAddressBytes;
@@ -226,8 +339,4 @@ function limitText({ limit }: AvailableMemory, tight: boolean): string {
 function quantizationThatFits({ parameterCount }: ModelShape, bytes: number): string | undefined {
   const bits = (bytes * 8) / parameterCount;
   return usualBits.find(([, needed]) => needed <= bits)?.[0];
-}
-
-function gigabytes(bytes: number): string {
-  return bytes < 0.995e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
 }

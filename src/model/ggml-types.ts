@@ -58,3 +58,12 @@ export function rowBytes(type: string, count: number): number {
   const [, elements, bytes] = byName.get(type) ?? ["f32", 1, 4];
   return Math.ceil(count / elements) * bytes;
 }
+
+/** Numbers that are packed together, of which a row must be a multiple; 1 for plain numbers. */
+export function blockLength(type: KvType): number {
+  return byName.get(type)?.[1] ?? 1;
+}
+
+export function isQuantizedType(type: KvType): boolean {
+  return blockLength(type) > 1;
+}

@@ -1,29 +1,109 @@
-import type { NativeDevice } from "../native/contract.js";
-import { cacheBytes, computeBytes } from "./memory-estimate.js";
+import { LlamaError } from "../errors.js";
+import { gigabytes } from "./gigabytes.js";
 import type { ContextPlan } from "./memory-estimate.js";
+import { smallContext } from "./memory-estimate.js";
 import type { ModelShape } from "./model-shape.js";
+import type { DeviceMemory, Placement } from "./placement.js";
+import { contextNeeds, weightNeeds } from "./placement.js";
 
-/** Share of a device's free memory that is used; drivers and desktops need some. */
-const usedShare = 0.94;
-
+/** How many layers of a model are on GPUs. */
 export interface GpuFit {
-  /** Layers to put on GPUs; one more than the model has for all and the output. */
-  layers: number;
-  /** Bytes of weights that are then there. */
-  offloadedBytes: number;
+  /** One more than the model has for all and the output. */
+  gpuLayers: number;
+  /** The devices that they could go to. */
+  devices: readonly string[];
+  /** A sentence that says how many they are and why. */
+  reason: string;
 }
 
 /** As many layers as fit with their part of the context's cache, together with what computing takes. */
-export function fitGpuLayers(shape: ModelShape, plan: ContextPlan, devices: readonly NativeDevice[]): GpuFit {
-  const free = devices
-    .filter(({ type }) => type === "gpu")
-    .reduce((sum, { freeBytes }) => sum + freeBytes * usedShare, 0);
-  if (free === 0 || shape.layerCount === 0) return { layers: 0, offloadedBytes: 0 };
-  const room = free - computeBytes(shape, plan);
-  const layerWeights = (shape.weightBytes - shape.outerWeightBytes) / shape.layerCount;
-  const layerBytes = layerWeights + cacheBytes(shape, plan) / shape.layerCount;
-  const layers = Math.max(0, Math.min(shape.layerCount, Math.floor(room / layerBytes)));
-  const outputFits = layers === shape.layerCount && room - layers * layerBytes >= shape.outerWeightBytes;
-  if (outputFits) return { layers: layers + 1, offloadedBytes: shape.weightBytes };
-  return { layers, offloadedBytes: layers * layerWeights };
+export function fitGpuLayers(shape: ModelShape, plan: ContextPlan, memories: readonly DeviceMemory[]): GpuFit {
+  const devices = memories.map(({ name }) => name);
+  if (devices.length === 0)
+    return { gpuLayers: 0, devices, reason: "No layers are on a GPU: there is none that this build uses" };
+  const all = shape.layerCount + 1;
+  const gpuLayers = largestNumber(shape, plan, memories);
+  const names = devices.join(", ");
+  const free = gigabytes(memories.reduce((sum, { freeBytes }) => sum + freeBytes, 0));
+  const context = `a context of ${plan.contextSize} tokens`;
+  if (gpuLayers === 0) {
+    const reason = `No layers are on ${names}: not one fits with ${context} in the ${free} that are free there`;
+    return { gpuLayers, devices, reason };
+  }
+  const needs = deviceNeeds(shape, plan, { gpuLayers, devices: memories });
+  const taken = gigabytes(needs.reduce((sum, bytes) => sum + bytes, 0));
+  const how =
+    gpuLayers === all
+      ? `All ${all} layers are on ${names}`
+      : `${gpuLayers} of ${all} layers are on ${names}, the most that fit`;
+  const reason = `${how}: with ${context} they take ${taken} of ${free} that are free there`;
+  return { gpuLayers, devices, reason };
+}
+
+/**
+ * Refuses layers that do not fit their devices together with a small context.
+ *
+ * @throws LlamaError `INSUFFICIENT_MEMORY`, with the number that would fit
+ */
+function checkGpuLayers(shape: ModelShape, placement: Placement, path: string): void {
+  const plan = smallContext(shape);
+  const needs = deviceNeeds(shape, plan, placement);
+  const tight = placement.devices.findIndex(({ freeBytes }, index) => (needs[index] ?? 0) > freeBytes);
+  const device = placement.devices[tight];
+  if (device === undefined) return;
+  const fittingGpuLayers = largestNumber(shape, plan, placement.devices);
+  const neededBytes = needs[tight] ?? 0;
+  throw new LlamaError(
+    "INSUFFICIENT_MEMORY",
+    `${path} with ${placement.gpuLayers} layers on GPUs takes ${gigabytes(neededBytes)} of ${device.name} with a small ` +
+      `context, but ${gigabytes(device.freeBytes)} are free there; a gpuLayers of ${fittingGpuLayers} would fit`,
+    { details: { path, neededBytes, availableBytes: device.freeBytes, device: device.name, fittingGpuLayers } },
+  );
+}
+
+/**
+ * Where a model's layers go: as many as are asked for, or as many as fit.
+ *
+ * @throws LlamaError `INSUFFICIENT_MEMORY` where what is asked for does not fit
+ */
+export function placeLayers(
+  shape: ModelShape,
+  wanted: number | "auto" | "all",
+  devices: readonly DeviceMemory[],
+  path: string,
+): { placement: Placement; fit: GpuFit } {
+  if (wanted === "auto" || devices.length === 0) {
+    const plan = { ...usualContext, contextSize: Math.min(4096, shape.contextLength || 4096) };
+    const fit = fitGpuLayers(shape, plan, devices);
+    return { placement: { gpuLayers: fit.gpuLayers, devices }, fit };
+  }
+  const all = shape.layerCount + 1;
+  const gpuLayers = wanted === "all" ? all : Math.min(all, wanted);
+  const placement = { gpuLayers, devices };
+  checkGpuLayers(shape, placement, path);
+  const reason = `${gpuLayers} of ${all} layers are on GPUs, as asked for`;
+  return { placement, fit: { gpuLayers, devices: devices.map(({ name }) => name), reason } };
+}
+
+/** The context that GPU layers are planned for. */
+const usualContext: Omit<ContextPlan, "contextSize"> = {
+  kvTypeK: "f16",
+  kvTypeV: "f16",
+  sequences: 4,
+  microBatchSize: 512,
+  flashAttention: "auto",
+};
+
+function largestNumber(shape: ModelShape, plan: ContextPlan, devices: readonly DeviceMemory[]): number {
+  for (let gpuLayers = shape.layerCount + 1; gpuLayers > 0; gpuLayers--) {
+    const needs = deviceNeeds(shape, plan, { gpuLayers, devices });
+    if (devices.every(({ freeBytes }, index) => (needs[index] ?? 0) <= freeBytes)) return gpuLayers;
+  }
+  return 0;
+}
+
+/** Of weights and a context, on each device. */
+function deviceNeeds(shape: ModelShape, plan: ContextPlan, placement: Placement): number[] {
+  const context = contextNeeds(shape, plan, placement).devices;
+  return weightNeeds(shape, placement).devices.map((bytes, index) => bytes + (context[index] ?? 0));
 }

@@ -2,12 +2,14 @@ import type { NativeAddon } from "../native/contract.js";
 import { checkModelFits } from "./fit.js";
 import type { GgufHeader } from "./gguf-header.js";
 import { readGgufFile } from "./gguf-header.js";
-import { fitGpuLayers } from "./gpu-layers.js";
+import type { GpuFit } from "./gpu-layers.js";
+import { placeLayers } from "./gpu-layers.js";
 import type { ReadLoadOptions } from "./load-options.js";
 import { anonymousBytes, availableMemory } from "./machine-memory.js";
-import type { ContextPlan } from "./memory-estimate.js";
 import type { ModelShape } from "./model-shape.js";
 import { checkAgainstTensors, shapeOf } from "./model-shape.js";
+import type { Placement } from "./placement.js";
+import { layerDevices, weightNeeds } from "./placement.js";
 import { splitPaths } from "./split-paths.js";
 
 /** What is known of a loaded model's memory. */
@@ -15,31 +17,25 @@ export interface ModelMemory {
   shape: ModelShape;
   /** Bytes of weights that are still in the mapped file alone. */
   mappedBytes: number;
-  /** Whether layers are on a GPU, whose memory is not looked after here. */
-  onGpu: boolean;
+  /** Whether the weights stay there, to be read again whenever the system has taken back their pages. */
+  staysMapped: boolean;
+  placement: Placement;
+  fit: GpuFit;
 }
-
-/** The context that GPU layers are planned for. */
-const usualContext: Omit<ContextPlan, "contextSize"> = {
-  kvTypeK: "f16",
-  kvTypeV: "f16",
-  sequences: 4,
-  microBatchSize: 512,
-  flashAttention: "auto",
-};
 
 /** Looks after the memory of one load: what fits is decided before, and what it took is known after. */
 export class LoadMemory {
   readonly #shape: ModelShape;
   readonly #options: ReadLoadOptions;
   readonly #before = anonymousBytes();
-  /** Layers for GPUs, where the user left it to us and there is one. */
-  readonly gpuLayers: number | undefined;
+  readonly #placement: Placement;
+  readonly #fit: GpuFit;
 
-  private constructor(shape: ModelShape, options: ReadLoadOptions, gpuLayers: number | undefined) {
+  private constructor(shape: ModelShape, options: ReadLoadOptions, placement: Placement, fit: GpuFit) {
     this.#shape = shape;
     this.#options = options;
-    this.gpuLayers = gpuLayers;
+    this.#placement = placement;
+    this.#fit = fit;
   }
 
   /**
@@ -51,34 +47,38 @@ export class LoadMemory {
     if (options.vocabularyOnly) return undefined;
     const shape = await readModelShape(path).catch(() => undefined);
     if (shape === undefined) return undefined;
-    const { devices } = addon.systemInfo({});
-    const hasGpu = devices.some(({ type }) => type === "gpu");
-    const plan = { ...usualContext, contextSize: Math.min(4096, shape.contextLength || 4096) };
-    const fit = hasGpu && options.gpuLayers === "auto" ? fitGpuLayers(shape, plan, devices) : undefined;
-    const offloadedBytes = fit?.offloadedBytes ?? (hasGpu ? offloadedBy(options, shape) : 0);
-    const mapped = options.useMmap !== false && !options.directIo && !options.useMlock && !options.repack;
-    checkModelFits(shape, { mapped, offloadedBytes }, availableMemory(), path);
-    return new LoadMemory(shape, options, fit?.layers);
+    const available = availableMemory();
+    const devices = layerDevices(addon.systemInfo({}).devices, available.bytes);
+    const { placement, fit } = placeLayers(shape, options.gpuLayers, devices, path);
+    checkModelFits(shape, { mapped: staysMapped(options), placement }, available, path);
+    return new LoadMemory(shape, options, placement, fit);
+  }
+
+  /** Layers for GPUs, where there is one. */
+  get gpuLayers(): number | undefined {
+    return this.#placement.devices.length > 0 ? this.#placement.gpuLayers : undefined;
   }
 
   /** To be asked when the model is loaded. */
   outcome(): ModelMemory {
-    const { useMmap, directIo, gpuLayers } = this.#options;
+    const { useMmap, directIo } = this.#options;
     const after = anonymousBytes();
     const isMapped = useMmap !== false && !directIo && this.#before !== undefined && after !== undefined;
-    const copied = (after ?? 0) - (this.#before ?? 0);
-    const onGpu = this.gpuLayers === undefined ? typeof gpuLayers === "number" && gpuLayers > 0 : this.gpuLayers > 0;
+    const copied = Math.max(0, (after ?? 0) - (this.#before ?? 0));
+    const weights = weightNeeds(this.#shape, this.#placement).ram;
     return {
       shape: this.#shape,
-      mappedBytes: isMapped && !onGpu ? Math.max(0, this.#shape.weightBytes - Math.max(0, copied)) : 0,
-      onGpu,
+      mappedBytes: isMapped ? Math.max(0, weights - copied) : 0,
+      staysMapped: staysMapped(this.#options),
+      placement: this.#placement,
+      fit: this.#fit,
     };
   }
 }
 
-function offloadedBy({ gpuLayers }: ReadLoadOptions, shape: ModelShape): number {
-  if (typeof gpuLayers !== "number") return shape.weightBytes;
-  return shape.weightBytes * Math.min(1, gpuLayers / Math.max(1, shape.layerCount));
+/** Whether no weights are copied out of the file, nor held in memory. */
+export function staysMapped({ useMmap, directIo, useMlock, repack }: ReadLoadOptions): boolean {
+  return useMmap !== false && !directIo && !useMlock && !repack;
 }
 
 /** By the headers of a model's files. Throws LlamaError `MODEL_FORMAT` where these contradict themselves. */

@@ -7,8 +7,12 @@ export interface ModelShape {
   parameterCount: number;
   /** Of all tensors. */
   weightBytes: number;
-  /** Of what is in no layer: embeddings and the output. */
-  outerWeightBytes: number;
+  /** Of each layer's tensors. */
+  layerWeightBytes: readonly number[];
+  /** Of what makes logits: the output, or the embeddings in its place. */
+  outputWeightBytes: number;
+  /** Whether the embeddings are the output too. */
+  hasTiedOutput: boolean;
   layerCount: number;
   /** 0 where the file does not tell. */
   contextLength: number;
@@ -21,6 +25,8 @@ export interface ModelShape {
   /** Numbers of a cached position by layer; 0 for layers that keep none. */
   keyLengths: readonly number[];
   valueLengths: readonly number[];
+  /** Numbers of a single head, of each kind of layer. */
+  headLengths: { k: readonly number[]; v: readonly number[] };
   /** Bytes of state that each sequence has, of recurrent models. */
   stateBytes: number;
   /** Whether the rules below are known to hold: of an encoder, or an architecture with states, they are an approximation. */
@@ -52,13 +58,17 @@ export function shapeOf(headers: readonly GgufHeader[]): ModelShape {
   const embeddingLength = number("embedding_length");
   const vocabularySize = first?.arrayLengths.get("tokenizer.ggml.tokens") ?? number("vocab_size");
   const isRecurrent = recurrentKeys.some((key) => value(key) !== undefined);
-  const outer = tensors.filter(({ name }) => !name.startsWith("blk."));
+  const output = tensors.filter(({ name }) => name.startsWith("output"));
+  const hasTiedOutput = !output.some(({ name }) => name === "output.weight");
+  const embeddings = tensors.filter(({ name }) => name === "token_embd.weight");
   const caches = cacheLengths({ value, number, layerCount, headCount, embeddingLength });
   return {
     architecture,
     parameterCount: tensors.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0),
     weightBytes: sumBytes(tensors),
-    outerWeightBytes: sumBytes(outer),
+    layerWeightBytes: layerWeights(tensors, layerCount),
+    outputWeightBytes: sumBytes(output) + (hasTiedOutput ? sumBytes(embeddings) : 0),
+    hasTiedOutput,
     layerCount,
     contextLength: number("context_length"),
     embeddingLength,
@@ -92,9 +102,20 @@ interface Facts {
   embeddingLength: number;
 }
 
+function layerWeights(tensors: readonly GgufTensor[], layerCount: number): number[] {
+  const sums = Array.from({ length: layerCount }, () => 0);
+  for (const { name, sizeBytes } of tensors) {
+    const layer = Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? NaN);
+    const before = sums[layer];
+    if (before !== undefined) sums[layer] = before + sizeBytes;
+  }
+  return sums;
+}
+
 function cacheLengths({ value, number, layerCount, headCount, embeddingLength }: Facts): {
   keyLengths: number[];
   valueLengths: number[];
+  headLengths: ModelShape["headLengths"];
 } {
   const width = embeddingLength / headCount;
   // Multi-head latent attention keeps one compressed vector, out of which values come too.
@@ -105,9 +126,14 @@ function cacheLengths({ value, number, layerCount, headCount, embeddingLength }:
     Array.from({ length: layerCount }, (_, layer) =>
       layer < withCache ? headsOf(value, layer, headCount) * length : 0,
     );
+  const [key, val] = [number("attention.key_length", width), number("attention.value_length", width)];
   return {
-    keyLengths: perLayer(number("attention.key_length", width)),
-    valueLengths: isLatent ? perLayer(0) : perLayer(number("attention.value_length", width)),
+    keyLengths: perLayer(key),
+    valueLengths: isLatent ? perLayer(0) : perLayer(val),
+    headLengths: {
+      k: [key, number("attention.key_length_swa", key)],
+      v: [val, number("attention.value_length_swa", val)],
+    },
   };
 }
 

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { resolveModel } from "../../src/hub/index.js";
+import { installedModels, removeInstalled } from "../../src/hub/installed.js";
 import type { DownloadProgress } from "../../src/progress.js";
 import type { HubServer, Request } from "../support/hub/hub-server.js";
 import { commitOf, gitHash, sha256, startHub } from "../support/hub/hub-server.js";
@@ -78,6 +79,39 @@ describe("a model of the hub", () => {
     expect(await resolveModel(`hf:${name}/model.Q4_K_M.gguf`)).toBe(path);
     expect(await resolveModel(`hf:${name}`, { offline: true })).toBe(path);
     expect(hub.requests.length).toBe(length);
+  });
+
+  it("of any quantization is found without asking anybody, where it is the only one here", async () => {
+    const path = await resolveModel(`hf:${name}:F16`);
+    const { length } = hub.requests;
+    expect(await resolveModel(`hf:${name}`)).toBe(path);
+    expect(await resolveModel(`hf:${name}:F16`)).toBe(path);
+    expect(hub.requests.length).toBe(length);
+    await expect(resolveModel(`hf:${name}:Q8_0`)).rejects.toMatchObject({ code: "MODEL_NOT_FOUND" });
+    expect(hub.requests.length).toBeGreaterThan(length);
+  });
+
+  it("is of the revision that is named, whatever else is here", async () => {
+    const entry = hub.repositories.get(name)!;
+    entry.refs = ["v1.0"];
+    entry.commit = "1".repeat(40);
+    await resolveModel(`hf:${name}`);
+    const other = Buffer.concat([Buffer.from("GGUF"), randomBytes(1000)]);
+    entry.commit = "2".repeat(40);
+    entry.files["model.Q4_K_M.gguf"] = other;
+    const tagged = await resolveModel(`hf:${name}@v1.0`);
+    expect((await readFile(tagged)).equals(other)).toBe(true);
+    const { length } = hub.requests;
+    expect(await resolveModel(`hf:${name}@v1.0`)).toBe(tagged);
+    expect((await readFile(await resolveModel(`hf:${name}`))).equals(content)).toBe(true);
+    expect(hub.requests.length).toBe(length);
+    expect((await installedModels()).map((model) => model.name).sort()).toEqual([
+      `hf:${name}:Q4_K_M`,
+      `hf:${name}@v1.0:Q4_K_M`,
+    ]);
+    await expect(resolveModel(`hf:${name}@v2.0`, { offline: true })).rejects.toMatchObject({ code: "DOWNLOAD" });
+    await removeInstalled(`hf:${name}@v1.0`, { dryRun: false });
+    expect((await installedModels()).map((model) => model.name)).toEqual([`hf:${name}:Q4_K_M`]);
   });
 
   it("is small enough to be kept by git, in a folder", async () => {
@@ -172,6 +206,22 @@ describe("a download that is disturbed", () => {
         ? { noRanges: true, ...(cuts-- > 0 && request.storage ? { cutAfter: mebibyte } : {}) }
         : undefined;
     expect((await readFile(await resolveModel(`hf:${name}`))).equals(content)).toBe(true);
+  });
+
+  it.each([
+    ["sends everything at first, and ranges from then on", (answered: number) => answered === 1],
+    ["sends ranges at first, and everything from then on", (answered: number) => answered > 1],
+    ["sends everything now and then", (answered: number) => answered % 2 === 0],
+  ])("ends with every byte in its place where a server %s", async (_, isWhole) => {
+    let answered = 0;
+    hub.behave = (request) => {
+      if (!isContent(request) || !request.storage) return undefined;
+      answered++;
+      return { noRanges: isWhole(answered), ...(answered <= 3 ? { cutAfter: mebibyte / 2 + answered * 1000 } : {}) };
+    };
+    const path = await resolveModel(`hf:${name}`);
+    expect((await readFile(path)).equals(content)).toBe(true);
+    expect(answered).toBeGreaterThan(3);
   });
 
   it("keeps what it has when cancelled, and goes on from there", async () => {
@@ -393,6 +443,52 @@ describe("a URL", () => {
     const { length } = hub.requests;
     expect(await resolveModel(url())).toBe(path);
     expect(hub.requests.length).toBe(length);
+  });
+
+  it("of another query is another file, but for its signature", async () => {
+    const one = await resolveModel(`${url()}?version=1`);
+    const other = await resolveModel(`${url()}?version=2`);
+    expect(new Set([one, other, await resolveModel(url())]).size).toBe(3);
+    const { length } = hub.requests;
+    expect(await resolveModel(`${url()}?version=2&X-Amz-Signature=abc&Expires=17`)).toBe(other);
+    expect(hub.requests.length).toBe(length);
+  });
+
+  it("that does not end in .gguf is kept under a name that does, and listed", async () => {
+    hub.repositories.get(name)!.files["fetch"] = content;
+    const path = await resolveModel(url().replace("model.Q4_K_M.gguf", "fetch"));
+    expect(path.endsWith("fetch.gguf")).toBe(true);
+    expect((await installedModels()).map((model) => model.path)).toContain(path);
+  });
+
+  it("whose content changes on the way is begun anew", async () => {
+    const changed = Buffer.from(content);
+    changed.fill(7, mebibyte);
+    let parts = 0;
+    hub.behave = (request) => {
+      if (!request.storage || request.range === "bytes=0-3") return undefined;
+      if (++parts === 1) return { cutAfter: mebibyte / 2 };
+      hub.repositories.get(name)!.files["model.Q4_K_M.gguf"] = changed;
+      return undefined;
+    };
+    const path = await resolveModel(url(), { connections: 1 });
+    expect((await readFile(path)).equals(changed)).toBe(true);
+  });
+
+  it("whose content changes at the same address is begun anew too", async () => {
+    const changed = Buffer.from(small);
+    changed.fill(7, 500);
+    const { files } = hub.repositories.get(name)!;
+    let parts = 0;
+    hub.behave = ({ path, range }) => {
+      if (!path.endsWith("tiny.F16.gguf") || range === "bytes=0-3") return undefined;
+      if (++parts === 1) return { cutAfter: 300 };
+      files["a/tiny.F16.gguf"] = changed;
+      return undefined;
+    };
+    const path = await resolveModel(url().replace("model.Q4_K_M.gguf", "a/tiny.F16.gguf"));
+    expect((await readFile(path)).equals(changed)).toBe(true);
+    expect(hub.requests.map(({ ifRange }) => ifRange)).toContain(`"${gitHash(small)}"`);
   });
 
   it("that is answered with a page is refused", async () => {

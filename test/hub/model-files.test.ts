@@ -14,6 +14,17 @@ describe("the models of a repository", () => {
     expect(models.map(({ quantization }) => quantization)).toEqual(["Q8_0", "Q4_0"]);
   });
 
+  it.each([
+    ["imatrix.gguf", false],
+    ["m.imatrix.gguf", false],
+    ["Q4_K_M/m-imatrix.gguf", false],
+    ["m-imatrix-Q4_K_M.gguf", true],
+    ["m.Q4_K_M-imatrix.gguf", true],
+    ["imatrix/m.gguf", true],
+  ])("count %s among them only where it is one: %s", (path, isModel) => {
+    expect(groupModels(files(path)).length).toBe(isModel ? 1 : 0);
+  });
+
   it("are whole where they are split", () => {
     const models = groupModels(
       files("a-Q8_0-00002-of-00002.gguf", "a-Q8_0-00001-of-00002.gguf", "b-Q8_0-00001-of-00003.gguf"),

@@ -156,6 +156,12 @@ describe("models list, where and rm", () => {
     expect((await run("models", "where", "mistral")).stdout.trim()).toBe(path);
     expect((await run("models", "where", listed.find((model) => model.quantization === "F16")!.name)).code).toBe(0);
 
+    const unclear = await run("models", "rm", "mistral");
+    expect(unclear.code).toBe(1);
+    expect(unclear.stderr).toContain(`choose one, or remove them with --all: hf:${name}:F16, hf:${name}:Q4_K_M`);
+    const every = await json<Removal>("models", "rm", "mistral", "--all", "--dry-run");
+    expect(every.freedBytes).toBeGreaterThan(q4.length);
+
     const dry = await json<Removal>("models", "rm", "mistral:q4_k_m", "--dry-run");
     expect(dry.freedBytes).toBe(q4.length);
     expect((await stat(path)).size).toBe(q4.length);

@@ -72,6 +72,15 @@ describe("a source", () => {
   );
 });
 
+describe("a revision of weights as they were published", () => {
+  it("is refused, as the catalogue's files are of another repository", () => {
+    expect(() => parseSource("hf:mistralai/Mistral-7B-Instruct-v0.3@v1.0")).toThrow(
+      /@v1\.0: mistralai\/Mistral-7B-Instruct-v0\.3 has no GGUF files; those of hf:\S+ are meant/,
+    );
+    expect(parseSource("hf:mistralai/Mistral-7B-Instruct-v0.3@main")).toMatchObject({ kind: "known" });
+  });
+});
+
 describe("the quantization of a file's name", () => {
   it.each([
     ["mistral-7b-instruct-v0.2.Q4_K_M.gguf", "Q4_K_M", "mistral-7b-instruct-v0.2"],

@@ -28,6 +28,18 @@ describe.runIf(onLinux)("the memory that is estimated by a file's header", () =>
   });
 });
 
+describe.runIf(onLinux)("weights that stay in their file", () => {
+  it("take what is estimated while there is room", async () => {
+    const { estimatedBytes, measuredBytes } = await measureMemory(await model125m(), {
+      contextSize: 2048,
+      kvType: "f16",
+      repack: false,
+    });
+    expect(estimatedBytes / measuredBytes).toBeGreaterThan(0.95);
+    expect(estimatedBytes / measuredBytes).toBeLessThan(1.05);
+  });
+});
+
 interface Outcome {
   code: number | string | null;
   stdout: string;
@@ -51,7 +63,7 @@ function run([program, ...args]: readonly string[], env: Record<string, string> 
 const program = `
   const { loadModel } = await import(process.env.LIBRARY);
   try {
-    const model = await loadModel(process.env.MODEL);
+    const model = await loadModel(process.env.MODEL, JSON.parse(process.env.LOAD));
     const context = await model.createContext(JSON.parse(process.env.CONTEXT));
     const tokens = Int32Array.from({ length: 700 }, (_, index) => 3 + (index * 7919) % 31000);
     const { usage } = await context.generate({ tokens, maxTokens: 4, ignoreEos: true });
@@ -74,9 +86,18 @@ describe.runIf(onLinux)("a limit on memory", () => {
     limit = undefined;
   });
 
-  const runLimited = async (command: MemoryLimit["command"], context: object): Promise<Record<string, unknown>> => {
+  const runLimited = async (
+    command: MemoryLimit["command"],
+    context: object,
+    load = {},
+  ): Promise<Record<string, unknown>> => {
     const args = ["--input-type=module", "--eval", program];
-    const env = { LIBRARY: pathToFileURL(compiledLibrary()).href, MODEL: model, CONTEXT: JSON.stringify(context) };
+    const env = {
+      LIBRARY: pathToFileURL(compiledLibrary()).href,
+      MODEL: model,
+      CONTEXT: JSON.stringify(context),
+      LOAD: JSON.stringify(load),
+    };
     const { code, stdout, stderr } = await run(command(process.execPath, args), env);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     return JSON.parse(stdout) as Record<string, unknown>;
@@ -131,6 +152,13 @@ describe.runIf(onLinux)("a limit on memory", () => {
       const found = await runLimited(inGroup(190 * mebibyte), {});
       expect(found).toMatchObject({ generated: 4 });
       expect(found["contextSize"]).toBeLessThan(4096);
+    });
+
+    it("refuses no context for weights that may leave memory again", async () => {
+      const command = inGroup(170 * mebibyte);
+      // Beside all of the weights it does not fit; without their pages it does.
+      expect(await runLimited(command, { contextSize: 2048 }, { repack: false })).toMatchObject({ generated: 4 });
+      expect(await runLimited(command, { contextSize: 2048 })).toMatchObject({ code: "INSUFFICIENT_MEMORY" });
     });
 
     it("refuses a model that cannot fit before it is loaded", async () => {

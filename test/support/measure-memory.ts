@@ -8,6 +8,8 @@ export interface MeasuredContext {
   kvType: KvType;
   /** Tokens of the prompt that fills the context; by default all that fit. */
   promptTokens?: number;
+  /** Whether weights are rearranged in memory, instead of staying in the mapped file. Default true. */
+  repack?: boolean;
 }
 
 export interface Measured {
@@ -19,7 +21,7 @@ export interface Measured {
 /** Estimates by a file's header what it takes, and measures it in a process of its own. */
 export async function measureMemory(
   path: string,
-  { contextSize, kvType, promptTokens }: MeasuredContext,
+  { contextSize, kvType, promptTokens, repack = true }: MeasuredContext,
 ): Promise<Measured> {
   const outcome = await runProgram(
     `const { readFileSync } = await import("node:fs");
@@ -28,7 +30,7 @@ export async function measureMemory(
     const resident = () => Number(/VmRSS:\\s+(\\d+)/.exec(readFileSync("/proc/self/status", "utf8"))[1]) * 1024;
     globalThis.gc();
     const before = resident();
-    const model = await loadModel(process.env.MODEL);
+    const model = await loadModel(process.env.MODEL, { repack: ${repack} });
     const context = await model.createContext({ contextSize: ${contextSize}, kvType: "${kvType}" });
     const length = ${promptTokens ?? contextSize - 20};
     const tokens = Int32Array.from({ length }, (_, index) => 3 + (index * 7919) % 31000);

@@ -1,21 +1,31 @@
 import { describe, expect, it } from "vitest";
 
-import type { ContextWish } from "../../src/model/fit.js";
+import type { ContextPlace, ContextWish } from "../../src/model/fit.js";
 import { checkModelFits, contextBudget, fitContext } from "../../src/model/fit.js";
 import type { KvType } from "../../src/model/ggml-types.js";
-import { fitGpuLayers } from "../../src/model/gpu-layers.js";
+import { fitGpuLayers, placeLayers } from "../../src/model/gpu-layers.js";
 import type { AvailableMemory } from "../../src/model/machine-memory.js";
 import type { ContextPlan } from "../../src/model/memory-estimate.js";
-import { cacheBytes, estimateMemory } from "../../src/model/memory-estimate.js";
+import { cacheBytes, computeBytes, estimateMemory } from "../../src/model/memory-estimate.js";
 import type { ModelShape } from "../../src/model/model-shape.js";
-import type { NativeDevice } from "../../src/native/contract.js";
+import type { DeviceMemory, Placement } from "../../src/model/placement.js";
+import {
+  contextNeeds,
+  devicesOfLayers,
+  inRam,
+  layerDevices,
+  totalBytes,
+  weightNeeds,
+} from "../../src/model/placement.js";
 
 /** Mistral-7B, of which Q4_K_M and F16 differ in their weights alone. */
 const mistral = (weightBytes: number): ModelShape => ({
   architecture: "llama",
   parameterCount: 7_241_732_096,
   weightBytes,
-  outerWeightBytes: weightBytes * 0.04,
+  layerWeightBytes: Array.from({ length: 32 }, () => (weightBytes * 0.96) / 32),
+  outputWeightBytes: weightBytes * 0.02,
+  hasTiedOutput: false,
   layerCount: 32,
   contextLength: 32_768,
   embeddingLength: 4096,
@@ -25,6 +35,7 @@ const mistral = (weightBytes: number): ModelShape => ({
   mergeCount: 0,
   keyLengths: Array.from({ length: 32 }, () => 1024),
   valueLengths: Array.from({ length: 32 }, () => 1024),
+  headLengths: { k: [128], v: [128] },
   stateBytes: 0,
   isExact: true,
 });
@@ -144,7 +155,7 @@ describe("a context's fit", () => {
 
 describe("a model's fit", () => {
   const check = (shape: ModelShape, memory: AvailableMemory, mapped = false): void =>
-    checkModelFits(shape, { mapped, offloadedBytes: 0 }, memory, "m.gguf");
+    checkModelFits(shape, { mapped, placement: inRam }, memory, "m.gguf");
 
   it("is accepted where it and a small context fit", () => {
     check(q4, available(5.1e9));
@@ -172,23 +183,247 @@ describe("a model's fit", () => {
   });
 });
 
-describe("layers for a GPU", () => {
-  const gpu = (freeBytes: number): NativeDevice[] => [
-    { name: "CPU", description: "CPU", type: "cpu", backend: "CPU", freeBytes: 64e9, totalBytes: 64e9 },
-    { name: "GPU0", description: "GPU", type: "gpu", backend: "X", freeBytes, totalBytes: 24e9 },
-  ];
+const gpu = (freeBytes: number, more: Partial<DeviceMemory> = {}): DeviceMemory => ({
+  name: "GPU0",
+  freeBytes,
+  sharesRam: false,
+  ...more,
+});
 
-  it.each([
-    [24e9, 33],
-    [5.5e9, 33],
-    [3e9, 18],
-    [0.5e9, 2],
-    [0.1e9, 0],
-  ])("of %i free bytes are %i", (free, layers) => {
-    expect(fitGpuLayers(q4, plan(4096), gpu(free)).layers).toBe(layers);
+describe("devices that layers go to", () => {
+  const device = (type: "cpu" | "gpu" | "integrated-gpu", freeBytes: number, backend = "CUDA") => {
+    return { name: `${type}0`, description: "", type, backend, freeBytes, totalBytes: freeBytes };
+  };
+
+  it("are GPUs, and integrated ones only without them, with the machine's memory", () => {
+    const all = [device("cpu", 64e9), device("gpu", 10e9), device("integrated-gpu", 8e9)];
+    expect(layerDevices(all, 64e9)).toEqual([{ name: "gpu0", freeBytes: 9.4e9, sharesRam: false }]);
+    expect(layerDevices([all[0]!, all[2]!], 64e9)).toEqual([
+      { name: "integrated-gpu0", freeBytes: 7.52e9, sharesRam: true },
+    ]);
+    expect(layerDevices([all[0]!], 64e9)).toEqual([]);
   });
 
-  it("are none without one", () => {
-    expect(fitGpuLayers(q4, plan(4096), gpu(0))).toEqual({ layers: 0, offloadedBytes: 0 });
+  it("have the machine's memory where they tell of none, and on Apple's", () => {
+    expect(layerDevices([device("gpu", 0)], 10e9)).toEqual([{ name: "gpu0", freeBytes: 9.4e9, sharesRam: true }]);
+    expect(layerDevices([device("gpu", 4e9, "Metal")], 10e9)[0]).toMatchObject({ sharesRam: true });
+  });
+
+  it("get the output first, and then the last layers, by their free memory", () => {
+    expect(devicesOfLayers(4, { gpuLayers: 2, devices: [gpu(1e9)] })).toEqual([undefined, undefined, undefined, 0, 0]);
+    expect(devicesOfLayers(3, { gpuLayers: 99, devices: [gpu(3e9), gpu(1e9)] })).toEqual([0, 0, 0, 1]);
+    expect(devicesOfLayers(2, { gpuLayers: 3, devices: [] })).toEqual([undefined, undefined, undefined]);
+  });
+});
+
+describe("what a model takes of devices and of RAM", () => {
+  const half: Placement = { gpuLayers: 17, devices: [gpu(24e9)] };
+  const all: Placement = { gpuLayers: 33, devices: [gpu(24e9)] };
+
+  it("are the weights of its layers here and there", () => {
+    expect(weightNeeds(q4, half).devices[0]! / q4.weightBytes).toBeCloseTo(0.48 + 0.02, 6);
+    expect(weightNeeds(q4, half).ram / q4.weightBytes).toBeCloseTo(0.48 + 0.02, 6);
+    expect(weightNeeds(q4, all).ram / q4.weightBytes).toBeCloseTo(0.02, 6);
+    // An output that is the embeddings is there twice.
+    const tied = weightNeeds({ ...q4, hasTiedOutput: true }, all);
+    expect((tied.ram + tied.devices[0]!) / q4.weightBytes).toBeCloseTo(1.02, 6);
+  });
+
+  it("is the cache of a layer where the layer is", () => {
+    const cache = cacheBytes(q4, plan(4096));
+    const [none, some, most] = [inRam, half, all].map((placement) => contextNeeds(q4, plan(4096), placement));
+    expect(none).toEqual({ ram: cache + computeBytes(q4, plan(4096)), devices: [] });
+    expect(none!.ram - some!.ram).toBeCloseTo(cache / 2, 0);
+    expect(most!.devices[0]! - some!.devices[0]!).toBeLessThan(cache / 2);
+    expect(most!.devices[0]).toBeGreaterThan(cache);
+    expect(most!.ram).toBeLessThan(50e6);
+    const kept = contextNeeds(q4, plan(4096), all, false);
+    expect(kept.ram).toBeGreaterThan(cache);
+    expect(kept.devices[0]).toBeLessThan(cache);
+  });
+
+  it("is of RAM alone, and counted once, where a device has no memory of its own", () => {
+    const shared: Placement = { gpuLayers: 33, devices: [gpu(24e9, { sharesRam: true })] };
+    expect(weightNeeds(q4, shared).ram).toBeCloseTo(q4.weightBytes, 0);
+    expect(totalBytes(weightNeeds(q4, shared), shared)).toBeCloseTo(q4.weightBytes, 0);
+    expect(totalBytes(weightNeeds(q4, half), half)).toBeCloseTo(q4.weightBytes, 0);
+  });
+});
+
+describe("layers for a GPU", () => {
+  it.each([
+    [24e9, 33],
+    [5.3e9, 33],
+    [3e9, 18],
+    [0.1e9, 0],
+  ])("of %i free bytes are %i, the most that fit", (free, layers) => {
+    const { gpuLayers } = fitGpuLayers(q4, plan(4096), [gpu(free)]);
+    expect(gpuLayers).toBe(layers);
+    const taken = (count: number): number => {
+      const placement = { gpuLayers: count, devices: [gpu(free)] };
+      return weightNeeds(q4, placement).devices[0]! + contextNeeds(q4, plan(4096), placement).devices[0]!;
+    };
+    if (layers > 0) expect(taken(layers)).toBeLessThanOrEqual(free);
+    if (layers < 33) expect(taken(layers + 1)).toBeGreaterThan(free);
+  });
+
+  it("fit each of several", () => {
+    const devices = [gpu(2.4e9), gpu(1.2e9, { name: "GPU1" })];
+    const { gpuLayers } = fitGpuLayers(q4, plan(4096), devices);
+    const placement = { gpuLayers, devices };
+    const [first, second] = weightNeeds(q4, placement).devices;
+    const context = contextNeeds(q4, plan(4096), placement).devices;
+    expect(gpuLayers).toBeGreaterThan(15);
+    expect(first! + context[0]!).toBeLessThanOrEqual(2.4e9);
+    expect(second! + context[1]!).toBeLessThanOrEqual(1.2e9);
+  });
+
+  it.each<[DeviceMemory[], RegExp]>([
+    [
+      [gpu(24e9)],
+      /^All 33 layers are on GPU0: with a context of 4096 tokens they take 4\.9\d GB of 24\.00 GB that are free there$/,
+    ],
+    [[gpu(3e9)], /^18 of 33 layers are on GPU0, the most that fit: with .* they take 2\.\d\d GB of 3\.00 GB/],
+    [
+      [gpu(0.1e9)],
+      /^No layers are on GPU0: not one fits with a context of 4096 tokens in the 100 MB that are free there$/,
+    ],
+    [[], /^No layers are on a GPU: there is none that this build uses$/],
+  ])("are chosen with a reason", (devices, reason) => {
+    expect(fitGpuLayers(q4, plan(4096), devices).reason).toMatch(reason);
+  });
+
+  it("that were asked for are refused where they do not fit, with the number that would", () => {
+    expect(placeLayers(q4, 40, [gpu(24e9)], "m.gguf").placement.gpuLayers).toBe(33);
+    expect(placeLayers(q4, "all", [], "m.gguf").placement.gpuLayers).toBe(0);
+    expect(() => placeLayers(q4, "all", [gpu(3e9)], "m.gguf")).toThrow(
+      expect.objectContaining({
+        code: "INSUFFICIENT_MEMORY",
+        message: expect.stringMatching(
+          /^m\.gguf with 33 layers on GPUs takes 4\.\d\d GB of GPU0 with a small context, but 3\.00 GB are free there; a gpuLayers of \d+ would fit$/,
+        ),
+      }),
+    );
+    const fitting = /gpuLayers of (\d+)/.exec(String(catchError(() => placeLayers(q4, "all", [gpu(3e9)], "m.gguf"))));
+    expect(placeLayers(q4, Number(fitting?.[1]), [gpu(3e9)], "m.gguf").placement.gpuLayers).toBe(Number(fitting?.[1]));
+  });
+
+  it("leave RAM to the rest of a model", () => {
+    const check = (placement: Placement): void =>
+      checkModelFits(q4, { mapped: false, placement }, available(2e9), "m.gguf");
+    expect(() => check(inRam)).toThrow(/takes 4\.\d\d GB/);
+    expect(() => check({ gpuLayers: 9, devices: [gpu(24e9)] })).toThrow(/takes 3\.\d\d GB/);
+    check({ gpuLayers: 33, devices: [gpu(24e9)] });
+    expect(() => check({ gpuLayers: 33, devices: [gpu(24e9, { sharesRam: true })] })).toThrow(/takes 4\.\d\d GB/);
+  });
+});
+
+function catchError(run: () => unknown): unknown {
+  try {
+    return run();
+  } catch (error) {
+    return error;
+  }
+}
+
+describe("a context's fit beside layers on a GPU", () => {
+  const place = (gpuBytes: number, more: Partial<ContextPlace> = {}): ContextPlace => ({
+    placement: { gpuLayers: 33, devices: [gpu(24e9)] },
+    offloadKv: true,
+    deviceBytes: [gpuBytes],
+    ...more,
+  });
+
+  it("is bounded by the GPU's memory, and by RAM", () => {
+    const byDevice = fitContext(q4, wish(), 60e9, place(2e9));
+    expect(byDevice.contextSize).toBeGreaterThan(10_000);
+    expect(byDevice.contextSize).toBeLessThan(16_000);
+    expect(byDevice.reason).toMatch(
+      /the most that fit, .*: it takes \d+ MB of 60\.00 GB and 1\.\d\d GB of 2\.00 GB on GPU0 that are available beside the model$/,
+    );
+    expect(byDevice.shares).toMatchObject([{ where: "RAM" }, { where: "GPU0", availableBytes: 2e9 }]);
+    const split = place(20e9, { placement: { gpuLayers: 9, devices: [gpu(24e9)] } });
+    const byRam = fitContext(q4, wish(), 2e9, split);
+    expect(byRam.contextSize).toBeGreaterThan(16_000);
+    expect(byRam.contextSize).toBeLessThan(32_768);
+  });
+
+  it("makes the cache coarser for the GPU's sake", () => {
+    expect(fitContext(q4, wish({ kvType: "auto" }), 60e9, place(3e9))).toMatchObject({
+      contextSize: 32_768,
+      kvType: { k: "q8_0" },
+    });
+  });
+
+  it("is refused with what would fit there", () => {
+    expect(() => fitContext(q4, wish({ contextSize: 32_768 }), 60e9, place(2e9))).toThrow(
+      expect.objectContaining({
+        code: "INSUFFICIENT_MEMORY",
+        message: expect.stringMatching(
+          /takes 4\.\d\d GB on GPU0, but 2\.00 GB are available for it there; a contextSize of \d+, or the kvType "q4_0", or offloadKv: false would fit$/,
+        ),
+      }),
+    );
+    expect(fitContext(q4, wish({ contextSize: 32_768 }), 60e9, place(2e9, { offloadKv: false }))).toBeDefined();
+  });
+});
+
+describe("a draft model's context", () => {
+  const draft = {
+    shape: { ...q4, layerCount: 8, keyLengths: q4.keyLengths.slice(0, 8), valueLengths: q4.valueLengths.slice(0, 8) },
+    placement: inRam,
+  };
+  const place: ContextPlace = { placement: inRam, offloadKv: true, deviceBytes: [], draft };
+
+  it("is a part of what fits", () => {
+    const alone = fitContext(q4, wish(), 2e9);
+    const both = fitContext(q4, wish(), 2e9, place);
+    expect(both.contextSize).toBeLessThan(alone.contextSize * 0.85);
+    const own = fitContext(q4, wish({ contextSize: both.contextSize }), 2e9).neededBytes;
+    // Its cache has room for the drafts of four requests besides.
+    const its = estimateMemory(draft.shape, { ...plan(both.contextSize + 256), slots: 4 });
+    expect(both.neededBytes).toBe(own + its.cacheBytes + its.computeBytes);
+    expect(both.reason).toContain("with a KV cache in f16 and one for the draft model: it takes");
+  });
+
+  it("is refused where both do not fit", () => {
+    const needed = fitContext(q4, wish({ contextSize: 8192 }), 20e9).neededBytes;
+    expect(() => fitContext(q4, wish({ contextSize: 8192 }), needed * 1.05, place)).toThrow(
+      /^A context of 8192 tokens with a KV cache in f16 and one for the draft model takes /,
+    );
+  });
+});
+
+describe("a KV cache of packed numbers", () => {
+  const odd: ModelShape = { ...q4, headLengths: { k: [80], v: [80] } };
+
+  it.each<[Partial<ContextWish>, RegExp]>([
+    [
+      { kvType: { k: "q8_0", v: "f16" } },
+      /^Expected a type without blocks \("f16", "bf16", "f32"\), as the model's heads have 80 keys, which is no multiple of the 32 that q8_0 packs together, for kvType\.k but received "q8_0"$/,
+    ],
+    [{ kvType: { k: "f16", v: "q4_0" } }, /80 values, .* for kvType\.v but received "q4_0"$/],
+  ])("is refused for heads that are no multiple of its blocks: %j", (more, message) => {
+    expect(() => fitContext(odd, wish(more), 20e9)).toThrow(
+      expect.objectContaining({ code: "INVALID_OPTION", message: expect.stringMatching(message) }),
+    );
+  });
+
+  it("is not chosen for them, nor advised", () => {
+    expect(fitContext(odd, wish({ kvType: "auto" }), 2e9)).toMatchObject({ kvType: { k: "f16", v: "f16" } });
+    expect(() => fitContext(odd, wish({ contextSize: 32_768 }), 1.5e9)).toThrow(/; a contextSize of \d+ would fit$/);
+  });
+
+  it("is looked at in every kind of layer, and in the draft model", () => {
+    const mixed: ModelShape = { ...q4, headLengths: { k: [128, 72], v: [128] } };
+    const kvType = { k: "q8_0", v: "q8_0" } as const;
+    expect(() => fitContext(mixed, wish({ kvType }), 20e9)).toThrow(/heads have 72 keys/);
+    const place: ContextPlace = {
+      placement: inRam,
+      offloadKv: true,
+      deviceBytes: [],
+      draft: { shape: odd, placement: inRam },
+    };
+    expect(() => fitContext(q4, wish({ kvType }), 20e9, place)).toThrow(/heads have 80 keys/);
   });
 });

@@ -8,7 +8,7 @@ import { sendFlags, sessionFlags } from "../flags/prompt-flags.js";
 import type { AnswerFlags } from "../generation-flags.js";
 import { addGenerationFlags, readGenerationFlags } from "../generation-flags.js";
 import { addPromptFlag, inputText, isInteractive } from "../input-text.js";
-import { openContext, openDraftModel, openModel } from "../open-model.js";
+import { openModels } from "../open-model.js";
 import { Stops } from "../stops.js";
 
 export function defineChat(command: Command): void {
@@ -27,9 +27,8 @@ async function chat(command: Command, source: string, flags: AnswerFlags, stops:
   if (message === undefined && flags.json === true)
     throw new UsageError("--json needs a message: -p, or standard input");
 
-  await using model = await openModel(source, load, signal, contextOptions);
-  await using draft = await openDraftModel(draftModel, load, signal);
-  const context = await openContext(model, { ...contextOptions, draftModel: draft });
+  await using opened = await openModels({ source, draftSource: draftModel }, load, contextOptions, signal);
+  const { model, context } = opened;
   if (message === undefined) {
     const { converse } = await import("../conversation/converse.js");
     await converse({ context, options, stops, flags });

@@ -6,7 +6,7 @@ import { textPromptFlags } from "../flags/prompt-flags.js";
 import type { AnswerFlags } from "../generation-flags.js";
 import { addGenerationFlags, readGenerationFlags } from "../generation-flags.js";
 import { addPromptFlag, inputText } from "../input-text.js";
-import { openContext, openDraftModel, openModel } from "../open-model.js";
+import { openModels } from "../open-model.js";
 import { Stops } from "../stops.js";
 
 interface CompleteFlags extends AnswerFlags {
@@ -26,9 +26,8 @@ export function defineComplete(command: Command): void {
 async function complete(command: Command, source: string, flags: CompleteFlags, signal: AbortSignal): Promise<void> {
   const { load, context: contextOptions, draftModel, request } = await readGenerationFlags(command);
   const prompt = await inputText(flags.prompt, { signal });
-  await using model = await openModel(source, load, signal, contextOptions);
-  await using draft = await openDraftModel(draftModel, load, signal);
-  const context = await openContext(model, { ...contextOptions, draftModel: draft });
+  await using opened = await openModels({ source, draftSource: draftModel }, load, contextOptions, signal);
+  const { model, context } = opened;
   const generation = context.generate({ ...readFlags(command, textPromptFlags), ...request, prompt, signal });
   const before = flags.echo === true ? prompt : "";
   await showAnswer(generation, { flags, model: model.path, before });

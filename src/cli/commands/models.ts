@@ -18,6 +18,7 @@ interface ShowFlags extends CommonFlags {
 
 interface RemoveFlags extends CommonFlags {
   readonly dryRun?: boolean;
+  readonly all?: boolean;
 }
 
 export function defineModels(models: Command): void {
@@ -35,6 +36,7 @@ export function defineModels(models: Command): void {
     .action((model: string, flags: ShowFlags) => Stops.during(({ signal }) => showModel(model, flags, signal)));
   const remove = models.command("rm <model>").description("remove a model from this disk");
   remove
+    .option("--all", "remove every quantization and file that the name may mean")
     .option("--dry-run", "say what would be removed")
     .option("--json", json)
     .action((model: string, flags: RemoveFlags) => removeModel(model, flags));
@@ -69,12 +71,12 @@ async function showModel(source: string, { offline, json }: ShowFlags, signal: A
   else writeLines(describeOverview(overview));
 }
 
-async function removeModel(source: string, { dryRun, json }: RemoveFlags): Promise<void> {
+async function removeModel(source: string, { all, dryRun, json }: RemoveFlags): Promise<void> {
   const [{ removeInstalled }, { formatBytes }] = await Promise.all([
     import("../../hub/installed.js"),
     import("../format.js"),
   ]);
-  const removed = await removeInstalled(source, { dryRun: dryRun === true });
+  const removed = await removeInstalled(source, { dryRun: dryRun === true, all: all === true });
   if (json === true) writeJson(removed);
   else {
     const done = dryRun === true ? "Would remove" : "Removed";

@@ -116,7 +116,12 @@ async function readHeader(offers: readonly Offer[]): Promise<ReadHeader | undefi
 /** Weights are what a file has behind its header. */
 function weights(shape: ModelShape, { header }: ReadHeader, sizeBytes: number): Partial<ModelShape> {
   const weightBytes = sizeBytes - header.headerBytes;
-  return { weightBytes, outerWeightBytes: (shape.outerWeightBytes * weightBytes) / Math.max(1, shape.weightBytes) };
+  const factor = weightBytes / Math.max(1, shape.weightBytes);
+  return {
+    weightBytes,
+    layerWeightBytes: shape.layerWeightBytes.map((bytes) => bytes * factor),
+    outputWeightBytes: shape.outputWeightBytes * factor,
+  };
 }
 
 async function examineMachine(): Promise<MachineOverview> {

@@ -9,6 +9,8 @@ export interface Repository {
   /** Contents by path. Files of `lfsBytes` and more are kept as the hub keeps large files. */
   files: Record<string, Buffer>;
   commit?: string;
+  /** Branches and tags besides `main`, which name what `main` does. */
+  refs?: string[];
   gated?: boolean;
   private?: boolean;
 }
@@ -34,6 +36,7 @@ export interface Request {
   method: string;
   path: string;
   range: string | undefined;
+  ifRange: string | undefined;
   authorization: string | undefined;
   /** Whether it came to the host that keeps large files. */
   storage: boolean;
@@ -81,6 +84,7 @@ export async function startHub(repositories: Record<string, Repository> = {}): P
       method: incoming.method ?? "GET",
       path: url.pathname,
       range: incoming.headers.range,
+      ifRange: incoming.headers["if-range"]?.toString(),
       authorization: incoming.headers.authorization,
       storage: isStorage,
       sentBytes: 0,
@@ -130,7 +134,7 @@ export async function startHub(repositories: Record<string, Repository> = {}): P
     const repository = access(name, request);
     if ("status" in repository) return repository;
     const commit = commitOf(repository);
-    if (!["main", "HEAD", commit].includes(decodeURIComponent(revision))) {
+    if (!["main", "HEAD", commit, ...(repository.refs ?? [])].includes(decodeURIComponent(revision))) {
       return failed(404, "RevisionNotFound", `Invalid rev id: ${revision}`);
     }
     if (kind === "revision") {
@@ -193,7 +197,8 @@ interface Content {
 async function send(request: Request, response: ServerResponse, answer: Content, behaviour: Behaviour): Promise<void> {
   const { content } = answer;
   const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(request.range ?? "") ?? [];
-  const isPart = first !== undefined && behaviour.noRanges !== true;
+  const hasChanged = request.ifRange !== undefined && request.ifRange !== answer.headers["etag"];
+  const isPart = first !== undefined && behaviour.noRanges !== true && !hasChanged;
   const start = isPart ? Number(first) : 0;
   const end = isPart && last !== "" ? Math.min(Number(last), content.length - 1) : content.length - 1;
   let body = content.subarray(start, end + 1);

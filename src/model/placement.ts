@@ -1,0 +1,120 @@
+import type { NativeDevice } from "../native/contract.js";
+import type { ContextPlan } from "./memory-estimate.js";
+import { bufferBytes, inputBytes, layerCacheBytes, outputBytes } from "./memory-estimate.js";
+import type { ModelShape } from "./model-shape.js";
+
+/** A device that computes layers, as far as models may use it. */
+export interface DeviceMemory {
+  name: string;
+  /** Free, less what drivers and desktops need. */
+  freeBytes: number;
+  /** Whether its memory is the machine's own, so that RAM has to hold what it holds. */
+  sharesRam: boolean;
+}
+
+/** Which parts of a model are on devices. */
+export interface Placement {
+  /** As llama.cpp counts: the output is the first, then come the last layers; one more than the model has is all. */
+  gpuLayers: number;
+  /** By their free memory at loading, which layers are divided by. */
+  devices: readonly DeviceMemory[];
+}
+
+export const inRam: Placement = { gpuLayers: 0, devices: [] };
+
+/** Bytes by where they are; `ram` includes what is on devices that share it. */
+export interface Needs {
+  ram: number;
+  devices: number[];
+}
+
+/** Share of a device's free memory that is used. */
+const usedShare = 0.94;
+
+/** The devices that llama.cpp puts layers on: GPUs, or where there is none integrated ones. */
+export function layerDevices(devices: readonly NativeDevice[], ramBytes: number): DeviceMemory[] {
+  const gpus = devices.filter(({ type }) => type === "gpu");
+  const used = gpus.length > 0 ? gpus : devices.filter(({ type }) => type === "integrated-gpu");
+  return used.map(({ name, type, backend, freeBytes, totalBytes }) => {
+    // Some tell nothing of their memory, and have the machine's.
+    const isSilent = totalBytes === 0;
+    return {
+      name,
+      freeBytes: (isSilent ? ramBytes : freeBytes) * usedShare,
+      sharesRam: isSilent || type === "integrated-gpu" || /^(metal|mtl)/i.test(backend),
+    };
+  });
+}
+
+/** The index of the device of each layer, and of the output behind them; undefined for RAM. By llama.cpp's rules. */
+export function devicesOfLayers(layerCount: number, { gpuLayers, devices }: Placement): (number | undefined)[] {
+  const onDevices = devices.length === 0 ? 0 : Math.min(gpuLayers, layerCount + 1);
+  const first = layerCount + 1 - onDevices;
+  const free = devices.reduce((sum, { freeBytes }) => sum + freeBytes, 0);
+  return Array.from({ length: layerCount + 1 }, (_, layer) => {
+    if (layer < first) return undefined;
+    let split = 0;
+    const index = devices.findIndex(({ freeBytes }) => (split += freeBytes / free) > (layer - first) / onDevices);
+    return index < 0 ? devices.length - 1 : index;
+  });
+}
+
+/** Where the weights go. */
+export function weightNeeds(shape: ModelShape, placement: Placement): Needs {
+  const places = devicesOfLayers(shape.layerCount, placement);
+  const sum = new NeedsSum(placement, shape.weightBytes);
+  for (const [layer, device] of places.entries()) {
+    const isOutput = layer === shape.layerCount;
+    const bytes = isOutput ? shape.outputWeightBytes : (shape.layerWeightBytes[layer] ?? 0);
+    // The embeddings that some models have for an output too are in RAM in any case.
+    sum.move(device, bytes, isOutput && shape.hasTiedOutput);
+  }
+  return sum.needs;
+}
+
+/** Where KV cache, states and buffers of a context go. */
+export function contextNeeds(
+  shape: ModelShape,
+  plan: ContextPlan,
+  placement: Placement = inRam,
+  offloadKv = true,
+): Needs {
+  const places = devicesOfLayers(shape.layerCount, placement);
+  const cacheBytes = layerCacheBytes(shape, plan);
+  const buffer = bufferBytes(shape, plan);
+  const isSplit = !offloadKv || places.includes(undefined);
+  const used = new Set(places.filter((device) => device !== undefined));
+  // What nothing is computed in RAM of still gives the inputs from there.
+  const inRamAlone = used.size === 0 || isSplit ? buffer : inputBytes(shape, plan);
+  const sum = new NeedsSum(placement, inRamAlone + outputBytes(shape, plan) + cacheBytes.reduce((a, b) => a + b, 0));
+  if (offloadKv) for (const [layer, bytes] of cacheBytes.entries()) sum.move(places[layer], bytes);
+  // Prompts are computed on devices with copies of the weights that are in RAM, a matrix at a time.
+  const copied = isSplit ? Math.max(0, ...shape.layerWeightBytes.filter((_, layer) => places[layer] === undefined)) : 0;
+  for (const device of used) sum.move(device, buffer + copied, true);
+  return sum.needs;
+}
+
+/** Bytes in all, each counted once. */
+export function totalBytes({ ram, devices }: Needs, placement: Placement): number {
+  return (
+    ram + devices.reduce((sum, bytes, index) => sum + (placement.devices[index]?.sharesRam === true ? 0 : bytes), 0)
+  );
+}
+
+class NeedsSum {
+  readonly needs: Needs;
+  readonly #devices: readonly DeviceMemory[];
+
+  constructor({ devices }: Placement, ram: number) {
+    this.#devices = devices;
+    this.needs = { ram, devices: devices.map(() => 0) };
+  }
+
+  /** From RAM to a device, or `inBoth`. */
+  move(device: number | undefined, bytes: number, inBoth = false): void {
+    if (device === undefined) return;
+    this.needs.devices[device] = (this.needs.devices[device] ?? 0) + bytes;
+    const sharesRam = this.#devices[device]?.sharesRam === true;
+    this.needs.ram += (sharesRam ? bytes : 0) - (inBoth ? 0 : bytes);
+  }
+}
