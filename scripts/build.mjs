@@ -2,20 +2,25 @@
 
 import { parseArgs } from "node:util";
 import { buildAddon } from "./lib/build-addon.mjs";
+import { buildBackend, buildForMachine } from "./lib/build-backends.mjs";
 import { canCheckContract, checkContract } from "./lib/contract.mjs";
 import { BuildError, messageOf } from "./lib/errors.mjs";
 import { recordFailure } from "./lib/not-built.mjs";
 import { distDir } from "./lib/paths.mjs";
 import { createReporter } from "./lib/reporter.mjs";
 import { stopChildrenOnSignals } from "./lib/run.mjs";
+import { adoptNpmConfig, readGpuChoice } from "./lib/settings.mjs";
 
-const USAGE = `Usage: node scripts/build.mjs [--force] [--jobs <n>] [--verbose]
+const USAGE = `Usage: node scripts/build.mjs [--gpu <backend>] [--force] [--jobs <n>] [--verbose]
 
-  --force      build from nothing, even though nothing changed
-  --jobs <n>   compile so many files at once (default: by cores and memory)
-  --verbose    print everything the build tools print`;
+  --gpu <backend>  auto, cuda, metal, vulkan, hip or cpu (default: LLAMA_NATIVE_GPU, or auto: the CPU and the best GPU)
+  --force          build from nothing, even though nothing changed
+  --jobs <n>       compile so many files at once (default: by cores and memory)
+  --verbose        print everything the build tools print`;
 
+adoptNpmConfig(process.env);
 const reporter = createReporter();
+let buildsForCpu = false;
 stopChildrenOnSignals();
 try {
   const options = readArguments(process.argv.slice(2));
@@ -24,19 +29,37 @@ try {
 } catch (error) {
   if (!(error instanceof BuildError)) throw error;
   reporter.say(error.message);
-  recordFailure(distDir(), error);
+  // The note is on the CPU's addon; who asked for another has been told.
+  if (buildsForCpu) recordFailure(distDir(), error);
   process.exitCode = 1;
 } finally {
   reporter.close();
 }
 
-/** @param {{ force: boolean, verbose: boolean, jobs?: number }} options */
-async function main(options) {
-  const { path, how } = await buildAddon({ reporter, ...options });
-  if (how !== "built") reporter.say(`llama-native: ${path} is up to date`);
-  if (!canCheckContract()) return;
-  const count = await checkContract(path);
-  reporter.say(`llama-native: the addon exports the ${count} functions of its contract`);
+/**
+ * @typedef {{ force: boolean, verbose: boolean, jobs?: number }} Options
+ * @param {Options & { gpu?: string }} options
+ */
+async function main({ gpu, ...options }) {
+  const choice =
+    gpu === undefined ? readGpuChoice(process.env.LLAMA_NATIVE_GPU, "LLAMA_NATIVE_GPU") : readGpuChoice(gpu, "--gpu");
+  buildsForCpu = choice === "auto" || choice === "cpu";
+  for (const { path, how } of await build(choice, { reporter, ...options })) {
+    if (how !== "built") reporter.say(`llama-native: ${path} is up to date`);
+    if (!canCheckContract()) continue;
+    const count = await checkContract(path);
+    reporter.say(`llama-native: the addon exports the ${count} functions of its contract`);
+  }
+}
+
+/**
+ * @param {import("./lib/settings.mjs").Backend | "auto"} choice
+ * @param {Options & { reporter: import("./lib/reporter.mjs").Reporter }} options
+ */
+async function build(choice, options) {
+  if (choice === "auto") return await buildForMachine(options);
+  if (choice === "cpu") return [await buildAddon({ ...options, backend: "cpu" })];
+  return [await buildBackend(choice, options)];
 }
 
 /** @param {string[]} args */
@@ -48,12 +71,18 @@ function readArguments(args) {
         force: { type: "boolean", default: false },
         verbose: { type: "boolean", default: false },
         jobs: { type: "string" },
+        gpu: { type: "string" },
         help: { type: "boolean", default: false },
       },
     });
     if (values.help) return null;
-    const { force, verbose, jobs } = values;
-    return jobs === undefined ? { force, verbose } : { force, verbose, jobs: readJobs(jobs) };
+    const { force, verbose, jobs, gpu } = values;
+    return {
+      force,
+      verbose,
+      ...(gpu === undefined ? {} : { gpu }),
+      ...(jobs === undefined ? {} : { jobs: readJobs(jobs) }),
+    };
   } catch (error) {
     reporter.say(messageOf(error));
     reporter.say(USAGE);

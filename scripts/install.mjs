@@ -2,26 +2,50 @@
 // is printed, kept for the library to throw as NOT_BUILT, and the install goes on.
 
 import { buildAddon } from "./lib/build-addon.mjs";
+import { buildBackend, buildForMachine, keepingFailure } from "./lib/build-backends.mjs";
 import { BuildError } from "./lib/errors.mjs";
 import { recordFailure } from "./lib/not-built.mjs";
 import { distDir } from "./lib/paths.mjs";
 import { createReporter } from "./lib/reporter.mjs";
 import { stopChildrenOnSignals } from "./lib/run.mjs";
+import { adoptNpmConfig, readGpuChoice } from "./lib/settings.mjs";
 
-const SKIPPED = new BuildError(
-  "skipped",
-  "llama-native: the addon was not built, because LLAMA_NATIVE_SKIP_BUILD is set.\nTo build it, run: npx llama-native build",
-);
-
+adoptNpmConfig(process.env);
 const reporter = createReporter();
 stopChildrenOnSignals();
 try {
-  if (process.env.LLAMA_NATIVE_SKIP_BUILD === "1") throw SKIPPED;
-  await buildAddon({ reporter });
+  if (process.env.LLAMA_NATIVE_SKIP_BUILD === "1") {
+    throw new BuildError(
+      "skipped",
+      "llama-native: the addon was not built, because LLAMA_NATIVE_SKIP_BUILD is set.\nTo build it, run: npx llama-native build",
+    );
+  }
+  await install(readChoice());
 } catch (error) {
   if (!(error instanceof BuildError)) throw error;
   reporter.say(error.message);
   recordFailure(distDir(), error);
 } finally {
   reporter.close();
+}
+
+/** @param {import("./lib/settings.mjs").Backend | "auto"} choice */
+async function install(choice) {
+  if (choice === "auto") {
+    await buildForMachine({ reporter });
+    return;
+  }
+  await buildAddon({ reporter, backend: "cpu" });
+  if (choice !== "cpu") await keepingFailure(choice, { reporter }, () => buildBackend(choice, { reporter }));
+}
+
+/** A typing mistake leaves nobody without an addon. */
+function readChoice() {
+  try {
+    return readGpuChoice(process.env.LLAMA_NATIVE_GPU, "LLAMA_NATIVE_GPU");
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    reporter.say(`${error.message}; only the CPU's addon is built`);
+    return "cpu";
+  }
 }

@@ -71,5 +71,6 @@ export type {
   NativeDevice as Device,
   NativeGgufFile as GgufFile,
   NativeGgufTensor as GgufTensor,
-  NativeSystemInfo as SystemInfo,
 } from "./native/contract.js";
+export type { SystemInfo } from "./native/load-addon.js";
+export type { Backend, GpuBackend, GpuChoice, PassedOverBackend } from "./native/backends.js";

@@ -142,6 +142,9 @@ export class LlamaModel {
     if (draftModel === undefined) return planContext(context, this.#model, owner);
     if (!(draftModel instanceof LlamaModel)) throw new InvalidOptionError("draftModel", "a LlamaModel", draftModel);
     draftModel.#model.assertUsable();
+    if (draftModel.#model.addon !== this.#model.addon) {
+      throw new InvalidOptionError("draftModel", "a model that was loaded with the same `gpu`", draftModel);
+    }
     return planContext(context, this.#model, owner, draftModel.#model);
   }
 

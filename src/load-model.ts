@@ -14,14 +14,14 @@ const downloadShare = 0.9;
  * Loads a model, off the JS thread.
  *
  * `source` is the path of a GGUF file (of the first part of a split one), or a name that the hub knows. Rejects with
- * `MODEL_NOT_FOUND`, `DOWNLOAD`, `MODEL_FORMAT`, `INSUFFICIENT_MEMORY`, `NOT_BUILT` or `INVALID_OPTION`; with the
+ * `MODEL_NOT_FOUND`, `DOWNLOAD`, `MODEL_FORMAT`, `INSUFFICIENT_MEMORY`, `NOT_BUILT`, `BACKEND_UNAVAILABLE` or `INVALID_OPTION`; with the
  * signal's reason where that was aborted; and with what `onProgress` threw.
  */
 export async function loadModel(source: string, options?: LoadModelOptions): Promise<LlamaModel> {
   aNonEmptyString(source, "the model's source");
   const read = readLoadOptions(options);
   read.signal?.throwIfAborted();
-  const addon = loadAddon();
+  const addon = loadAddon(read.gpu);
   const progress = new Progress(read.onProgress);
   const path = await resolveModel(source, {
     onProgress: (fraction) => progress.downloaded(fraction),

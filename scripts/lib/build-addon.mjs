@@ -12,6 +12,8 @@ import { buildKey, inBuildFolder, lockPath, shortHash } from "./build-folder.mjs
 import { collectInputs, hashInputs, isPortable } from "./build-inputs.mjs";
 import { defaultJobs, runCmake } from "./cmake.mjs";
 import { BuildError } from "./errors.mjs";
+import { diskProblem } from "./gpu/choose.mjs";
+import { freeDisk } from "./gpu/facts.mjs";
 import { checkLoads } from "./load-check.mjs";
 import { withLock } from "./lock.mjs";
 import { missingToolsMessage } from "./missing-tools.mjs";
@@ -21,12 +23,13 @@ import { MAX_ADDON_BYTES } from "./pins.mjs";
 import { resolveSources } from "./sources.mjs";
 import { detectToolchain } from "./toolchain.mjs";
 
-const BACKEND = "cpu";
 /** Sources that are edited while they compile give an addon of no known origin; then the build is repeated. */
 const MAX_ATTEMPTS = 3;
 
 /**
  * @typedef {object} BuildOptions
+ * @property {import("./settings.mjs").Backend} backend
+ * @property {import("./gpu/choose.mjs").GpuPlan} [plan] of a GPU's backend
  * @property {import("./reporter.mjs").Reporter} reporter
  * @property {NodeJS.ProcessEnv} [env]
  * @property {boolean} [force] build from nothing, even though nothing changed
@@ -48,10 +51,10 @@ const MAX_ATTEMPTS = 3;
 export async function buildAddon(options) {
   const env = options.env ?? process.env;
   const dist = distDir(env);
-  const target = join(dist, BACKEND);
+  const target = join(dist, options.backend);
   try {
     const how = await bringUpToDate(target, options, env);
-    clearNotBuilt(dist);
+    clearNotBuilt(dist, options.backend);
     return { path: join(target, ADDON), how };
   } catch (error) {
     throw asBuildError(error, env);
@@ -65,8 +68,12 @@ export async function buildAddon(options) {
  */
 function asBuildError(error, env) {
   if (!(error instanceof Error) || !("syscall" in error)) return error;
-  const advice = `The sources and the build are kept in ${cacheDir(env)}; LLAMA_NATIVE_CACHE_DIR names another folder.`;
-  return new BuildError("build-failed", `llama-native: the addon was not built: ${error.message}\n${advice}`);
+  return new BuildError("build-failed", `llama-native: the addon was not built: ${error.message}\n${cacheAdvice(env)}`);
+}
+
+/** @param {NodeJS.ProcessEnv} env */
+function cacheAdvice(env) {
+  return `The sources and the build are kept in ${cacheDir(env)}; LLAMA_NATIVE_CACHE_DIR names another folder.`;
 }
 
 /**
@@ -78,7 +85,7 @@ async function bringUpToDate(target, options, env) {
   const cache = cacheDir(env);
   const found = detectToolchain(env);
   const toolchain = "toolchain" in found ? found.toolchain : null;
-  const inputs = collectInputs(BACKEND, toolchain, env);
+  const inputs = collectInputs(options, toolchain, env);
   if (!options.force && serves(target, inputs)) return "current";
   if (!options.force && takeFromCache(cache, inputs, target)) return "cached";
   if ("missing" in found) throw new BuildError("missing-tools", missingToolsMessage(found.missing, env));
@@ -100,16 +107,19 @@ async function bringUpToDate(target, options, env) {
 async function build(place, options) {
   const { cache, target, toolchain, env } = place;
   const log = (/** @type {string} */ message) => options.reporter.say(`llama-native: ${message}`);
+  const noRoom = diskProblem(options.backend, freeDisk(cache));
+  if (noRoom !== null)
+    throw new BuildError("build-failed", `llama-native: the addon was not built: ${noRoom}\n${cacheAdvice(env)}`);
   const llamaDir = await resolveSources({ cache, env, log });
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
-    const inputs = collectInputs(BACKEND, toolchain, env);
+    const inputs = collectInputs(options, toolchain, env);
     const addon = await compile(
       place,
       { ...options, force: options.force === true && attempt === 1 },
       llamaDir,
       inputs,
     );
-    if (hashInputs(collectInputs(BACKEND, toolchain, env)) === hashInputs(inputs)) {
+    if (hashInputs(collectInputs(options, toolchain, env)) === hashInputs(inputs)) {
       keepInCache(cache, inputs, addon);
       takeFromCache(cache, inputs, target);
       log(`built ${join(target, ADDON)} (${megabytes(statSync(addon).size)})`);
@@ -126,30 +136,47 @@ async function build(place, options) {
  * @param {string} llamaDir
  * @param {import("./build-inputs.mjs").BuildInputs} inputs
  */
-async function compile({ cache, key, toolchain, env }, { reporter, ...options }, llamaDir, inputs) {
+async function compile({ cache, key, toolchain, env }, { reporter, backend, plan, ...options }, llamaDir, inputs) {
   const logPath = join(cache, "logs", `${key}.log`);
-  const jobs = options.jobs ?? defaultJobs(env);
+  const jobs = options.jobs ?? defaultJobs(env, backend);
   const count = `${jobs} ${jobs === 1 ? "job" : "jobs"}`;
-  reporter.say(`llama-native: building the addon with ${toolchain.compiler.version}, ${count}`);
+  reporter.say(
+    `llama-native: building the addon${plan === undefined ? "" : ` for ${backend} (${plan.toolkit})`} with ${toolchain.compiler.version}, ${count}`,
+  );
   const folder = { cache, key, fresh: options.force === true, generator: toolchain.generator };
   const cpuNamespace = shortHash(inputs.cpu);
   const portable = isPortable(env);
-  const settings = { nativeDir, llamaDir, toolchain, portable, cpuNamespace, jobs, logPath, env, reporter };
+  const gpuSettings = plan?.settings ?? [];
+  const settings = {
+    nativeDir,
+    backend,
+    gpuSettings,
+    llamaDir,
+    toolchain,
+    portable,
+    cpuNamespace,
+    jobs,
+    logPath,
+    env,
+    reporter,
+  };
   const addon = await inBuildFolder(folder, (buildDir) =>
     runCmake({ ...settings, buildDir, verbose: options.verbose === true }),
   );
-  checkSize(addon, logPath);
+  checkSize(addon, backend, logPath);
   await checkLoads(addon, logPath);
   return addon;
 }
 
 /**
+ * The limit is on what everyone installs; kernels for GPUs take what they take.
  * @param {string} addon
+ * @param {import("./settings.mjs").Backend} backend
  * @param {string} logPath
  */
-function checkSize(addon, logPath) {
+function checkSize(addon, backend, logPath) {
   const size = statSync(addon, { throwIfNoEntry: false })?.size;
-  if (size !== undefined && size <= MAX_ADDON_BYTES) return;
+  if (size !== undefined && (size <= MAX_ADDON_BYTES || backend !== "cpu")) return;
   const problem =
     size === undefined
       ? `the build left no ${addon}; its output is in ${logPath}`

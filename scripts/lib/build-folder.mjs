@@ -17,8 +17,8 @@ const KEPT_FOLDERS = 4;
  * @param {import("./toolchain.mjs").Toolchain} toolchain
  */
 export function buildKey(inputs, { compiler, generator }) {
-  const { backend, target, cpu, flags, tools, llamaCpp } = inputs;
-  const ties = [nativeDir, cpu, flags, tools, llamaCpp, compiler.path, generator];
+  const { backend, target, cpu, flags, gpu, tools, llamaCpp } = inputs;
+  const ties = [nativeDir, cpu, flags, gpu, tools, llamaCpp, compiler.path, generator];
   return `${backend}-${LLAMA_CPP_VERSION}-${target}-${shortHash(ties.join("\0"))}`;
 }
 

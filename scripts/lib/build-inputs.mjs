@@ -18,16 +18,17 @@ import { LLAMA_CPP_PATHS } from "./source-tree.mjs";
  * @property {string} sources hash of this package's own C++ and CMake files
  * @property {string} packages versions of the packages that take part in the build
  * @property {string} flags options given by the user
+ * @property {string} gpu settings for a GPU's backend, and its toolkit
  * @property {string | null} tools compiler and CMake; null where they are not installed
  */
 
 /**
- * @param {string} backend
+ * @param {{ backend: string, plan?: import("./gpu/choose.mjs").GpuPlan }} what
  * @param {import("./toolchain.mjs").Toolchain | null} toolchain
  * @param {NodeJS.ProcessEnv} env
  * @returns {BuildInputs}
  */
-export function collectInputs(backend, toolchain, env) {
+export function collectInputs({ backend, plan }, toolchain, env) {
   return {
     backend,
     llamaCpp: env.LLAMA_NATIVE_SOURCE_DIR
@@ -38,6 +39,7 @@ export function collectInputs(backend, toolchain, env) {
     sources: hashContents(nativeDir),
     packages: ["cmake-js", "node-addon-api", "node-api-headers"].map(packageVersion).join(" "),
     flags: ["LLAMA_NATIVE_CMAKE_ARGS", "CFLAGS", "CXXFLAGS", "LDFLAGS"].map((name) => env[name] ?? "").join("|"),
+    gpu: plan === undefined ? "" : [plan.toolkit, ...plan.settings].join("|"),
     tools: toolchain === null ? null : `${toolchain.compiler.version}, ${toolchain.cmake.version}`,
   };
 }

@@ -12,8 +12,14 @@ const require = createRequire(import.meta.url);
 /** @type {typeof import("cmake-js")} */
 const { BuildSystem } = require("cmake-js");
 
-/** One compiler process for llama.cpp's larger files. */
-const BYTES_PER_JOB = 1.5 * 1024 ** 3;
+/** One compiler process for llama.cpp's larger files; those for GPUs compile a kernel many times over. */
+const BYTES_PER_JOB = {
+  cpu: 1.5 * 1024 ** 3,
+  metal: 1.5 * 1024 ** 3,
+  vulkan: 2 * 1024 ** 3,
+  cuda: 3 * 1024 ** 3,
+  hip: 3 * 1024 ** 3,
+};
 const TARGET = "llama_native_addon";
 /** Lines of a failed build worth showing: compilers', linkers' and CMake's own. */
 const ERROR_LINE = /(^|\s)(fatal error|error|FAILED|CMake Error|undefined reference|ld returned)\b|: error\b|^FAILED:/i;
@@ -26,6 +32,8 @@ const SHOWN_ERROR_LINES = 15;
  * @property {string} llamaDir
  * @property {import("./toolchain.mjs").Toolchain} toolchain
  * @property {boolean} portable
+ * @property {import("./settings.mjs").Backend} backend
+ * @property {string[]} gpuSettings
  * @property {string} cpuNamespace keeps ccache's entries of different CPUs apart
  * @property {number} jobs
  * @property {string} logPath
@@ -34,13 +42,16 @@ const SHOWN_ERROR_LINES = 15;
  * @property {import("./reporter.mjs").Reporter} reporter
  */
 
-/** @param {NodeJS.ProcessEnv} [env] */
-export function defaultJobs(env = process.env) {
+/**
+ * @param {NodeJS.ProcessEnv} [env]
+ * @param {import("./settings.mjs").Backend} [backend]
+ */
+export function defaultJobs(env = process.env, backend = "cpu") {
   const limit = process.constrainedMemory?.() ?? 0;
   const memory = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
   const wanted = Number(env.LLAMA_NATIVE_JOBS ?? "");
   if (Number.isInteger(wanted) && wanted > 0) return wanted;
-  return Math.max(1, Math.min(availableParallelism(), Math.floor(memory / BYTES_PER_JOB)));
+  return Math.max(1, Math.min(availableParallelism(), Math.floor(memory / BYTES_PER_JOB[backend])));
 }
 
 /**
@@ -80,13 +91,15 @@ function createBuildSystem({ nativeDir, buildDir, toolchain, jobs }) {
 }
 
 /** @param {CmakeBuild} build */
-function settings({ llamaDir, toolchain, portable, env }) {
+function settings({ llamaDir, toolchain, portable, backend, gpuSettings, env }) {
   const nodeAddonApi = dirname(require.resolve("node-addon-api"));
   const { ccache } = toolchain;
   return [
     `-DLLAMA_NATIVE_LLAMA_DIR=${llamaDir}`,
     `-DLLAMA_NATIVE_NODE_ADDON_API_DIR=${nodeAddonApi}`,
     `-DLLAMA_NATIVE_PORTABLE=${portable ? "ON" : "OFF"}`,
+    `-DLLAMA_NATIVE_BACKEND=${backend}`,
+    ...gpuSettings,
     "-DCMAKE_BUILD_TYPE=Release",
     // cmake-js sets the flags of C++ alone and thereby hides CXXFLAGS.
     ...(env.CXXFLAGS ? [`-DCMAKE_CXX_FLAGS=-DBUILDING_NODE_EXTENSION ${env.CXXFLAGS}`] : []),

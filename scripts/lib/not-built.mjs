@@ -1,4 +1,5 @@
-// `native/dist/not-built.json` stands beside the folders of the backends while there is no addon, and says why:
+// `native/dist/not-built.json` stands beside the folders of the backends while there is no addon, and says why; so does
+// `native/dist/<backend>/not-built.json` for the addon of a GPU that could not be built or was not:
 //
 //   {
 //     "reason": "missing-tools" | "no-sources" | "build-failed" | "not-loadable" | "skipped",
@@ -17,19 +18,22 @@ import { writeJson } from "./files.mjs";
 /**
  * @param {string} dist
  * @param {import("./errors.mjs").BuildError} error
+ * @param {Backend} [backend]
+ *
+ * @typedef {import("./settings.mjs").Backend} Backend
  */
-export function recordFailure(dist, error) {
-  if (existsSync(join(dist, "cpu", "llama-native.node"))) return;
+export function recordFailure(dist, error, backend = "cpu") {
+  if (existsSync(join(dist, backend, "llama-native.node"))) return;
   const { reason, message, logPath } = error;
-  writeJson(notBuiltPath(dist), { reason, message, logPath: logPath ?? null, at: new Date().toISOString() });
+  writeJson(notBuiltPath(dist, backend), { reason, message, logPath: logPath ?? null, at: new Date().toISOString() });
 }
 
-/** @param {string} dist */
-export function clearNotBuilt(dist) {
-  rmSync(notBuiltPath(dist), { force: true });
+/** @param {string} dist @param {Backend} backend */
+export function clearNotBuilt(dist, backend) {
+  rmSync(notBuiltPath(dist, backend), { force: true });
 }
 
-/** @param {string} dist */
-function notBuiltPath(dist) {
-  return join(dist, "not-built.json");
+/** @param {string} dist @param {Backend} backend */
+function notBuiltPath(dist, backend) {
+  return backend === "cpu" ? join(dist, "not-built.json") : join(dist, backend, "not-built.json");
 }

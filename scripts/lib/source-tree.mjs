@@ -22,7 +22,6 @@ const UNUSED = [
   ...["cann", "et", "hexagon", "musa", "opencl", "openvino", "rpc", "sycl", "virtgpu", "webgpu", "zdnn", "zendnn"].map(
     (backend) => `ggml/src/ggml-${backend}`,
   ),
-  "ggml/src/ggml-hip",
   "vendor/cpp-httplib",
   "vendor/miniaudio/miniaudio.h",
   "vendor/stb/stb_image.h",

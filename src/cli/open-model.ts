@@ -4,6 +4,7 @@ import type { ContextOptions } from "../context/context-options.js";
 import type { FetchOptions } from "../hub/index.js";
 import type { LlamaContext } from "../llama-context.js";
 import type { LlamaModel, ModelContextOptions } from "../llama-model.js";
+import type { GpuChoice } from "../native/backends.js";
 import type { LoadModelOptions } from "../model/load-options.js";
 import { DownloadDisplay } from "./download-display.js";
 import { ProgressBar } from "./progress-bar.js";
@@ -11,7 +12,7 @@ import { dim } from "./style.js";
 
 /** Finds a model, fetching it where that is needed, and loads it. */
 export async function openModel(source: string, options: LoadModelOptions, signal: AbortSignal): Promise<LlamaModel> {
-  return loadFile(await resolveFile(source, signal, { offline: options.offline }), options, signal);
+  return loadFile(await resolveFile(source, signal, { offline: options.offline }, options.gpu), options, signal);
 }
 
 /** A model, one that drafts for it where there is to be one, and their context. */
@@ -30,8 +31,9 @@ export async function openModels(
   const fetchOptions = { offline: load.offline };
   // What is put in place of a file's own metadata is not meant for the other.
   const draftLoad = { ...load, metadataOverrides: undefined };
-  const path = await resolveFile(source, signal, fetchOptions);
-  const draftPath = draftSource === undefined ? undefined : await resolveFile(draftSource, signal, fetchOptions);
+  const path = await resolveFile(source, signal, fetchOptions, load.gpu);
+  const draftPath =
+    draftSource === undefined ? undefined : await resolveFile(draftSource, signal, fetchOptions, load.gpu);
   const { checkContextFits } = await import("../context/context-options.js");
   const planned = draftPath === undefined ? undefined : { path: draftPath, load: draftLoad };
   await checkContextFits({ path, load }, options, "createContext", planned);
@@ -83,12 +85,17 @@ async function openContext(model: LlamaModel, options: ModelContextOptions): Pro
 }
 
 /** The model's file, which is fetched where that is needed. */
-export async function resolveFile(source: string, signal: AbortSignal, options: FetchOptions = {}): Promise<string> {
+export async function resolveFile(
+  source: string,
+  signal: AbortSignal,
+  options: FetchOptions = {},
+  gpu?: GpuChoice,
+): Promise<string> {
   const [{ loadAddon }, { resolveModel }] = await Promise.all([
     import("../native/load-addon.js"),
     import("../hub/index.js"),
   ]);
-  loadAddon(); // without which there is no use in fetching a model
+  loadAddon(gpu); // without which there is no use in fetching a model
   return withDownload(source, (callbacks) => resolveModel(source, { ...options, ...callbacks, signal }));
 }
 

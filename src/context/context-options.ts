@@ -246,7 +246,7 @@ export async function checkContextFits(
   const read = readOptions(owner, contextRules, options);
   readShape(read);
   const available = availableMemory();
-  let devices = layerDevices(loadAddon().systemInfo({}).devices, available.bytes);
+  let devices = layerDevices(loadAddon(model.load.gpu).systemInfo({}).devices, available.bytes);
   const planned: (Drafter & { ramBytes: number; staysMapped: boolean })[] = [];
   for (const { path, load } of draft === undefined ? [model] : [model, draft]) {
     const shape = await readModelShape(path).catch(() => undefined); // what is wrong with the file loading will say

@@ -1,10 +1,21 @@
 import { resolve } from "node:path";
 
 import { InvalidOptionError } from "../errors.js";
+import type { GpuChoice } from "../native/backends.js";
+import { gpuChoices } from "../native/backends.js";
 import type { NativeLoadOptions, NativeMetadataOverride } from "../native/contract.js";
 import type { DownloadProgress } from "../progress.js";
 import type { Check, OptionsOf, RulesFor } from "../validate.js";
-import { aBoolean, aFunction, anAbortSignal, asRecord, optional, readOptions, withDefault } from "../validate.js";
+import {
+  aBoolean,
+  aFunction,
+  anAbortSignal,
+  asRecord,
+  oneOf,
+  optional,
+  readOptions,
+  withDefault,
+} from "../validate.js";
 
 /** A value of `metadataOverrides` whose type cannot be told from the value, e.g. the float 10000. */
 export interface TypedMetadataValue {
@@ -30,6 +41,11 @@ export interface LoadModelOptions {
   useMlock?: boolean | undefined;
   /** Read past the system's page cache; excludes `useMmap` (which is then off) and `useMlock`. Default false. */
   directIo?: boolean | undefined;
+  /**
+   * The kind of GPU to use, "cpu" for none, or "auto" for the best that works here. `loadModel` rejects with
+   * `BACKEND_UNAVAILABLE` where the one that is asked for cannot be used. Default: `LLAMA_NATIVE_GPU`, or "auto".
+   */
+  gpu?: GpuChoice | undefined;
   /** Layers to put on GPUs. Default "auto": as many as fit their free memory; without a GPU it means nothing. */
   gpuLayers?: number | "auto" | "all" | undefined;
   /** Load the vocabulary without the weights: enough for `tokenizer` and `chatTemplate`. Default false. */
@@ -108,6 +124,7 @@ const rules = {
   useMmap: optional(aBoolean),
   useMlock: withDefault(aBoolean, false),
   directIo: withDefault(aBoolean, false),
+  gpu: optional(oneOf(...gpuChoices)),
   gpuLayers: withDefault(aLayerCount, "auto"),
   vocabularyOnly: withDefault(aBoolean, false),
   metadataOverrides: withDefault(metadataOverrides, []),

@@ -3,7 +3,8 @@ import { constants } from "node:os";
 
 import type { Command } from "commander";
 
-import { anInteger } from "../../validate.js";
+import { gpuChoices } from "../../native/backends.js";
+import { anInteger, oneOf } from "../../validate.js";
 import { number } from "../flags/values.js";
 import { scriptPath } from "../package-facts.js";
 
@@ -11,15 +12,18 @@ interface BuildFlags {
   readonly force?: boolean;
   readonly jobs?: string;
   readonly verbose?: boolean;
+  readonly gpu?: string;
 }
 
 export function defineBuild(command: Command): void {
   command
+    .option("--gpu <backend>", "auto, cuda, metal, vulkan, hip or cpu (the CPU and this machine's best GPU)")
     .option("--force", "build from nothing, even though nothing changed")
     .option("--jobs <count>", "compile so many files at once (by cores and memory)")
     .option("--verbose", "print everything the build tools print")
-    .action(async ({ force, jobs, verbose }: BuildFlags) => {
+    .action(async ({ force, jobs, verbose, gpu }: BuildFlags) => {
       const args = [
+        ...(gpu === undefined ? [] : [`--gpu=${oneOf(...gpuChoices)(gpu, "--gpu")}`]),
         ...(force === true ? ["--force"] : []),
         ...(jobs === undefined ? [] : [`--jobs=${anInteger(1)(number(jobs), "--jobs")}`]),
         ...(verbose === true ? ["--verbose"] : []),

@@ -3,6 +3,7 @@ import type { FlagsFor } from "./flag-table.js";
 import { metadataOverrides, number } from "./values.js";
 
 export const loadFlags = {
+  gpu: { value: "<backend>", help: "auto, cuda, metal, vulkan, hip or cpu (LLAMA_NATIVE_GPU, or auto)" },
   gpuLayers: { value: "<count>", parse: number, help: 'layers to put on GPUs, "auto" or "all" (auto)' },
   useMmap: { name: "no-mmap", help: "read the file instead of mapping it into memory" },
   useMlock: { name: "mlock", help: "lock the weights in memory" },

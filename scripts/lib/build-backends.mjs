@@ -1,0 +1,118 @@
+// Builds the CPU's addon and, beside it, that of this machine's best GPU. The CPU's comes first, so that nothing which goes
+// wrong with a GPU leaves anyone without.
+
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { buildAddon } from "./build-addon.mjs";
+import { BuildError } from "./errors.mjs";
+import { chooseAutomatically, decideAll, readCompiler } from "./gpu/choose.mjs";
+import { gatherGpuFacts } from "./gpu/facts.mjs";
+import { recordFailure } from "./not-built.mjs";
+import { cacheDir, distDir } from "./paths.mjs";
+import { detectToolchain } from "./toolchain.mjs";
+
+/**
+ * @typedef {import("./gpu/choose.mjs").GpuDecision} GpuDecision
+ * @typedef {import("./settings.mjs").GpuBackend} GpuBackend
+ * @typedef {Omit<import("./build-addon.mjs").BuildOptions, "backend" | "plan">} Options
+ * @typedef {import("./build-addon.mjs").BuildResult} BuildResult
+ */
+
+/**
+ * The CPU's addon and that of the best GPU. What is wrong with the GPU is said and kept, and fails nothing.
+ * @param {Options} options
+ * @returns {Promise<BuildResult[]>}
+ * @throws {BuildError} when there can be no addon for the CPU
+ */
+export async function buildForMachine(options) {
+  const results = [await buildAddon({ ...options, backend: "cpu" })];
+  const decisions = decideHere(options.env);
+  const chosen = chooseAutomatically(decisions);
+  for (const { backend, reason, advice } of decisions) {
+    // There is a GPU that could be used, if only something were done.
+    if (advice === null || chosen !== null) continue;
+    const error = new BuildError("missing-tools", describeMissing(backend, reason, advice));
+    options.reporter.say(error.message);
+    recordFailure(distDir(options.env), error, backend);
+  }
+  if (chosen === null) return results;
+  const built = await keepingFailure(chosen.backend, options, () => buildGpu(chosen, options));
+  return built === null ? results : [...results, built];
+}
+
+/**
+ * One GPU backend, as asked for.
+ * @param {GpuBackend} backend
+ * @param {Options} options
+ * @returns {Promise<BuildResult>}
+ * @throws {BuildError}
+ */
+export async function buildBackend(backend, options) {
+  const decision = decideHere(options.env).find((each) => each.backend === backend);
+  if (decision === undefined) {
+    throw new BuildError("missing-tools", `llama-native: ${backend} cannot be built on ${process.platform}`);
+  }
+  if (!decision.hasDevice && decision.plan !== null) {
+    options.reporter.say(`llama-native: ${backend}: ${decision.reason}; it is built all the same, for another machine`);
+  }
+  return await buildGpu(decision, options);
+}
+
+/**
+ * Says and keeps why there is no addon for a GPU.
+ * @template T
+ * @param {GpuBackend} backend
+ * @param {Options} options
+ * @param {() => Promise<T>} work
+ * @returns {Promise<T | null>}
+ */
+export async function keepingFailure(backend, { reporter, env }, work) {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof BuildError)) throw error;
+    reporter.say(error.message);
+    recordFailure(distDir(env), error, backend);
+    return null;
+  }
+}
+
+/**
+ * What each GPU backend lacks or has here; `doctor` shows the same.
+ * @param {NodeJS.ProcessEnv} [env]
+ * @returns {GpuDecision[]}
+ */
+export function decideHere(env = process.env) {
+  const cache = cacheDir(env);
+  const found = detectToolchain(env);
+  const compiler = readCompiler("toolchain" in found ? found.toolchain.compiler.version : "");
+  const decisions = decideAll(gatherGpuFacts(env, cache), compiler);
+  const lines = decisions.map(({ backend, plan, hasDevice, reason, advice }) => {
+    const state = plan === null ? "cannot be built" : hasDevice ? "can be built" : "can be built, for another machine";
+    return `${backend}: ${state}: ${reason}${advice === null ? "" : `; to change that, ${advice}`}\n`;
+  });
+  writeLog(join(cache, "logs"), `${new Date().toISOString()}\n${lines.join("")}`);
+  return decisions;
+}
+
+/** The decisions are kept where the builds' logs are. @param {string} folder @param {string} text */
+function writeLog(folder, text) {
+  try {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "gpu-decisions.log"), text);
+  } catch {
+    // A cache that cannot be written fails builds with a reason; to look at the machine needs none.
+  }
+}
+
+/** @param {GpuDecision} decision @param {Options} options */
+async function buildGpu({ backend, plan, reason, advice }, options) {
+  if (plan === null) throw new BuildError("missing-tools", describeMissing(backend, reason, advice));
+  return await buildAddon({ ...options, backend, plan });
+}
+
+/** @param {GpuBackend} backend @param {string} reason @param {string | null} advice */
+function describeMissing(backend, reason, advice) {
+  const todo = advice === null ? "" : `\nTo get it, ${advice}, then run: npx llama-native build --gpu ${backend}`;
+  return `llama-native: there is no addon for ${backend}, because ${reason}.${todo}`;
+}

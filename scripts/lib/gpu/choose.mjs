@@ -1,0 +1,282 @@
+// Decides which GPU backends can be built here, and which is. Pure functions of `GpuFacts`; each decision is one line, for
+// the log and for `doctor`.
+
+import { GPU_BACKENDS } from "../settings.mjs";
+import { compareVersions, toolkitProblem } from "./nvidia-architectures.mjs";
+
+/** ggml's code needs VK_EXT_layer_settings, which these headers brought. */
+const MIN_VULKAN_HEADERS = "1.3.272";
+const MIN_ROCM = "6.1";
+const MIN_CUDA = "11.1";
+/** For a machine to come, where this one has no GPU: drivers compile the virtual ones for what they find. */
+const NO_GPU_ARCHITECTURES = "75-virtual;80-virtual;86-real";
+/** What a build folder takes, with room to spare. @type {Record<import("../settings.mjs").Backend, number>} */
+const DISK_BYTES = { cpu: 0.4e9, metal: 0.5e9, vulkan: 1e9, cuda: 4e9, hip: 4e9 };
+
+/**
+ * @typedef {import("./facts.mjs").GpuFacts} GpuFacts
+ * @typedef {import("../settings.mjs").GpuBackend} GpuBackend
+ *
+ * @typedef {object} HostCompiler
+ * @property {"gcc" | "clang" | "msvc" | "unknown"} name
+ * @property {number} major
+ *
+ * @typedef {object} GpuPlan what to give CMake
+ * @property {string[]} settings
+ * @property {string} toolkit one line: what it is built with, and for which GPUs
+ *
+ * @typedef {object} GpuDecision
+ * @property {GpuBackend} backend
+ * @property {boolean} hasDevice whether this machine has a device for it, with its driver
+ * @property {GpuPlan | null} plan null where it cannot be built here
+ * @property {string} reason why, one line
+ * @property {string | null} advice what would make it possible or faster, where something would
+ */
+
+/**
+ * One decision for each backend that this platform can have, the best first.
+ * @param {GpuFacts} facts
+ * @param {HostCompiler} compiler
+ * @returns {GpuDecision[]}
+ */
+export function decideAll(facts, compiler) {
+  return GPU_BACKENDS.filter((backend) => existsOn(backend, facts.platform)).map((backend) =>
+    decide(backend, facts, compiler),
+  );
+}
+
+/**
+ * What `auto` builds beside the CPU's addon: the best backend with a device.
+ * @param {GpuDecision[]} decisions
+ * @returns {GpuDecision | null}
+ */
+export function chooseAutomatically(decisions) {
+  return decisions.find(({ hasDevice, plan }) => hasDevice && plan !== null) ?? null;
+}
+
+/**
+ * @param {GpuBackend} backend
+ * @param {GpuFacts} facts
+ * @param {HostCompiler} compiler
+ * @returns {GpuDecision}
+ */
+export function decide(backend, facts, compiler) {
+  const { device, problem, advice, plan } = examine(backend, facts, compiler);
+  const reasons = [problem, device.problem].filter((reason) => reason !== null);
+  const buildable = problem === null ? plan() : null;
+  return {
+    backend,
+    hasDevice: device.problem === null,
+    plan: buildable,
+    reason: reasons.length > 0 ? reasons.join("; ") : `${device.name}, ${buildable?.toolkit ?? ""}`,
+    // Tools are no use without a device.
+    advice: device.exists ? (problem === null ? device.advice : advice) : null,
+  };
+}
+
+/**
+ * Why there is no room to build, or null.
+ * @param {import("../settings.mjs").Backend} backend
+ * @param {number} freeBytes
+ */
+export function diskProblem(backend, freeBytes) {
+  const needed = DISK_BYTES[backend];
+  if (freeBytes >= needed) return null;
+  return `the build takes up to ${gigabytes(needed)} of disk, but only ${gigabytes(freeBytes)} are free`;
+}
+
+/** The host compiler by the line with which it names itself. @param {string} version @returns {HostCompiler} */
+export function readCompiler(version) {
+  const major = Number(/(\d+)\.\d+(?:\.\d+)?/.exec(version.replace(/\(.*?\)/, ""))?.[1] ?? 0);
+  if (/clang/i.test(version)) return { name: "clang", major };
+  if (/visual studio/i.test(version)) return { name: "msvc", major };
+  return { name: /(^|[^a-z])(gcc|g\+\+|c\+\+|cc)([^a-z]|$)/i.test(version) ? "gcc" : "unknown", major };
+}
+
+/** @param {GpuBackend} backend @param {NodeJS.Platform} platform */
+function existsOn(backend, platform) {
+  if (backend === "metal") return platform === "darwin";
+  if (platform === "darwin") return false;
+  return backend !== "hip" || platform === "linux";
+}
+
+/**
+ * @typedef {{ exists: boolean, name: string, problem: string | null, advice: string | null }} DeviceFinding
+ * @typedef {{ device: DeviceFinding, problem: string | null, advice: string | null, plan: () => GpuPlan }} Finding
+ *
+ * @param {GpuBackend} backend
+ * @param {GpuFacts} facts
+ * @param {HostCompiler} compiler
+ * @returns {Finding}
+ */
+function examine(backend, facts, compiler) {
+  const finding = { metal: examineMetal, cuda: examineCuda, vulkan: examineVulkan, hip: examineHip }[backend](
+    facts,
+    compiler,
+  );
+  if (finding.problem !== null) return finding;
+  return { ...finding, problem: diskProblem(backend, facts.freeDiskBytes), advice: "free some disk space" };
+}
+
+/** @param {GpuFacts} facts @returns {Finding} */
+function examineMetal({ platform, arch }) {
+  const isApple = platform === "darwin" && arch === "arm64";
+  const problem = isApple ? null : "Metal needs a Mac with Apple silicon";
+  const device = { exists: isApple, name: "Apple GPU", problem, advice: null };
+  // Kernels are compiled when they are first used, so that Xcode's Metal compiler is not needed.
+  const plan = () => ({ settings: ["-DGGML_METAL_EMBED_LIBRARY=ON"], toolkit: "Metal" });
+  return { device, problem, advice: null, plan };
+}
+
+/** @param {GpuFacts} facts @param {HostCompiler} compiler @returns {Finding} */
+function examineCuda(facts, compiler) {
+  const { cuda, gpus, gccVersions } = facts;
+  const device = cudaDevice(facts);
+  const architectures = [...new Set(gpus.nvidia.map(({ architecture }) => architecture))];
+  /** @param {string} problem @param {string} advice @returns {Finding} */
+  const no = (problem, advice) => ({ device, problem, advice, plan: () => ({ settings: [], toolkit: "" }) });
+  const toolkitAdvice = "install the CUDA toolkit (its nvcc on PATH, or its folder in CUDA_PATH)";
+  if (cuda === null) return no("there is no CUDA toolkit (no nvcc in CUDA_PATH or on PATH)", toolkitAdvice);
+  if (cuda.version === "unknown")
+    return no(`the CUDA toolkit in ${cuda.root} is incomplete: it has no cuda.h`, toolkitAdvice);
+  if (compareVersions(cuda.version, MIN_CUDA) < 0) {
+    return no(`CUDA ${cuda.version} is too old: ${MIN_CUDA} or newer is needed`, toolkitAdvice);
+  }
+  if (!cuda.hasBlas)
+    return no(`the CUDA toolkit in ${cuda.root} has no cuBLAS`, "install cuBLAS, a part of the CUDA toolkit");
+  for (const architecture of architectures) {
+    const problem = architecture === null ? null : toolkitProblem(architecture, cuda.version);
+    if (problem !== null) return no(problem, "install a toolkit that fits the GPU");
+  }
+  const host = hostCompilerFor(cuda, compiler, gccVersions);
+  if ("problem" in host) return no(host.problem, host.advice);
+  const plan = () => {
+    const known = architectures.filter((architecture) => architecture !== null);
+    const allKnown = known.length > 0 && known.length === architectures.length;
+    // `native` lets CMake ask the driver, for chips that are newer than our list.
+    const native = device.exists ? "native" : NO_GPU_ARCHITECTURES;
+    const targets = allKnown ? known.map((architecture) => `${architecture}-real`).join(";") : native;
+    return {
+      settings: [
+        `-DCMAKE_CUDA_COMPILER=${cuda.nvcc}`,
+        `-DCMAKE_CUDA_ARCHITECTURES=${targets}`,
+        ...(host.path === null ? [] : [`-DCMAKE_CUDA_HOST_COMPILER=${host.path}`]),
+        ...(cuda.canLinkDriver ? [] : ["-DGGML_CUDA_NO_VMM=ON"]),
+      ],
+      toolkit: `CUDA ${cuda.version}, architectures ${targets}`,
+    };
+  };
+  return { device, problem: null, advice: null, plan };
+}
+
+/** @param {GpuFacts} facts @returns {DeviceFinding} */
+function cudaDevice({ gpus, nvidiaDriver, platform }) {
+  // Only Linux tells which GPUs there are; elsewhere the driver stands for them.
+  const exists = gpus.nvidia.length > 0 || ((platform !== "linux" || gpus.hasRenderNode) && nvidiaDriver !== null);
+  const name = `NVIDIA GPU (driver ${nvidiaDriver ?? "missing"})`;
+  if (!exists) return { exists, name, problem: "this machine has no NVIDIA GPU", advice: null };
+  if (nvidiaDriver !== null) return { exists, name, problem: null, advice: null };
+  const advice = "install NVIDIA's driver (it brings libcuda.so.1)";
+  return { exists, name, problem: "NVIDIA's driver is not installed", advice };
+}
+
+/**
+ * The compiler that nvcc hands the C++ parts to: the usual one where the toolkit accepts it, else an older GCC.
+ * @param {import("./facts.mjs").CudaToolkit} cuda
+ * @param {HostCompiler} compiler
+ * @param {number[]} gccVersions
+ * @returns {{ path: string | null } | { problem: string, advice: string }} null: the usual one
+ */
+function hostCompilerFor({ version, newestGcc, clangBelow }, { name, major }, gccVersions) {
+  const limit = name === "gcc" ? newestGcc : name === "clang" && clangBelow !== null ? clangBelow - 1 : null;
+  if (limit === null || major <= limit) return { path: null };
+  const older = gccVersions.filter((gcc) => newestGcc !== null && gcc <= newestGcc).at(-1);
+  if (older !== undefined) return { path: `g++-${older}` };
+  return {
+    problem: `CUDA ${version} does not accept ${name === "gcc" ? "GCC" : "Clang"} ${major}, only up to ${limit}`,
+    advice: `install g++-${newestGcc ?? limit}, or a newer CUDA toolkit`,
+  };
+}
+
+/** @param {GpuFacts} facts @returns {Finding} */
+function examineVulkan(facts) {
+  const { glslc, headers, includeDir, loader, hasSpirvHeaders } = facts.vulkan;
+  const missing = [
+    ...(loader === null ? ["the Vulkan loader to link with (libvulkan.so)"] : []),
+    ...(headers === null ? ["Vulkan's headers"] : []),
+    ...(hasSpirvHeaders ? [] : ["SPIRV-Headers"]),
+    ...(glslc === null ? ["the shader compiler glslc"] : []),
+  ];
+  const tooOld = headers !== null && compareVersions(headers, MIN_VULKAN_HEADERS) < 0;
+  const sdk = "install the Vulkan SDK and name its folder in VULKAN_SDK";
+  const problem =
+    missing.length > 0
+      ? `to build it, ${missing.join(", ")} ${missing.length === 1 ? "is" : "are"} missing`
+      : tooOld
+        ? `Vulkan's headers ${headers} are too old: ${MIN_VULKAN_HEADERS} or newer are needed`
+        : null;
+  const packages = "sudo apt-get install libvulkan-dev glslc spirv-headers";
+  const advice = tooOld || facts.platform !== "linux" ? sdk : `${sdk}, or, on a recent Debian or Ubuntu: ${packages}`;
+  const plan = () => ({
+    settings: [
+      `-DVulkan_GLSLC_EXECUTABLE=${glslc ?? ""}`,
+      `-DVulkan_INCLUDE_DIR=${includeDir ?? ""}`,
+      `-DVulkan_LIBRARY=${loader ?? ""}`,
+    ],
+    toolkit: `Vulkan headers ${headers ?? ""}, ${glslc ?? ""}`,
+  });
+  return { device: vulkanDevice(facts), problem, advice, plan };
+}
+
+/** @param {GpuFacts} facts @returns {DeviceFinding} */
+function vulkanDevice({ platform, gpus, vulkanDrivers }) {
+  const name = "GPU with a Vulkan driver";
+  if (platform !== "linux") return { exists: true, name, problem: null, advice: null };
+  if (!gpus.hasRenderNode) {
+    return {
+      exists: false,
+      name,
+      problem: "this machine has no GPU to compute on (nothing in /dev/dri)",
+      advice: null,
+    };
+  }
+  if (vulkanDrivers.length > 0) return { exists: true, name, problem: null, advice: null };
+  const advice = "install the GPU's Vulkan driver (mesa-vulkan-drivers for AMD and Intel)";
+  return { exists: true, name, problem: "the GPU has no Vulkan driver", advice };
+}
+
+/** @param {GpuFacts} facts @returns {Finding} */
+function examineHip({ rocm, gpus, amdDriver }) {
+  const name = `AMD GPU ${gpus.amdTargets.join(" ")}`;
+  const exists = gpus.hasAmd || gpus.amdTargets.length > 0;
+  const deviceProblem = !exists
+    ? "this machine has no AMD GPU"
+    : amdDriver
+      ? null
+      : "AMD's compute driver is not there (no /dev/kfd)";
+  const device = {
+    exists,
+    name,
+    problem: deviceProblem,
+    advice: amdDriver ? null : "install the amdgpu driver of ROCm",
+  };
+  const problem =
+    rocm === null
+      ? "there is no ROCm (no hipcc in ROCM_PATH, /opt/rocm or on PATH)"
+      : rocm.version !== "unknown" && compareVersions(rocm.version, MIN_ROCM) < 0
+        ? `ROCm ${rocm.version} is too old: ${MIN_ROCM} or newer is needed`
+        : rocm.hasBlas
+          ? null
+          : `the ROCm in ${rocm.root} has no hipBLAS or rocBLAS`;
+  const targets = gpus.amdTargets.join(";");
+  const plan = () => ({
+    settings: targets === "" ? [] : [`-DGPU_TARGETS=${targets}`],
+    toolkit: `ROCm ${rocm?.version ?? ""}${targets === "" ? "" : `, for ${targets}`}`,
+  });
+  return { device, problem, advice: `install ROCm ${MIN_ROCM} or newer with hipBLAS and rocBLAS`, plan };
+}
+
+/** @param {number} bytes */
+function gigabytes(bytes) {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
+}

@@ -1,0 +1,205 @@
+// What this machine has for GPUs, gathered from files alone: no tool is run, no library is loaded. `choose.mjs` decides.
+
+import { existsSync, readdirSync, readFileSync, statfsSync } from "node:fs";
+import { totalmem } from "node:os";
+import { dirname, join } from "node:path";
+import { findExecutable } from "../executables.mjs";
+import { findGpus } from "./pci.mjs";
+
+/**
+ * @typedef {object} CudaToolkit
+ * @property {string} root
+ * @property {string} nvcc
+ * @property {string} version such as 12.4
+ * @property {boolean} hasBlas
+ * @property {boolean} canLinkDriver whether there is a libcuda, or a stub of it, to link with
+ * @property {number | null} newestGcc the last major version of GCC that the toolkit accepts; null: it does not say
+ * @property {number | null} clangBelow
+ *
+ * @typedef {object} VulkanTools
+ * @property {string | null} glslc
+ * @property {string | null} includeDir
+ * @property {string | null} headers version such as 1.3.239
+ * @property {string | null} loader the library to link with
+ * @property {boolean} hasSpirvHeaders
+ *
+ * @typedef {object} RocmTools
+ * @property {string} root
+ * @property {string} version
+ * @property {boolean} hasBlas
+ *
+ * @typedef {object} GpuFacts
+ * @property {NodeJS.Platform} platform
+ * @property {string} arch
+ * @property {import("./pci.mjs").GpusFound} gpus
+ * @property {string | null} nvidiaDriver version, "unknown" where it does not say; null without one
+ * @property {boolean} amdDriver
+ * @property {string[]} vulkanDrivers files that announce drivers of real devices
+ * @property {CudaToolkit | null} cuda
+ * @property {VulkanTools} vulkan
+ * @property {RocmTools | null} rocm
+ * @property {number[]} gccVersions major versions that are on the PATH under their own names, such as g++-12
+ * @property {number} freeDiskBytes where the build folders are
+ * @property {number} memoryBytes
+ */
+
+const LIBRARY_FOLDERS = [
+  "usr/lib/x86_64-linux-gnu",
+  "usr/lib/aarch64-linux-gnu",
+  "usr/lib64",
+  "usr/lib",
+  "lib64",
+  "lib",
+];
+const WSL_LIBRARIES = "usr/lib/wsl/lib";
+
+/**
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} cache
+ * @param {string} [root] in place of `/`, for tests
+ * @returns {GpuFacts}
+ */
+export function gatherGpuFacts(env, cache, root = "/") {
+  return {
+    platform: process.platform,
+    arch: process.arch,
+    gpus: findGpus(root),
+    nvidiaDriver: nvidiaDriver(env, root),
+    amdDriver: existsSync(join(root, "dev/kfd")),
+    vulkanDrivers: vulkanDrivers(env, root),
+    cuda: cudaToolkit(env, root),
+    vulkan: vulkanTools(env, root),
+    rocm: rocmTools(env, root),
+    gccVersions: [9, 10, 11, 12, 13, 14, 15, 16].filter((version) => findExecutable(`g++-${version}`, env) !== null),
+    freeDiskBytes: freeDisk(cache),
+    memoryBytes: totalmem(),
+  };
+}
+
+/** @param {string} folder that may not be there yet */
+export function freeDisk(folder) {
+  for (let path = folder; ; path = dirname(path)) {
+    if (!existsSync(path) && path !== dirname(path)) continue;
+    const { bavail, bsize } = statfsSync(path);
+    return bavail * bsize;
+  }
+}
+
+/** @param {NodeJS.ProcessEnv} env @param {string} root */
+function nvidiaDriver(env, root) {
+  const version = /Kernel Module\s+(?:for \S+\s+)?(\d+(?:\.\d+)+)/.exec(
+    read(join(root, "proc/driver/nvidia/version")),
+  )?.[1];
+  if (process.platform === "win32") {
+    return existsSync(join(env.SystemRoot ?? "C:\\Windows", "System32", "nvcuda.dll")) ? "unknown" : null;
+  }
+  if (findLibrary("libcuda.so.1", root, [WSL_LIBRARIES]) === null) return null;
+  return version ?? "unknown";
+}
+
+/** Drivers that announce themselves to Vulkan, without those that compute on the CPU. @param {NodeJS.ProcessEnv} env @param {string} root */
+function vulkanDrivers(env, root) {
+  const named = (env.VK_DRIVER_FILES ?? env.VK_ICD_FILENAMES ?? "").split(":").filter((path) => path !== "");
+  const folders = ["usr/share/vulkan/icd.d", "usr/local/share/vulkan/icd.d", "etc/vulkan/icd.d"];
+  const installed = folders.flatMap((folder) => list(join(root, folder)).map((name) => join(root, folder, name)));
+  return (named.length > 0 ? named : installed).filter(
+    (path) => path.endsWith(".json") && !/lvp_|swrast|llvmpipe/.test(path),
+  );
+}
+
+/** @param {NodeJS.ProcessEnv} env @param {string} root @returns {CudaToolkit | null} */
+function cudaToolkit(env, root) {
+  const named = env.CUDACXX ?? (env.CUDA_PATH ? join(env.CUDA_PATH, "bin", "nvcc") : "nvcc");
+  const nvcc = findExecutable(named, env) ?? findExecutable(join(root, "usr/local/cuda/bin/nvcc"), env);
+  if (nvcc === null) return null;
+  const home = env.CUDA_PATH ?? dirname(dirname(nvcc));
+  // Debian's own package has it all in the system's folders.
+  const include = [join(home, "include"), join(home, "targets/x86_64-linux/include"), join(root, "usr/include")].find(
+    (folder) => existsSync(join(folder, "cuda.h")),
+  );
+  const number = Number(
+    /#define CUDA_VERSION (\d+)/.exec(include === undefined ? "" : read(join(include, "cuda.h")))?.[1],
+  );
+  const hostConfig = include === undefined ? "" : read(join(include, "crt/host_config.h"));
+  const libraries = ["lib64", "lib", "targets/x86_64-linux/lib", "lib/x64"].map((folder) => join(home, folder));
+  return {
+    root: home,
+    nvcc,
+    version: number > 0 ? `${Math.floor(number / 1000)}.${Math.floor((number % 1000) / 10)}` : "unknown",
+    hasBlas: include !== undefined && existsSync(join(include, "cublas_v2.h")),
+    canLinkDriver:
+      libraries.some(
+        (folder) => existsSync(join(folder, "stubs/libcuda.so")) || existsSync(join(folder, "cuda.lib")),
+      ) || findLibrary("libcuda.so", root, [WSL_LIBRARIES]) !== null,
+    newestGcc: numberIn(hostConfig, /gcc versions later than (\d+) are not supported/),
+    clangBelow: numberIn(hostConfig, /clang version must be less than (\d+)/),
+  };
+}
+
+/** @param {NodeJS.ProcessEnv} env @param {string} root @returns {VulkanTools} */
+function vulkanTools(env, root) {
+  const sdk = env.VULKAN_SDK;
+  const prefixes = [...(sdk ? [sdk] : []), join(root, "usr"), join(root, "usr/local")];
+  const includeDir =
+    prefixes
+      .flatMap((prefix) => [join(prefix, "include"), join(prefix, "Include")])
+      .find((folder) => existsSync(join(folder, "vulkan/vulkan_core.h"))) ?? null;
+  const core = includeDir === null ? "" : read(join(includeDir, "vulkan/vulkan_core.h"));
+  const patch = numberIn(core, /#define VK_HEADER_VERSION (\d+)/);
+  const complete = /VK_HEADER_VERSION_COMPLETE VK_MAKE_API_VERSION\(0, (\d+), (\d+)/.exec(core);
+  const config = ["share/cmake/SPIRV-Headers", "lib/cmake/SPIRV-Headers", "cmake/SPIRV-Headers"];
+  return {
+    glslc: (sdk ? findExecutable(join(sdk, "bin", "glslc"), env) : null) ?? findExecutable("glslc", env),
+    includeDir,
+    headers: patch === null ? null : `${complete?.[1] ?? 1}.${complete?.[2] ?? 0}.${patch}`,
+    loader:
+      process.platform === "win32"
+        ? (prefixes.map((prefix) => join(prefix, "Lib", "vulkan-1.lib")).find((path) => existsSync(path)) ?? null)
+        : ((sdk ? [join(sdk, "lib/libvulkan.so")].find((path) => existsSync(path)) : undefined) ??
+          findLibrary("libvulkan.so", root)),
+    hasSpirvHeaders: prefixes.some((prefix) => config.some((folder) => existsSync(join(prefix, folder)))),
+  };
+}
+
+/** @param {NodeJS.ProcessEnv} env @param {string} root @returns {RocmTools | null} */
+function rocmTools(env, root) {
+  const hipcc = findExecutable("hipcc", env);
+  const candidates = [env.ROCM_PATH, join(root, "opt/rocm"), hipcc === null ? undefined : dirname(dirname(hipcc))];
+  for (const home of candidates) {
+    if (home === undefined || !existsSync(join(home, "bin", "hipcc"))) continue;
+    const version = /^\d+(\.\d+)*/.exec(read(join(home, ".info/version")))?.[0] ?? "unknown";
+    const include = join(home, "include");
+    return { root: home, version, hasBlas: ["hipblas", "rocblas"].every((name) => existsSync(join(include, name))) };
+  }
+  return null;
+}
+
+/** @param {string} name @param {string} root @param {string[]} [more] */
+function findLibrary(name, root, more = []) {
+  const paths = [...LIBRARY_FOLDERS, ...more].map((folder) => join(root, folder, name));
+  return paths.find((path) => existsSync(path)) ?? null;
+}
+
+/** @param {string} text @param {RegExp} pattern */
+function numberIn(text, pattern) {
+  const found = pattern.exec(text)?.[1];
+  return found === undefined ? null : Number(found);
+}
+
+/** @param {string} path */
+function read(path) {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return ""; // this machine has no such thing
+  }
+}
+
+/** @param {string} path */
+function list(path) {
+  try {
+    return readdirSync(path).sort();
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,287 @@
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+
+import { chooseAutomatically, decide, decideAll, diskProblem, readCompiler } from "../../scripts/lib/gpu/choose.mjs";
+import type { GpuFacts } from "../../scripts/lib/gpu/facts.mjs";
+import { gatherGpuFacts } from "../../scripts/lib/gpu/facts.mjs";
+import { nvidiaArchitecture } from "../../scripts/lib/gpu/nvidia-architectures.mjs";
+import { findGpus } from "../../scripts/lib/gpu/pci.mjs";
+import { defaultJobs } from "../../scripts/lib/cmake.mjs";
+import { GPU_BACKENDS, GPU_CHOICES } from "../../scripts/lib/settings.mjs";
+import { gpuBackends, gpuChoices } from "../../src/native/backends.js";
+
+const gcc12 = readCompiler("c++ (Debian 12.2.0-14+deb12u1) 12.2.0");
+
+/** A Linux machine with every tool and nothing to use it on. */
+function machine(changes: Partial<GpuFacts> = {}): GpuFacts {
+  return {
+    platform: "linux",
+    arch: "x64",
+    gpus: { nvidia: [], amdTargets: [], hasAmd: false, hasRenderNode: false },
+    nvidiaDriver: null,
+    amdDriver: false,
+    vulkanDrivers: [],
+    cuda: {
+      root: "/cuda",
+      nvcc: "/cuda/bin/nvcc",
+      version: "12.4",
+      hasBlas: true,
+      canLinkDriver: true,
+      newestGcc: 13,
+      clangBelow: 18,
+    },
+    vulkan: {
+      glslc: "/usr/bin/glslc",
+      includeDir: "/usr/include",
+      headers: "1.4.309",
+      loader: "/usr/lib/libvulkan.so",
+      hasSpirvHeaders: true,
+    },
+    rocm: { root: "/opt/rocm", version: "6.3.1", hasBlas: true },
+    gccVersions: [],
+    freeDiskBytes: 100e9,
+    memoryBytes: 32e9,
+    ...changes,
+  };
+}
+
+const rtx3090 = { device: 0x2204, architecture: "86" };
+const withNvidia = (changes: Partial<GpuFacts> = {}): GpuFacts =>
+  machine({
+    gpus: { nvidia: [rtx3090], amdTargets: [], hasAmd: false, hasRenderNode: true },
+    nvidiaDriver: "550.54.14",
+    ...changes,
+  });
+const cudaOf = (changes: Partial<NonNullable<GpuFacts["cuda"]>>): GpuFacts["cuda"] => {
+  const { cuda } = machine();
+  return cuda && { ...cuda, ...changes };
+};
+
+it("knows the same backends as the library", () => {
+  expect([GPU_BACKENDS, GPU_CHOICES]).toEqual([gpuBackends, gpuChoices]);
+});
+
+describe("CUDA", () => {
+  it("is compiled for this machine's GPUs only", () => {
+    const decision = decide("cuda", withNvidia(), gcc12);
+    expect(decision).toMatchObject({ hasDevice: true, advice: null });
+    expect(decision.plan?.settings).toEqual([
+      "-DCMAKE_CUDA_COMPILER=/cuda/bin/nvcc",
+      "-DCMAKE_CUDA_ARCHITECTURES=86-real",
+    ]);
+    expect(decision.reason).toBe("NVIDIA GPU (driver 550.54.14), CUDA 12.4, architectures 86-real");
+  });
+
+  it("lets CMake ask the driver about a GPU that is newer than the list", () => {
+    const nvidia = [{ device: 0x9999, architecture: null }];
+    const gpus = { nvidia, amdTargets: [], hasAmd: false, hasRenderNode: true };
+    expect(decide("cuda", withNvidia({ gpus }), gcc12).plan?.settings).toContain("-DCMAKE_CUDA_ARCHITECTURES=native");
+  });
+
+  it("does without the driver's memory functions where there is no driver to link with", () => {
+    const facts = withNvidia({ cuda: cudaOf({ canLinkDriver: false }) });
+    expect(decide("cuda", facts, gcc12).plan?.settings).toContain("-DGGML_CUDA_NO_VMM=ON");
+  });
+
+  it.each<[string, GpuFacts, string, string | null]>([
+    ["driver without toolkit", withNvidia({ cuda: null }), "there is no CUDA toolkit", "install the CUDA toolkit"],
+    [
+      "toolkit without driver",
+      withNvidia({ nvidiaDriver: null }),
+      "NVIDIA's driver is not installed",
+      "install NVIDIA's",
+    ],
+    ["toolkit without GPU", machine(), "this machine has no NVIDIA GPU", null],
+    [
+      "half a toolkit",
+      withNvidia({ cuda: cudaOf({ version: "unknown" }) }),
+      "it has no cuda.h",
+      "install the CUDA toolkit",
+    ],
+    ["no cuBLAS", withNvidia({ cuda: cudaOf({ hasBlas: false }) }), "has no cuBLAS", "install cuBLAS"],
+    [
+      "an ancient toolkit",
+      withNvidia({ cuda: cudaOf({ version: "10.2" }) }),
+      "CUDA 10.2 is too old: 11.1",
+      "install the CUDA",
+    ],
+    ["a full disk", withNvidia({ freeDiskBytes: 1e9 }), "4.0 GB of disk, but only 1.0 GB are free", "free some disk"],
+  ])("says what is wrong with %s", (_what, facts, reason, advice) => {
+    const decision = decide("cuda", facts, gcc12);
+    expect(decision.reason).toContain(reason);
+    if (advice === null) expect(decision.advice).toBeNull();
+    else expect(decision.advice).toContain(advice);
+    expect(chooseAutomatically([decision])).toBeNull();
+  });
+
+  it.each([
+    ["11.0.3", 0x2684, "CUDA 11.0.3 is too old"],
+    ["11.4", 0x2684, "CUDA 11.4 cannot compile for this GPU (architecture 89): CUDA 11.8 is the first that can"],
+    ["12.4", 0x2b85, "CUDA 12.4 cannot compile for this GPU (architecture 120): CUDA 12.8 is the first that can"],
+    ["13.0", 0x1b80, "CUDA 13.0 compiles no more for this GPU (architecture 61): take a toolkit before CUDA 13.0"],
+  ])("CUDA %s and GPU %i do not fit", (version, device, reason) => {
+    const nvidia = [{ device, architecture: nvidiaArchitecture(device) }];
+    const gpus = { nvidia, amdTargets: [], hasAmd: false, hasRenderNode: true };
+    const decision = decide("cuda", withNvidia({ gpus, cuda: cudaOf({ version }) }), gcc12);
+    expect(decision.plan).toBeNull();
+    expect(decision.reason).toContain(reason);
+  });
+
+  it("refuses a host compiler that the toolkit does not accept, or takes an older one", () => {
+    const gcc14 = readCompiler("g++ (Ubuntu 14.2.0-4ubuntu2) 14.2.0");
+    const refused = decide("cuda", withNvidia(), gcc14);
+    expect(refused).toMatchObject({ plan: null, reason: "CUDA 12.4 does not accept GCC 14, only up to 13" });
+    expect(refused.advice).toBe("install g++-13, or a newer CUDA toolkit");
+    const helped = decide("cuda", withNvidia({ gccVersions: [11, 13, 14] }), gcc14);
+    expect(helped.plan?.settings).toContain("-DCMAKE_CUDA_HOST_COMPILER=g++-13");
+    const clang = readCompiler("Ubuntu clang version 18.1.3 (1ubuntu1)");
+    expect(decide("cuda", withNvidia(), clang).reason).toBe("CUDA 12.4 does not accept Clang 18, only up to 17");
+  });
+});
+
+describe("Vulkan", () => {
+  const gpus = { nvidia: [], amdTargets: [], hasAmd: true, hasRenderNode: true };
+  const vulkanDrivers = ["/usr/share/vulkan/icd.d/radeon_icd.x86_64.json"];
+
+  it("needs a device, its driver, and tools that are new enough", () => {
+    const facts = machine({ gpus, vulkanDrivers });
+    expect(decide("vulkan", facts, gcc12)).toMatchObject({ hasDevice: true, advice: null });
+    expect(decide("vulkan", machine(), gcc12)).toMatchObject({ hasDevice: false, advice: null });
+    expect(decide("vulkan", machine({ gpus }), gcc12)).toMatchObject({
+      hasDevice: false,
+      reason: "the GPU has no Vulkan driver",
+    });
+    const old = decide("vulkan", { ...facts, vulkan: { ...facts.vulkan, headers: "1.3.239" } }, gcc12);
+    expect(old).toMatchObject({
+      plan: null,
+      reason: "Vulkan's headers 1.3.239 are too old: 1.3.272 or newer are needed",
+    });
+    const bare = { glslc: null, includeDir: null, headers: null, loader: null, hasSpirvHeaders: false };
+    const none = decide("vulkan", { ...facts, vulkan: bare }, gcc12);
+    expect(none.reason).toContain("the shader compiler glslc are missing");
+    expect(none.advice).toContain("VULKAN_SDK");
+  });
+});
+
+describe("HIP and Metal", () => {
+  it("HIP is compiled for this machine's GPUs", () => {
+    const gpus = { nvidia: [], amdTargets: ["gfx1100"], hasAmd: true, hasRenderNode: true };
+    const decision = decide("hip", machine({ gpus, amdDriver: true }), gcc12);
+    expect(decision.plan?.settings).toEqual(["-DGPU_TARGETS=gfx1100"]);
+    const old = machine({ gpus, amdDriver: true, rocm: { root: "/opt/rocm", version: "5.7.1", hasBlas: true } });
+    expect(decide("hip", old, gcc12)).toMatchObject({
+      plan: null,
+      reason: "ROCm 5.7.1 is too old: 6.1 or newer is needed",
+    });
+  });
+
+  it("Metal is for Apple's own processors", () => {
+    const decisions = (arch: string) => decideAll(machine({ platform: "darwin", arch }), gcc12);
+    expect(decisions("arm64")).toMatchObject([{ backend: "metal", hasDevice: true }]);
+    expect(decisions("x64")).toMatchObject([{ backend: "metal", hasDevice: false, plan: null }]);
+  });
+});
+
+describe("the choice", () => {
+  it("is the best backend with a device", () => {
+    const vulkanDrivers = ["/etc/vulkan/icd.d/nvidia_icd.json"];
+    const best = (facts: GpuFacts) => chooseAutomatically(decideAll(facts, gcc12))?.backend ?? null;
+    expect(best(withNvidia({ vulkanDrivers }))).toBe("cuda");
+    expect(best(withNvidia({ vulkanDrivers, cuda: null }))).toBe("vulkan");
+    expect(best(machine())).toBeNull();
+  });
+
+  it("leaves room on the disk and in memory", () => {
+    expect(diskProblem("cpu", 1e9)).toBeNull();
+    expect(diskProblem("cpu", 0.1e9)).toBe("the build takes up to 0.4 GB of disk, but only 0.1 GB are free");
+    expect(defaultJobs({ LLAMA_NATIVE_JOBS: "7" }, "cuda")).toBe(7);
+    expect(defaultJobs({}, "cuda")).toBeLessThanOrEqual(defaultJobs({}, "cpu"));
+  });
+});
+
+describe("the facts", () => {
+  let root: string;
+  const put = (path: string, text = ""): void => {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text, { mode: 0o755 });
+  };
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), "llama-native-gpus "));
+  });
+  afterEach(() => {
+    rmSync(root, { recursive: true });
+  });
+
+  it("are the GPUs that the system lists", () => {
+    expect(findGpus(root)).toEqual({ nvidia: [], amdTargets: [], hasAmd: false, hasRenderNode: false });
+    const devices: Record<string, [string, string, string]> = {
+      "0000:00:02.0": ["0x030000", "0x8086", "0x9a49"],
+      "0000:01:00.0": ["0x030200", "0x10de", "0x2330"],
+      "0000:02:00.0": ["0x030000", "0x1002", "0x744c"],
+      "0000:03:00.0": ["0x020000", "0x10de", "0x2684"], // a network card
+    };
+    for (const [name, [kind, vendor, device]] of Object.entries(devices)) {
+      put(`sys/bus/pci/devices/${name}/class`, `${kind}\n`);
+      put(`sys/bus/pci/devices/${name}/vendor`, `${vendor}\n`);
+      put(`sys/bus/pci/devices/${name}/device`, `${device}\n`);
+    }
+    put("sys/class/kfd/kfd/topology/nodes/0/properties", "cpu_cores_count 16\ngfx_target_version 0\n");
+    put("sys/class/kfd/kfd/topology/nodes/1/properties", "simd_count 192\ngfx_target_version 110000\n");
+    put("sys/class/kfd/kfd/topology/nodes/2/properties", "gfx_target_version 90010\n");
+    put("dev/dri/renderD128");
+    expect(findGpus(root)).toEqual({
+      nvidia: [{ device: 0x2330, architecture: "90" }],
+      amdTargets: ["gfx1100", "gfx90a"],
+      hasAmd: true,
+      hasRenderNode: true,
+    });
+  });
+
+  it("are what the toolkits' own files say, and nothing is run", () => {
+    const trap = `#!/bin/sh\ntouch "${root}/was-run"\n`;
+    put("cuda/bin/nvcc", trap);
+    put("cuda/include/cuda.h", "#define CUDA_VERSION 12040\n");
+    put("cuda/include/cublas_v2.h");
+    put("cuda/lib64/stubs/libcuda.so");
+    put(
+      "cuda/include/crt/host_config.h",
+      `#error -- unsupported GNU version! gcc versions later than 13 are not supported!
+#error -- unsupported clang version! clang version must be less than 18 and greater than 3.2 .`,
+    );
+    put("sdk/bin/glslc", trap);
+    put(
+      "sdk/include/vulkan/vulkan_core.h",
+      `#define VK_HEADER_VERSION 309
+#define VK_HEADER_VERSION_COMPLETE VK_MAKE_API_VERSION(0, 1, 4, VK_HEADER_VERSION)`,
+    );
+    put("sdk/share/cmake/SPIRV-Headers/SPIRV-HeadersConfig.cmake");
+    put("usr/lib/libvulkan.so");
+    put("usr/lib/libcuda.so.1");
+    put("proc/driver/nvidia/version", "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.14  Thu Feb 22\n");
+    put("usr/share/vulkan/icd.d/lvp_icd.x86_64.json");
+    const env = { CUDA_PATH: join(root, "cuda"), VULKAN_SDK: join(root, "sdk"), PATH: "" };
+    expect(gatherGpuFacts(env, join(root, "not", "there"), root)).toMatchObject({
+      nvidiaDriver: "550.54.14",
+      vulkanDrivers: [], // lavapipe computes on the CPU
+      cuda: { version: "12.4", hasBlas: true, canLinkDriver: true, newestGcc: 13, clangBelow: 18 },
+      vulkan: { glslc: join(root, "sdk/bin/glslc"), headers: "1.4.309", hasSpirvHeaders: true },
+      rocm: null,
+      freeDiskBytes: expect.any(Number) as number,
+    });
+    expect(() => gatherGpuFacts({ PATH: "" }, root, root)).not.toThrow();
+    expect(existsSync(join(root, "was-run"))).toBe(false);
+  });
+});
+
+it.each([
+  ["g++ (Debian 12.2.0-14+deb12u1) 12.2.0", "gcc", 12],
+  ["Ubuntu clang version 18.1.3 (1ubuntu1)", "clang", 18],
+  ["Apple clang version 15.0.0 (clang-1500.3.9.4)", "clang", 15],
+  ["Visual Studio 17.9.34728.123", "msvc", 17],
+  ["x86_64-conda-linux-gnu-c++ (conda-forge gcc 13.3.0-1) 13.3.0", "gcc", 13],
+])("reads %s", (line, name, major) => {
+  expect(readCompiler(line)).toEqual({ name, major });
+});

@@ -1,0 +1,151 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import { explainLoadFailure } from "../../src/native/backends.js";
+import type * as LoadAddon from "../../src/native/load-addon.js";
+
+let dist: string;
+
+beforeEach(() => {
+  dist = mkdtempSync(join(tmpdir(), "llama-native-dist-"));
+  vi.resetModules();
+  vi.stubEnv("LLAMA_NATIVE_ADDON", "");
+  vi.stubEnv("LLAMA_NATIVE_GPU", "");
+  vi.stubEnv("LLAMA_NATIVE_OUT_DIR", dist);
+});
+afterEach(() => {
+  vi.unstubAllEnvs();
+  rmSync(dist, { recursive: true });
+});
+
+/** Nothing is loaded yet in a fresh module. */
+async function loader(): Promise<typeof LoadAddon> {
+  return await import("../../src/native/load-addon.js");
+}
+
+/** A script where the addon would be: its name ends in .node, so that it goes through a folder's index file. */
+function build(backend: string, script: string): void {
+  const folder = join(dist, backend, "llama-native.node");
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "index.js"), script);
+}
+
+const addon = (...types: string[]): string =>
+  `exports.systemInfo = () => (${JSON.stringify({ devices: types.map((type) => ({ name: type, type })) })});`;
+const failing = (words: string): string => `throw new Error(${JSON.stringify(words)});`;
+
+describe("auto", () => {
+  it("takes the best GPU that has a device", async () => {
+    build("cpu", addon("cpu"));
+    build("vulkan", addon("gpu", "cpu"));
+    build("cuda", addon("gpu", "gpu", "cpu"));
+    const { systemInfo } = await loader();
+    expect(systemInfo()).toMatchObject({ backend: "cuda", passedOver: [], devices: { length: 3 } });
+  });
+
+  it("falls back, and keeps the reasons", async () => {
+    build("cpu", addon("cpu"));
+    build("vulkan", addon("cpu"));
+    build("cuda", failing("libcuda.so.1: cannot open shared object file: No such file or directory"));
+    build("hip", failing("libhipblas.so.2: cannot open shared object file: No such file or directory"));
+    const { systemInfo } = await loader();
+    expect(systemInfo()).toMatchObject({
+      backend: "cpu",
+      passedOver: [
+        { backend: "cuda", reason: "NVIDIA's driver is missing (libcuda.so.1)", advice: "install NVIDIA's driver" },
+        { backend: "hip", reason: "the ROCm library libhipblas.so.2 is missing" },
+        { backend: "vulkan", reason: "it finds no device on this machine" },
+      ],
+    });
+  });
+
+  it("loads nothing of the others where the CPU is asked for", async () => {
+    build("cpu", addon("cpu"));
+    build("cuda", failing("touched"));
+    vi.stubEnv("LLAMA_NATIVE_GPU", "cpu");
+    const { systemInfo } = await loader();
+    expect(systemInfo()).toMatchObject({ backend: "cpu", passedOver: [] });
+  });
+
+  it("is the same addon as the one asked for by its name", async () => {
+    build("cpu", addon("cpu"));
+    const { loadAddon } = await loader();
+    expect(loadAddon("auto")).toBe(loadAddon("cpu"));
+  });
+});
+
+describe("a wish that cannot be met", () => {
+  it.each([
+    ["is not built", undefined, "its addon is not built; run `npx llama-native build --gpu cuda`"],
+    [
+      "lacks its driver",
+      failing("libcuda.so.1: cannot open"),
+      "NVIDIA's driver is missing (libcuda.so.1); install NVIDIA's",
+    ],
+    [
+      "lacks its runtime",
+      failing("libcublas.so.12: cannot open"),
+      "the CUDA library libcublas.so.12 is missing; install",
+    ],
+    ["has no device", addon("cpu"), "it finds no device on this machine; check that"],
+    [
+      "is broken",
+      failing("invalid ELF header"),
+      "its addon cannot be loaded: invalid ELF header; run `npx llama-native build",
+    ],
+  ])("%s", async (_what, script, message) => {
+    build("cpu", addon("cpu"));
+    if (script !== undefined) build("cuda", script);
+    const { loadAddon } = await loader();
+    expect(() => loadAddon("cuda")).toThrow(
+      expect.objectContaining({
+        code: "BACKEND_UNAVAILABLE",
+        message: expect.stringContaining(`The backend cuda cannot be used: ${message}`) as string,
+        details: expect.objectContaining({ backend: "cuda" }) as object,
+      }),
+    );
+    expect(loadAddon("auto")).toBe(loadAddon("cpu"));
+  });
+
+  it("repeats why the build failed", async () => {
+    mkdirSync(join(dist, "cuda"));
+    const note = {
+      reason: "build-failed",
+      message: "llama-native: nvcc said no; run npx llama-native build --gpu cuda",
+    };
+    writeFileSync(join(dist, "cuda", "not-built.json"), JSON.stringify(note));
+    const { loadAddon } = await loader();
+    expect(() => loadAddon("cuda")).toThrow("cannot be used: nvcc said no; run npx llama-native build --gpu cuda");
+  });
+
+  it("is refused for an addon that LLAMA_NATIVE_ADDON names, too", async () => {
+    const file = join(dist, "own.cjs");
+    writeFileSync(file, addon("cpu"));
+    vi.stubEnv("LLAMA_NATIVE_ADDON", file);
+    const { loadAddon, systemInfo } = await loader();
+    expect(() => loadAddon("vulkan")).toThrow(expect.objectContaining({ code: "BACKEND_UNAVAILABLE" }));
+    expect(systemInfo()).toMatchObject({ backend: "custom" });
+  });
+
+  it("is no backend at all", async () => {
+    vi.stubEnv("LLAMA_NATIVE_GPU", "rtx");
+    const { loadAddon } = await loader();
+    expect(() => loadAddon()).toThrow(
+      'Expected one of auto, cuda, metal, vulkan, hip, cpu for LLAMA_NATIVE_GPU but received "rtx"',
+    );
+  });
+});
+
+it("tells apart the causes that systems name", () => {
+  const reason = (words: string): string => explainLoadFailure("cuda", words).reason;
+  expect(reason("libcublasLt.so.12: cannot open shared object file")).toBe(
+    "the CUDA library libcublasLt.so.12 is missing",
+  );
+  expect(reason("libvulkan.so.1: cannot open shared object file")).toBe(
+    "the Vulkan loader is missing (libvulkan.so.1)",
+  );
+  expect(reason("/lib/libc.so.6: version `GLIBC_2.38' not found")).toContain("GLIBC_2.38");
+});
