@@ -1,6 +1,6 @@
 // Products of weights of types Q4_K and Q6_K, repacked eight rows at a time, with activations of eight bits: x86 with AVX2.
 //
-// ggml has these as well (Q6_K on ARM only); here one kernel takes any number of tokens, from one to sixteen, so that
+// ggml has these as well (Q6_K on ARM only); here one kernel takes one to sixteen tokens (to four with AVX2), so that
 //   - weights are unpacked once for all of them, also for the two or three tokens that are left over of a batch,
 //   - a token's sum does not depend, to the bit, on how many others it is computed with: it is a sum of integers in each block
 //     of 256, and those are added up block by block.
@@ -370,7 +370,7 @@ template <class Block, int interleaved, int rows> static inline int gemv(int n, 
 #if defined(__AVX2__)
     using weights = typename repacked<Block>::type;
     if constexpr (!std::is_void_v<weights> && interleaved == 8 && rows == 8) {
-        multiply_separate(n, s, bs, static_cast<const weights *>(vx), static_cast<const block_q8_K *>(vy), nr, nc);
+        if (nr > 0) multiply_separate(n, s, bs, static_cast<const weights *>(vx), static_cast<const block_q8_K *>(vy), nr, nc);
         return nr;
     }
 #endif

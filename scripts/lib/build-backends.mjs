@@ -78,7 +78,7 @@ export async function keepingFailure(backend, { reporter, env }, work) {
 }
 
 /**
- * What each GPU backend lacks or has here; `doctor` shows the same.
+ * What each GPU backend lacks or has here, which `logs/gpu-decisions.log` in the cache keeps.
  * @param {NodeJS.ProcessEnv} [env]
  * @returns {GpuDecision[]}
  */
@@ -113,6 +113,6 @@ async function buildGpu({ backend, plan, reason, advice }, options) {
 
 /** @param {GpuBackend} backend @param {string} reason @param {string | null} advice */
 function describeMissing(backend, reason, advice) {
-  const todo = advice === null ? "" : `\nTo get it, ${advice}, then run: npx llama-native build --gpu ${backend}`;
-  return `llama-native: there is no addon for ${backend}, because ${reason}.${todo}`;
+  const remedy = advice === null ? "" : `\nTo get it, ${advice}, then run: npx llama-native build --gpu ${backend}`;
+  return `llama-native: there is no addon for ${backend}, because ${reason}.${remedy}`;
 }

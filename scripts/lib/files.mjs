@@ -1,6 +1,7 @@
-// File operations that are whole or not at all, so that a kill in the middle leaves nothing half done.
+// File operations that are whole or not at all, so that a kill in the middle leaves nothing half done; and looks at what may
+// not be there.
 
-import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 let counter = 0;
@@ -47,5 +48,23 @@ export function copyWhole(from, to) {
     renameSync(temporary, to);
   } finally {
     rmSync(temporary, { force: true });
+  }
+}
+
+/** The text of a file, or "" where there is none that can be read. @param {string} path */
+export function readIfThere(path) {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** Names in a folder in their order; none where there is no such folder. @param {string} path */
+export function listIfThere(path) {
+  try {
+    return readdirSync(path).sort();
+  } catch {
+    return [];
   }
 }

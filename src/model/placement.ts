@@ -29,13 +29,17 @@ export interface Needs {
 }
 
 /** Share of a device's free memory that is used. */
-const usedShare = 0.94;
+export const usedShare = 0.94;
 
 /** The devices that llama.cpp puts layers on: GPUs, or where there is none integrated ones. */
-export function layerDevices(devices: readonly NativeDevice[], ramBytes: number): DeviceMemory[] {
+export function gpusAmong(devices: readonly NativeDevice[]): NativeDevice[] {
   const gpus = devices.filter(({ type }) => type === "gpu");
-  const used = gpus.length > 0 ? gpus : devices.filter(({ type }) => type === "integrated-gpu");
-  return used.map(({ name, type, backend, freeBytes, totalBytes }) => {
+  return gpus.length > 0 ? gpus : devices.filter(({ type }) => type === "integrated-gpu");
+}
+
+/** The same, by what models may use of their memory. */
+export function layerDevices(devices: readonly NativeDevice[], ramBytes: number): DeviceMemory[] {
+  return gpusAmong(devices).map(({ name, type, backend, freeBytes, totalBytes }) => {
     // Some tell nothing of their memory, and have the machine's.
     const isSilent = totalBytes === 0;
     return {

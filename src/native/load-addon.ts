@@ -40,7 +40,7 @@ export function systemInfo(gpu: GpuChoice = readGpuChoice()): SystemInfo {
   return { ...addon.systemInfo({}), backend, passedOver };
 }
 
-/** Absolute path of the addon that {@link loadAddon} loads for the CPU, whether it exists or not. */
+/** Absolute path of the addon that {@link loadAddon} loads for a backend, whether it exists or not. */
 export function addonPath(backend: Backend = "cpu"): string {
   return customPath() ?? join(addonFolder(), backend, "llama-native.node");
 }
@@ -139,8 +139,8 @@ function whyNotBuilt(backend: Backend): PassedOverBackend {
 
 function unavailable({ backend, reason, advice }: PassedOverBackend): LlamaError {
   const message = `The backend ${backend} cannot be used: ${reason}`;
-  const todo = reason.includes("llama-native build") ? "" : `; ${advice}`;
-  return new LlamaError("BACKEND_UNAVAILABLE", `${message}${todo}`, { details: { backend, reason, advice } });
+  const remedy = reason.includes("llama-native build") ? "" : `; ${advice}`;
+  return new LlamaError("BACKEND_UNAVAILABLE", `${message}${remedy}`, { details: { backend, reason, advice } });
 }
 
 function customPath(): string | undefined {

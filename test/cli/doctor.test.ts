@@ -1,9 +1,10 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { afterAll, describe, expect, it } from "vitest";
 
+import { addonPath } from "../../src/native/load-addon.js";
 import { run } from "./command.js";
 
 const folder = mkdtempSync(join(tmpdir(), "llama-native-doctor-"));
@@ -50,6 +51,21 @@ describe("doctor", () => {
       cache: { path: cache, sizeBytes: 1_230_000, entries: [{ name: "models", sizeBytes: 1_230_000 }] },
       toolchain: { cmake: { version: expect.stringContaining("cmake") as string } },
     });
+  });
+
+  it("says why a GPU's addon is not used", async () => {
+    const out = join(folder, "out");
+    mkdirSync(join(out, "cpu"), { recursive: true });
+    mkdirSync(join(out, "vulkan"));
+    copyFileSync(addonPath(), join(out, "cpu", "llama-native.node"));
+    const note = { reason: "missing-tools", message: "llama-native: there is no addon for vulkan, because of a test." };
+    writeFileSync(join(out, "vulkan", "not-built.json"), JSON.stringify(note));
+    const { code, stdout } = await run(["doctor"], { env: { ...env, LLAMA_NATIVE_OUT_DIR: out } });
+    expect(code).toBe(0);
+    expect(stdout).toContain(`${join(out, "cpu", "llama-native.node")} (`);
+    expect(stdout).toMatch(
+      /^Not used +vulkan: there is no addon for vulkan, because of a test\.; run `npx .* vulkan`$/m,
+    );
   });
 
   it("works without the addon", async () => {

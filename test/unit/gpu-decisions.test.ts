@@ -43,7 +43,6 @@ function machine(changes: Partial<GpuFacts> = {}): GpuFacts {
     rocm: { root: "/opt/rocm", version: "6.3.1", hasBlas: true },
     gccVersions: [],
     freeDiskBytes: 100e9,
-    memoryBytes: 32e9,
     ...changes,
   };
 }

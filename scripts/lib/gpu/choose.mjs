@@ -1,5 +1,5 @@
-// Decides which GPU backends can be built here, and which is. Pure functions of `GpuFacts`; each decision is one line, for
-// the log and for `doctor`.
+// Decides which GPU backends can be built here, and which is. Pure functions of `GpuFacts`; each decision is one line
+// of the log.
 
 import { GPU_BACKENDS } from "../settings.mjs";
 import { compareVersions, toolkitProblem } from "./nvidia-architectures.mjs";

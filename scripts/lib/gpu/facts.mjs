@@ -1,9 +1,9 @@
 // What this machine has for GPUs, gathered from files alone: no tool is run, no library is loaded. `choose.mjs` decides.
 
-import { existsSync, readdirSync, readFileSync, statfsSync } from "node:fs";
-import { totalmem } from "node:os";
+import { existsSync, statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { findExecutable } from "../executables.mjs";
+import { listIfThere, readIfThere } from "../files.mjs";
 import { findGpus } from "./pci.mjs";
 
 /**
@@ -40,7 +40,6 @@ import { findGpus } from "./pci.mjs";
  * @property {RocmTools | null} rocm
  * @property {number[]} gccVersions major versions that are on the PATH under their own names, such as g++-12
  * @property {number} freeDiskBytes where the build folders are
- * @property {number} memoryBytes
  */
 
 const LIBRARY_FOLDERS = [
@@ -72,7 +71,6 @@ export function gatherGpuFacts(env, cache, root = "/") {
     rocm: rocmTools(env, root),
     gccVersions: [9, 10, 11, 12, 13, 14, 15, 16].filter((version) => findExecutable(`g++-${version}`, env) !== null),
     freeDiskBytes: freeDisk(cache),
-    memoryBytes: totalmem(),
   };
 }
 
@@ -88,7 +86,7 @@ export function freeDisk(folder) {
 /** @param {NodeJS.ProcessEnv} env @param {string} root */
 function nvidiaDriver(env, root) {
   const version = /Kernel Module\s+(?:for \S+\s+)?(\d+(?:\.\d+)+)/.exec(
-    read(join(root, "proc/driver/nvidia/version")),
+    readIfThere(join(root, "proc/driver/nvidia/version")),
   )?.[1];
   if (process.platform === "win32") {
     return existsSync(join(env.SystemRoot ?? "C:\\Windows", "System32", "nvcuda.dll")) ? "unknown" : null;
@@ -101,7 +99,9 @@ function nvidiaDriver(env, root) {
 function vulkanDrivers(env, root) {
   const named = (env.VK_DRIVER_FILES ?? env.VK_ICD_FILENAMES ?? "").split(":").filter((path) => path !== "");
   const folders = ["usr/share/vulkan/icd.d", "usr/local/share/vulkan/icd.d", "etc/vulkan/icd.d"];
-  const installed = folders.flatMap((folder) => list(join(root, folder)).map((name) => join(root, folder, name)));
+  const installed = folders.flatMap((folder) =>
+    listIfThere(join(root, folder)).map((name) => join(root, folder, name)),
+  );
   return (named.length > 0 ? named : installed).filter(
     (path) => path.endsWith(".json") && !/lvp_|swrast|llvmpipe/.test(path),
   );
@@ -118,9 +118,9 @@ function cudaToolkit(env, root) {
     (folder) => existsSync(join(folder, "cuda.h")),
   );
   const number = Number(
-    /#define CUDA_VERSION (\d+)/.exec(include === undefined ? "" : read(join(include, "cuda.h")))?.[1],
+    /#define CUDA_VERSION (\d+)/.exec(include === undefined ? "" : readIfThere(join(include, "cuda.h")))?.[1],
   );
-  const hostConfig = include === undefined ? "" : read(join(include, "crt/host_config.h"));
+  const hostConfig = include === undefined ? "" : readIfThere(join(include, "crt/host_config.h"));
   const libraries = ["lib64", "lib", "targets/x86_64-linux/lib", "lib/x64"].map((folder) => join(home, folder));
   return {
     root: home,
@@ -144,7 +144,7 @@ function vulkanTools(env, root) {
     prefixes
       .flatMap((prefix) => [join(prefix, "include"), join(prefix, "Include")])
       .find((folder) => existsSync(join(folder, "vulkan/vulkan_core.h"))) ?? null;
-  const core = includeDir === null ? "" : read(join(includeDir, "vulkan/vulkan_core.h"));
+  const core = includeDir === null ? "" : readIfThere(join(includeDir, "vulkan/vulkan_core.h"));
   const patch = numberIn(core, /#define VK_HEADER_VERSION (\d+)/);
   const complete = /VK_HEADER_VERSION_COMPLETE VK_MAKE_API_VERSION\(0, (\d+), (\d+)/.exec(core);
   const config = ["share/cmake/SPIRV-Headers", "lib/cmake/SPIRV-Headers", "cmake/SPIRV-Headers"];
@@ -167,7 +167,7 @@ function rocmTools(env, root) {
   const candidates = [env.ROCM_PATH, join(root, "opt/rocm"), hipcc === null ? undefined : dirname(dirname(hipcc))];
   for (const home of candidates) {
     if (home === undefined || !existsSync(join(home, "bin", "hipcc"))) continue;
-    const version = /^\d+(\.\d+)*/.exec(read(join(home, ".info/version")))?.[0] ?? "unknown";
+    const version = /^\d+(\.\d+)*/.exec(readIfThere(join(home, ".info/version")))?.[0] ?? "unknown";
     const include = join(home, "include");
     return { root: home, version, hasBlas: ["hipblas", "rocblas"].every((name) => existsSync(join(include, name))) };
   }
@@ -184,22 +184,4 @@ function findLibrary(name, root, more = []) {
 function numberIn(text, pattern) {
   const found = pattern.exec(text)?.[1];
   return found === undefined ? null : Number(found);
-}
-
-/** @param {string} path */
-function read(path) {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return ""; // this machine has no such thing
-  }
-}
-
-/** @param {string} path */
-function list(path) {
-  try {
-    return readdirSync(path).sort();
-  } catch {
-    return [];
-  }
 }

@@ -1,7 +1,8 @@
 // The GPUs of this machine by what Linux tells in /sys and /proc: nothing is run and no driver is loaded for it.
 
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { listIfThere, readIfThere } from "../files.mjs";
 import { nvidiaArchitecture } from "./nvidia-architectures.mjs";
 
 const VENDORS = { nvidia: 0x10de, amd: 0x1002, intel: 0x8086 };
@@ -19,12 +20,12 @@ const VENDORS = { nvidia: 0x10de, amd: 0x1002, intel: 0x8086 };
  * @returns {GpusFound}
  */
 export function findGpus(root = "/") {
-  const displays = listFolder(join(root, "sys/bus/pci/devices"))
+  const displays = listIfThere(join(root, "sys/bus/pci/devices"))
     .map((name) => join(root, "sys/bus/pci/devices", name))
     // Display controllers have class 0x03....
     .filter((folder) => readHex(join(folder, "class")) >> 16 === 0x03)
     .map((folder) => ({ vendor: readHex(join(folder, "vendor")), device: readHex(join(folder, "device")) }));
-  const render = listFolder(join(root, "dev/dri")).some((name) => name.startsWith("renderD"));
+  const render = listIfThere(join(root, "dev/dri")).some((name) => name.startsWith("renderD"));
   return {
     nvidia: displays
       .filter(({ vendor }) => vendor === VENDORS.nvidia)
@@ -39,8 +40,8 @@ export function findGpus(root = "/") {
 /** @param {string} root */
 function amdTargets(root) {
   const nodes = join(root, "sys/class/kfd/kfd/topology/nodes");
-  const versions = listFolder(nodes).map((node) =>
-    Number(/^gfx_target_version (\d+)$/m.exec(readText(join(nodes, node, "properties")))?.[1] ?? 0),
+  const versions = listIfThere(nodes).map((node) =>
+    Number(/^gfx_target_version (\d+)$/m.exec(readIfThere(join(nodes, node, "properties")))?.[1] ?? 0),
   );
   return [...new Set(versions.filter((version) => version > 0).map(gfxName))];
 }
@@ -53,23 +54,5 @@ function gfxName(version) {
 
 /** @param {string} path */
 function readHex(path) {
-  return Number(readText(path).trim() || 0);
-}
-
-/** @param {string} path */
-function readText(path) {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return ""; // this machine has no such thing
-  }
-}
-
-/** @param {string} path */
-function listFolder(path) {
-  try {
-    return readdirSync(path).sort();
-  } catch {
-    return [];
-  }
+  return Number(readIfThere(path).trim() || 0);
 }

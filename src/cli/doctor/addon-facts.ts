@@ -2,10 +2,10 @@ import { execFile } from "node:child_process";
 import { readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
-import type { NativeSystemInfo } from "../../native/contract.js";
+import type { SystemInfo } from "../../native/load-addon.js";
 import { addonPath } from "../../native/load-addon.js";
 
-/** Of the addon on disk, and of what it says where it loads. */
+/** Of the addon in use, and of what it says where it loads. */
 export interface AddonFacts {
   readonly path: string;
   readonly sizeBytes: number | null;
@@ -16,7 +16,7 @@ export interface AddonFacts {
     readonly flags: string;
     readonly builtAt: string;
   } | null;
-  readonly system: NativeSystemInfo | null;
+  readonly system: SystemInfo | null;
   /** Why it does not load, or null. */
   readonly error: { readonly code: string; readonly message: string } | null;
 }
@@ -24,11 +24,12 @@ export interface AddonFacts {
 type Attempt = Pick<AddonFacts, "system" | "error">;
 
 export async function examineAddon(): Promise<AddonFacts> {
-  const path = addonPath();
-  const [found, build, attempt] = await Promise.all([
+  const attempt = await tryLoading();
+  const backend = attempt.system?.backend ?? "cpu";
+  const path = addonPath(backend === "custom" ? "cpu" : backend);
+  const [found, build] = await Promise.all([
     stat(path).catch(() => null),
     readBuild(join(dirname(path), "build.json")),
-    tryLoading(),
   ]);
   return { path, sizeBytes: found?.size ?? null, build, ...attempt };
 }

@@ -1,3 +1,4 @@
+import type { PassedOverBackend } from "../../native/backends.js";
 import type { NativeDevice } from "../../native/contract.js";
 import { formatBytes, plural } from "../format.js";
 import { bold } from "../style.js";
@@ -44,6 +45,7 @@ function describeAddon({ path, sizeBytes, build, system, error }: AddonFacts): R
           ["llama.cpp", `${system.llamaVersion}, compiled by ${system.compiler}`] as const,
           ["CPU features", system.cpuFeatures.join(" ")] as const,
           ...system.devices.map(describeDevice),
+          ...system.passedOver.map(describePassedOver),
         ]),
   ];
 }
@@ -51,6 +53,10 @@ function describeAddon({ path, sizeBytes, build, system, error }: AddonFacts): R
 function describeDevice({ name, description, type, freeBytes, totalBytes }: NativeDevice, index: number): Row {
   const memory = `${formatBytes(freeBytes)} of ${formatBytes(totalBytes)} free`;
   return [index === 0 ? "Devices" : "", `${name} (${type}): ${description}, ${memory}`];
+}
+
+function describePassedOver({ backend, reason, advice }: PassedOverBackend, index: number): Row {
+  return [index === 0 ? "Not used" : "", `${backend}: ${reason}; ${advice}`];
 }
 
 function describeToolchain(toolchain: ToolchainFacts): Row[] {

@@ -1,5 +1,6 @@
 import { estimateMemory } from "../../model/memory-estimate.js";
 import type { ModelShape } from "../../model/model-shape.js";
+import { usedShare } from "../../model/placement.js";
 import type { Fit, MachineOverview, MemoryNeed } from "./overview.js";
 import { kvTypes } from "./overview.js";
 
@@ -23,7 +24,7 @@ export function needsOf(shape: ModelShape, machine: MachineOverview, sizes: read
 }
 
 function fitOf(bytes: number, { gpuFreeBytes, availableBytes, totalBytes }: MachineOverview): Fit {
-  if (bytes <= gpuFreeBytes * 0.94) return "gpu";
+  if (bytes <= gpuFreeBytes * usedShare) return "gpu";
   if (bytes <= availableBytes * 0.96) return "yes";
   return bytes <= totalBytes * 0.9 ? "busy" : "no";
 }

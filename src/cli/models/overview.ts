@@ -1,6 +1,7 @@
 import type { Offer } from "../../hub/offers.js";
 import type { GgufHeader } from "../../model/gguf-header.js";
 import type { ModelShape } from "../../model/model-shape.js";
+import { gpusAmong } from "../../model/placement.js";
 import type { NativeDevice, NativeSystemInfo } from "../../native/contract.js";
 
 /** Numbers of tokens for which memory is told, besides the model's full context. */
@@ -143,7 +144,7 @@ async function examineMachine(): Promise<MachineOverview> {
 /** None where the addon is not built: what a model needs can be told all the same. */
 function gpusOf(systemInfo: () => NativeSystemInfo): NativeDevice[] {
   try {
-    return systemInfo().devices.filter(({ type }) => type === "gpu");
+    return gpusAmong(systemInfo().devices);
   } catch {
     return [];
   }
