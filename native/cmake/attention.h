@@ -164,7 +164,6 @@ static std::vector<token_block> find_blocks(const attention & a) {
 struct workspace {
     float * queries, * keys, * values, * scores, * sums;
     float   scale[block_rows], total[block_rows];  // of the weights: they are relative to 2^scale
-    int64_t gathered[tile_cells];
 
     static size_t size(const attention & a, int64_t rows) {
         return rows * (a.key_length + a.value_length + tile_cells) + tile_cells * (a.key_length + std::max(a.key_length, a.value_length));
@@ -215,19 +214,37 @@ static inline const char * cells_of(const attention & a, const ggml_tensor * t, 
     return (const char *) t->data + head / (a.heads / t->ne[2]) * t->nb[2] + block.stream / (a.streams / t->ne[3]) * t->nb[3];
 }
 
-// Begins to load a row that is soon converted. Rows are a stride apart, of the size of all heads, which no processor foresees.
-static inline void fetch_row(const char * row, size_t bytes) {
+// A list of cells from a tile's first on: `count` are the tile's, `left` are left in all. As a matrix it is `width` cells wide.
+struct cell_tile {
+    const int32_t * cells;
+    int64_t         count, width, left;
+};
+
+// Rows that are asked for before they are needed. Measured: 4 to 16 are alike.
+constexpr int64_t rows_ahead = 8;
+
+// A tile's rows of a head's keys or values in single precision, one after the other, with zeros up to the tile's width.
+//
+// Rows are a stride apart, of the size of all heads, which no processor foresees: those of cells that follow, also in the
+// next tile, are asked for meanwhile.
+static void convert_rows(const ggml_tensor * t, const char * data, int64_t length, const cell_tile & tile, float * to) {
 #if defined(__GNUC__)
-    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(row + at);
+    const size_t bytes = ggml_row_size(t->type, length);
 #endif
+    for (int64_t i = 0; i < tile.count; i++) {
+#if defined(__GNUC__)
+        const char * next = data + tile.cells[std::min(i + rows_ahead, tile.left - 1)] * t->nb[1];
+        for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(next + at);
+#endif
+        convert_to_float(t->type, data + tile.cells[i] * t->nb[1], to + i * length, length);
+    }
+    memset(to + tile.count * length, 0, (tile.width - tile.count) * length * sizeof(float));
 }
 
-// Scores of the queries for `count` gathered cells, as rows of `width` numbers.
-static void score(const attention & a, const token_block & block, int64_t head, int64_t count, int64_t width, workspace & w) {
-    const int64_t rows = block.count * a.heads_per_unit, length = a.key_length;
-    const char *  data = cells_of(a, a.k, block, head);
-    for (int64_t i = 0; i < count; i++) convert_to_float(a.k->type, data + w.gathered[i] * a.k->nb[1], w.values + i * length, length);
-    memset(w.values + count * length, 0, (width - count) * length * sizeof(float));
+// Scores of the queries for a tile's cells, as rows of `width` numbers.
+static void score(const attention & a, const token_block & block, int64_t head, const cell_tile & tile, workspace & w) {
+    const int64_t rows = block.count * a.heads_per_unit, length = a.key_length, width = tile.width;
+    convert_rows(a.k, cells_of(a, a.k, block, head), length, tile, w.values);
     turn_keys(w.values, length, width, w.keys);
     memset(w.scores, 0, rows * width * sizeof(float));
     simd_gemm(w.scores, w.queries, w.keys, rows, length, width);
@@ -237,13 +254,14 @@ static void score(const attention & a, const token_block & block, int64_t head, 
     }
 }
 
-static void apply_mask(const attention & a, const token_block & block, int64_t head, int64_t count, int64_t width, workspace & w) {
+static void apply_mask(const attention & a, const token_block & block, int64_t head, const cell_tile & tile, workspace & w) {
+    const int64_t count = tile.count, width = tile.width;
     for (int64_t token = 0; token < block.count; token++) {
         const uint16_t * row = a.mask_row(block.stream, block.first + token);
         float *          scores = w.scores + token * a.heads_per_unit * width;
         for (int64_t i = 0; i < a.heads_per_unit; i++) std::fill(scores + i * width + count, scores + (i + 1) * width, -INFINITY);
         uint16_t values[tile_cells], any = 0;
-        for (int64_t i = 0; row && i < count; i++) any |= values[i] = row[w.gathered[i]];
+        for (int64_t i = 0; row && i < count; i++) any |= values[i] = row[tile.cells[i]];
         if (!any) continue;
         for (int64_t i = 0; i < a.heads_per_unit; i++) {
             const float slope = a.slope(head + i);
@@ -254,12 +272,19 @@ static void apply_mask(const attention & a, const token_block & block, int64_t h
 
 // log2(e), and what rounds a number to the nearest whole one when added and taken away.
 constexpr float to_power_of_two = 1.44269504f, rounds = 12582912.0f;
+// The bits of 2 * lowest_scale.
+constexpr uint32_t lowest_power = 0xC7000000;
 
 // The scores become weights: exp(score) / 2^scale. `width` is a multiple of 16.
 static inline void weigh(float * scores, int64_t width, float scale) {
     for (int64_t i = 0; i < width; i++) {
         float power = scores[i] * to_power_of_two;
-        power = power < 2 * lowest_scale ? 2 * lowest_scale : power;
+        // Not below 2 * lowest_scale. As whole numbers, without a branch, so that compilers take several at a time: the lower a
+        // negative number, the larger its bits.
+        uint32_t pattern;
+        memcpy(&pattern, &power, sizeof pattern);
+        pattern = std::min(pattern, lowest_power);
+        memcpy(&power, &pattern, sizeof power);
         const float whole = power + rounds - rounds, rest = power - whole;
         // 2^rest, with the coefficients of Cephes' exp2f.
         float weight = 1.535336188319500e-4f * rest + 1.339887440266574e-3f;
@@ -268,8 +293,7 @@ static inline void weigh(float * scores, int64_t width, float scale) {
         weight = weight * rest + 2.402264791363012e-1f;
         weight = weight * rest + 6.931472028550421e-1f;
         weight = weight * rest + 1.0f;
-        const int32_t exponent = (int32_t) (whole - scale) + 127;
-        const int32_t bits = exponent < 1 ? 0 : exponent << 23;
+        const int32_t bits = std::max((int32_t) (whole - scale) + 127, 0) << 23;
         float         factor;
         memcpy(&factor, &bits, sizeof factor);
         scores[i] = weight * factor;
@@ -296,8 +320,8 @@ static inline void add_up(const float * weights, int64_t rows, int64_t width, fl
 }
 
 // Adds the values of the gathered cells to the rows' sums, weighted with the softmax of their scores.
-static void accumulate(const attention & a, const token_block & block, int64_t head, int64_t count, int64_t width, workspace & w) {
-    const int64_t rows = block.count * a.heads_per_unit, length = a.value_length;
+static void accumulate(const attention & a, const token_block & block, int64_t head, const cell_tile & tile, workspace & w) {
+    const int64_t rows = block.count * a.heads_per_unit, length = a.value_length, width = tile.width;
     for (int64_t row = 0; row < rows; row++) {
         float * scores = w.scores + row * width;
         float   highest;
@@ -314,9 +338,7 @@ static void accumulate(const attention & a, const token_block & block, int64_t h
         weigh(scores, width, w.scale[row]);
     }
     add_up(w.scores, rows, width, w.total);
-    const char * data = cells_of(a, a.v, block, head);
-    for (int64_t i = 0; i < count; i++) convert_to_float(a.v->type, data + w.gathered[i] * a.v->nb[1], w.values + i * length, length);
-    memset(w.values + count * length, 0, (width - count) * length * sizeof(float));
+    convert_rows(a.v, cells_of(a, a.v, block, head), length, tile, w.values);
     simd_gemm(w.sums, w.scores, w.values, rows, width, length);
 }
 
@@ -333,25 +355,18 @@ static void attend(const attention & a, const token_block & block, int64_t head,
     seen.assign((a.cells + 63) / 64, 0);
     for (int64_t token = 0; token < block.count; token++) add_cells(a.mask_row(block.stream, block.first + token), a.cells, seen);
 
-    const char * keys = cells_of(a, a.k, block, head), * values = cells_of(a, a.v, block, head);
-    const size_t key_bytes = ggml_row_size(a.k->type, a.key_length), value_bytes = ggml_row_size(a.v->type, a.value_length);
-    int64_t      count = 0;
-    const auto   flush = [&] {
-        for (int64_t i = 0; i < count; i++) fetch_row(values + w.gathered[i] * a.v->nb[1], value_bytes);
-        const int64_t width = (count + 15) / 16 * 16;
-        score(a, block, head, count, width, w);
-        apply_mask(a, block, head, count, width, w);
-        accumulate(a, block, head, count, width, w);
-        count = 0;
-    };
+    static thread_local std::vector<int32_t> cells;
+    cells.clear();
     for (size_t i = 0; i < seen.size(); i++) {
-        for (uint64_t bits = seen[i]; bits; bits &= bits - 1) {
-            w.gathered[count] = i * 64 + __builtin_ctzll(bits);
-            fetch_row(keys + w.gathered[count++] * a.k->nb[1], key_bytes);
-            if (count == tile_cells) flush();
-        }
+        for (uint64_t bits = seen[i]; bits; bits &= bits - 1) cells.push_back(int32_t(i * 64 + __builtin_ctzll(bits)));
     }
-    if (count) flush();
+    for (int64_t first = 0; first < (int64_t) cells.size(); first += tile_cells) {
+        const int64_t   left = cells.size() - first, count = std::min(left, tile_cells);
+        const cell_tile tile = { cells.data() + first, count, (count + 15) / 16 * 16, left };
+        score(a, block, head, tile, w);
+        apply_mask(a, block, head, tile, w);
+        accumulate(a, block, head, tile, w);
+    }
 }
 
 // Writes what a row attended to, its sum over its total, as the output of a token's head.

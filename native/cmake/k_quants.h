@@ -184,62 +184,74 @@ static inline void unpack_scales(const uint8_t * packed, uint64_t & scales, uint
     minimums              = (m & 0x3f3f3f3f) | (static_cast<uint64_t>(high_m) << 32);
 }
 
-// The products of rows `row` to `row + rows_in_vector` with T tokens; out[t * stride] are a token's.
-template <int T, class Tokens>
+// The products of V vectors of rows, from `row` on, with T tokens; out[t * stride] are a token's.
+template <int T, int V, class Tokens>
 static inline void multiply(const block_q4_Kx8 * weights, const Tokens & tokens, int row, float * out, size_t stride) {
     const vec nibble = bytes(0x0f);
     // A row's minimums of two sub-blocks, each for two sums of sixteen.
     const __m128i two_and_two = _mm_setr_epi8(0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13);
-    floats totals[T];
-    LLAMA_NATIVE_UNROLL for (int t = 0; t < T; t++) totals[t] = no_floats();
+    floats totals[V][T];
+    LLAMA_NATIVE_UNROLL for (int v = 0; v < V; v++) {
+        LLAMA_NATIVE_UNROLL for (int t = 0; t < T; t++) totals[v][t] = no_floats();
+    }
     for (int block = 0; block < tokens.nb; block++) {
         const block_q4_Kx8 & w = weights[block];
         if (row == 0) fetch_ahead(&w);
-        vec sum[T][chains<T>], minimum[T];
-        LLAMA_NATIVE_UNROLL for (int t = 0; t < T; t++) {
-            for (vec & chain : sum[t]) chain = zero();
-            minimum[t] = zero();
+        vec sum[V][T][chains<T>], minimum[V][T];
+        LLAMA_NATIVE_UNROLL for (int v = 0; v < V; v++) {
+            LLAMA_NATIVE_UNROLL for (int t = 0; t < T; t++) {
+                for (vec & chain : sum[v][t]) chain = zero();
+                minimum[v][t] = zero();
+            }
         }
         for (int quarter = 0; quarter < 4; quarter++) {
             uint64_t scales[2], minimums[2];
             unpack_scales(w.scales + quarter * 24, scales[0], minimums[0]);
             unpack_scales(w.scales + quarter * 24 + 12, scales[1], minimums[1]);
-            const uint8_t * s = reinterpret_cast<const uint8_t *>(scales) + row;
-            const uint8_t * m = reinterpret_cast<const uint8_t *>(minimums) + row;
-            const vec scale_low  = spread(unsigned_rows(s));
-            const vec scale_high = spread(unsigned_rows(s + 8));
-            const vec offset     = shuffle(either(unsigned_rows(m), left64<32>(unsigned_rows(m + 8))), two_and_two);
-            vec low[4], high[4];
-            LLAMA_NATIVE_UNROLL for (int i = 0; i < 4; i++) {
-                const vec packed = load(w.qs + (quarter * 4 + i) * 64 + row * 8);
-                low[i]           = both(packed, nibble);
-                high[i]          = both(right<4>(packed), nibble);
-            }
-            LLAMA_NATIVE_UNROLL for (int t = 0; t < T; t++) {
-                const auto dot = [&](const vec (&q)[4], int from) {
-                    const vec a = add16(products(q[0], repeat(tokens.values(t, block, from))), products(q[1], repeat(tokens.values(t, block, from + 8))));
-                    const vec b = add16(products(q[2], repeat(tokens.values(t, block, from + 16))), products(q[3], repeat(tokens.values(t, block, from + 24))));
-                    return add16(a, b);
-                };
-                vec & last = sum[t][chains<T> - 1];
-                sum[t][0]  = multiply_add(sum[t][0], dot(low, quarter * 64), scale_low);
-                last       = multiply_add(last, dot(high, quarter * 64 + 32), scale_high);
-                minimum[t] = multiply_add(minimum[t], offset, repeat(tokens.sums(t, block, quarter)));
+            LLAMA_NATIVE_UNROLL for (int v = 0; v < V; v++) {
+                const int       from_row = row + v * rows_in_vector;
+                const uint8_t * s = reinterpret_cast<const uint8_t *>(scales) + from_row;
+                const uint8_t * m = reinterpret_cast<const uint8_t *>(minimums) + from_row;
+                const vec scale_low  = spread(unsigned_rows(s));
+                const vec scale_high = spread(unsigned_rows(s + 8));
+                const vec offset     = shuffle(either(unsigned_rows(m), left64<32>(unsigned_rows(m + 8))), two_and_two);
+                vec low[4], high[4];
+                LLAMA_NATIVE_UNROLL for (int i = 0; i < 4; i++) {
+                    const vec packed = load(w.qs + (quarter * 4 + i) * 64 + from_row * 8);
+                    low[i]           = both(packed, nibble);
+                    high[i]          = both(right<4>(packed), nibble);
+                }
+                LLAMA_NATIVE_UNROLL for (int t = 0; t < T; t++) {
+                    const auto dot = [&](const vec (&q)[4], int from) {
+                        const vec a = add16(products(q[0], repeat(tokens.values(t, block, from))), products(q[1], repeat(tokens.values(t, block, from + 8))));
+                        const vec b = add16(products(q[2], repeat(tokens.values(t, block, from + 16))), products(q[3], repeat(tokens.values(t, block, from + 24))));
+                        return add16(a, b);
+                    };
+                    vec & first = sum[v][t][0], & last = sum[v][t][chains<T> - 1];
+                    first         = multiply_add(first, dot(low, quarter * 64), scale_low);
+                    last          = multiply_add(last, dot(high, quarter * 64 + 32), scale_high);
+                    minimum[v][t] = multiply_add(minimum[v][t], offset, repeat(tokens.sums(t, block, quarter)));
+                }
             }
         }
-        const floats d = half_rows(w.d + row), dmin = half_rows(w.dmin + row);
-        LLAMA_NATIVE_UNROLL for (int t = 0; t < T; t++) {
-            const float scale = tokens.scale(t, block);
-            const vec   all   = chains<T> == 1 ? sum[t][0] : add32(sum[t][0], sum[t][chains<T> - 1]);
-            totals[t]         = add_scaled(totals[t], all, times(d, scale));
-            totals[t]         = take_scaled(totals[t], minimum[t], times(dmin, scale));
+        LLAMA_NATIVE_UNROLL for (int v = 0; v < V; v++) {
+            const floats d = half_rows(w.d + row + v * rows_in_vector), dmin = half_rows(w.dmin + row + v * rows_in_vector);
+            LLAMA_NATIVE_UNROLL for (int t = 0; t < T; t++) {
+                const float scale = tokens.scale(t, block);
+                const vec   all   = chains<T> == 1 ? sum[v][t][0] : add32(sum[v][t][0], sum[v][t][chains<T> - 1]);
+                totals[v][t]      = add_scaled(totals[v][t], all, times(d, scale));
+                totals[v][t]      = take_scaled(totals[v][t], minimum[v][t], times(dmin, scale));
+            }
         }
     }
-    LLAMA_NATIVE_UNROLL for (int t = 0; t < T; t++) store_rows(out + t * stride + row, totals[t]);
+    LLAMA_NATIVE_UNROLL for (int v = 0; v < V; v++) {
+        LLAMA_NATIVE_UNROLL for (int t = 0; t < T; t++) store_rows(out + t * stride + row + v * rows_in_vector, totals[v][t]);
+    }
 }
 
-template <int T, class Tokens>
+template <int T, int V, class Tokens>
 static inline void multiply(const block_q6_Kx8 * weights, const Tokens & tokens, int row, float * out, size_t stride) {
+    static_assert(V == 1, "their scales need no unpacking");
     const vec nibble = bytes(0x0f), upper_bits = bytes(0x30);
     floats totals[T];
     LLAMA_NATIVE_UNROLL for (int t = 0; t < T; t++) totals[t] = no_floats();
@@ -306,7 +318,9 @@ static inline void multiply(const block_q6_Kx8 * weights, const Tokens & tokens,
 
 template <int T, class Weights, class Tokens>
 static inline void multiply_eight_rows(const Weights * weights, const Tokens & tokens, float * out, size_t stride) {
-    for (int row = 0; row < 8; row += rows_in_vector) multiply<T>(weights, tokens, row, out, stride);
+    // One token's sums leave registers for all eight rows, which then share the unpacking of Q4_K's scales.
+    constexpr int V = T == 1 && std::is_same_v<Weights, block_q4_Kx8> ? 8 / rows_in_vector : 1;
+    for (int row = 0; row < 8; row += V * rows_in_vector) multiply<T, V>(weights, tokens, row, out, stride);
 }
 
 // `rows` rows of `n` weights times tokens in groups of four; what ggml calls gemm. out[token * stride + row].

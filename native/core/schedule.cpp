@@ -8,8 +8,9 @@ namespace {
 
 constexpr double smoothing = 0.2;
 // A step with prompt tokens may take this many times a step without.
-constexpr double  stretch = 3.0;
-constexpr int32_t smallest_chunk = 16;
+constexpr double  stretch = 2.75;
+// Tokens that the processor's kernels take at a time: with a few less a step takes as long.
+constexpr int32_t group = 4;
 // Until costs are known.
 constexpr int32_t first_chunk = 32;
 // Tokens that are worth a packet of their own.
@@ -37,8 +38,9 @@ int32_t prompt_budget(const StepCost & cost, int32_t decoding, int32_t batch_siz
     const int32_t room = std::max(0, batch_size - decoding);
     if (decoding == 0) return room;
     if (cost.decode_ms() <= 0 || cost.prompt_token_ms() <= 0) return std::min(room, first_chunk);
-    const double tokens = (stretch - 1) * cost.decode_ms() / cost.prompt_token_ms();
-    return std::min(room, std::max(smallest_chunk, static_cast<int32_t>(std::min(tokens, 1e6))));
+    const double  tokens = std::min((stretch - 1) * cost.decode_ms() / cost.prompt_token_ms(), 1e6);
+    const int32_t whole_groups = (decoding + static_cast<int32_t>(tokens)) / group * group - decoding;
+    return std::min(room, std::max(group, whole_groups));
 }
 
 bool may_hold_back(const HeldEvents & held, double step_ms, double interval_ms) {
