@@ -13,7 +13,7 @@ constexpr double  stretch = 2.75;
 constexpr int32_t group = 4;
 // Until costs are known.
 constexpr int32_t first_chunk = 32;
-// Tokens that are worth a packet of their own.
+// Tokens of several requests that are worth a packet of their own.
 constexpr size_t enough_tokens = 4;
 
 void average_in(double & average, double value) { average = average == 0 ? value : average + smoothing * (value - average); }
@@ -44,7 +44,8 @@ int32_t prompt_budget(const StepCost & cost, int32_t decoding, int32_t batch_siz
 }
 
 bool may_hold_back(const HeldEvents & held, double step_ms, double interval_ms) {
-    return !held.urgent && held.tokens < enough_tokens && held.waited_ms + step_ms <= interval_ms;
+    const bool enough = held.running > 1 && held.tokens >= enough_tokens;
+    return !held.urgent && !enough && held.waited_ms + step_ms <= interval_ms;
 }
 
 std::optional<int32_t> least_recently_used(const std::vector<SlotView> & slots, int32_t keep) {

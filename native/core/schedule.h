@@ -37,11 +37,12 @@ private:
 // a token, else as many as keep the step within a small multiple of a step without them.
 int32_t prompt_budget(const StepCost & cost, int32_t decoding, int32_t batch_size);
 
-// Whether the events so far may wait for those of the next step: few tokens that nobody waits for in particular, and the
-// next step will end before the oldest of them has waited for `interval_ms`. Handing over costs the JS thread about the
-// same for one token as for several.
+// Whether the events so far may wait for those of the next step: nobody waits for them in particular, they are one
+// request's or few tokens, and the next step will end before the oldest of them has waited for `interval_ms`. Handing over
+// costs the JS thread about the same for one token as for several, as nothing of it is in the processor's caches by then.
 struct HeldEvents {
     size_t tokens;
+    size_t running;      // requests
     bool   urgent;       // a first token or an end is among them
     double waited_ms;    // since the first of them
 };

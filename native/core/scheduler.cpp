@@ -144,7 +144,7 @@ bool Scheduler::may_wait_for_next_step() const {
     if (running.empty()) return false;
     size_t tokens = 0;
     for (const auto & event : outbox) tokens += event.tokens.size();
-    return may_hold_back({ tokens, outbox_urgent, ms_between(outbox_since, Clock::now()) }, last_step_ms, packet_interval_ms);
+    return may_hold_back({ tokens, running.size(), outbox_urgent, ms_between(outbox_since, Clock::now()) }, last_step_ms, packet_interval_ms);
 }
 
 // Fills the batch; false where there is nothing to evaluate.

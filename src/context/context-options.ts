@@ -58,8 +58,8 @@ export interface ContextOptions {
   queueSize?: number | undefined;
   /**
    * Milliseconds that a token may wait for the next ones, so that they reach JavaScript together: a fast model's single
-   * stream then takes a third of the JS thread's time. First tokens, ends, and steps of four tokens or more never wait.
-   * Default 25; 0 hands over every step's tokens at once.
+   * stream then takes a fraction of the JS thread's time. First tokens, ends, and four tokens of several streams never
+   * wait. Default 25; 0 hands over every step's tokens at once.
    */
   packetInterval?: number | undefined;
   /**

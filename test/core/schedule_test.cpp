@@ -45,12 +45,14 @@ TEST("the least recently used cached sequence is evicted, never one in use or th
 }
 
 TEST("few tokens wait for the next step where that ends in time, news that somebody waits for never do") {
-    CHECK(may_hold_back({ 1, false, 0 }, 8, 25));
-    CHECK(may_hold_back({ 2, false, 16 }, 8, 25));
-    CHECK(!may_hold_back({ 3, false, 18 }, 8, 25));  // the next step would end too late
-    CHECK(!may_hold_back({ 4, false, 0 }, 1, 25));   // worth a packet
-    CHECK(!may_hold_back({ 1, true, 0 }, 8, 25));
-    CHECK(!may_hold_back({ 1, false, 0 }, 8, 0));
+    CHECK(may_hold_back({ 1, 1, false, 0 }, 8, 25));
+    CHECK(may_hold_back({ 2, 1, false, 16 }, 8, 25));
+    CHECK(!may_hold_back({ 3, 1, false, 18 }, 8, 25));  // the next step would end too late
+    CHECK(may_hold_back({ 4, 1, false, 0 }, 1, 25));
+    CHECK(may_hold_back({ 3, 3, false, 0 }, 1, 25));
+    CHECK(!may_hold_back({ 4, 2, false, 0 }, 1, 25));   // several requests' tokens are worth a packet
+    CHECK(!may_hold_back({ 1, 1, true, 0 }, 8, 25));
+    CHECK(!may_hold_back({ 1, 1, false, 0 }, 8, 0));
 }
 
 TEST("a deadline counts from the submission; without a timeout there is none") {
