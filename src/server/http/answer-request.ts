@@ -25,7 +25,7 @@ export async function generate(route: GenerationRoute, exchange: Exchange): Prom
     counted();
   };
   try {
-    const body = await readBodyOf(route, exchange);
+    const body = await readBodyOf(route, exchange, stop.controller.signal);
     const prepared = route.prepare(body);
     record.user = prepared.request.user;
     const { signal } = stop.controller;
@@ -48,15 +48,19 @@ export async function generate(route: GenerationRoute, exchange: Exchange): Prom
 /** Answers a request that takes no time. */
 export async function answerPlain(route: PlainRoute, exchange: Exchange): Promise<Response> {
   const { request, param, service } = exchange;
-  const body = route.body === undefined ? undefined : await readBodyOf(route, exchange);
+  const body = route.body === undefined ? undefined : await readBodyOf(route, exchange, request.signal);
   const answer = await route.handle({ body, param, signal: request.signal }, service);
   return answer instanceof Response ? answer : Response.json(answer);
 }
 
-function readBodyOf(route: GenerationRoute | PlainRoute, { request, service }: Exchange): Promise<unknown> {
+function readBodyOf(
+  route: GenerationRoute | PlainRoute,
+  { request, service }: Exchange,
+  signal: AbortSignal,
+): Promise<unknown> {
   if (route.body === undefined) throw new Error("The route takes no body");
   const { maxBodyBytes: maxBytes } = service.options;
-  return readBody(request, route.body, { anyType: route.anyContentType, maxBytes });
+  return readBody(request, route.body, { anyType: route.anyContentType, maxBytes, signal });
 }
 
 async function wholeAnswer(prepared: PreparedRequest, run: Run, record: RequestRecord): Promise<Response> {
@@ -73,7 +77,7 @@ async function wholeAnswer(prepared: PreparedRequest, run: Run, record: RequestR
 async function streamAnswer(
   prepared: PreparedRequest,
   run: Promise<Run>,
-  { record, dialect, service }: Exchange,
+  { request, record, dialect, service }: Exchange,
   stop: AbortController,
   finish: () => void,
 ): Promise<Response> {
@@ -85,9 +89,11 @@ async function streamAnswer(
     stallMs,
     onEvent: (event) => record.event(event),
     describe: (error) => dialect.error(publicProblem(error, record), record.id).body,
-    abandon: (reason) => {
+    client: request.signal,
+    signal: stop.signal,
+    stop: (reason) => stop.abort(reason),
+    onAbandoned: () => {
       record.abandoned = true;
-      stop.abort(reason);
     },
     onEnd: () => {
       finish();

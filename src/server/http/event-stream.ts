@@ -13,9 +13,15 @@ export interface EventStreamOptions {
   readonly onEvent: (event: InferenceEvent) => void;
   /** An error in mid-stream, as the dialect tells it. */
   readonly describe: (error: unknown) => unknown;
-  /** The client has left or is given up: the request ends. */
-  abandon(reason: Error): void;
-  /** Called once. */
+  /** Aborts when the client leaves. */
+  readonly client: AbortSignal;
+  /** Aborts when the request has to end, for whatever reason. */
+  readonly signal: AbortSignal;
+  /** Ends the request, which aborts `signal`. */
+  stop(reason: unknown): void;
+  /** The client has left or is given up. */
+  onAbandoned(): void;
+  /** Called once, after all else. */
   onEnd(): void;
 }
 
@@ -27,19 +33,24 @@ export function sse(data: unknown, event?: string): string {
 export const eventStream = { contentType: "text/event-stream; charset=utf-8", keepAlive: ": keep-alive\n\n" } as const;
 
 const encoder = new TextEncoder();
+/** Milliseconds for a client to take what is left of an answer that was ended. */
+const lastCallMs = 1000;
 const quiet = Symbol("quiet");
 type News = InferenceEvent[] | undefined;
 
 /**
  * Turns a request's events into a response's body. What the client takes is what is made: nothing is encoded before it is
  * asked for, and what has come in the meantime is sent at once. So a slow client costs its answer's events, which its
- * model's context bounds, and for no longer than `stallMs` without taking anything.
+ * model's context bounds, and for no longer than `stallMs` without taking anything. Whatever fails - the model, a filter,
+ * an encoder - ends the request, and the client is told.
  */
 export class EventStream {
   readonly #options: EventStreamOptions;
   #encoder: StreamEncoder | undefined;
   #news: Promise<News> | undefined;
   #stall: NodeJS.Timeout | undefined;
+  /** Whether the client waits for something. */
+  #pulling = false;
   #ended = false;
 
   constructor(options: EventStreamOptions) {
@@ -52,13 +63,13 @@ export class EventStream {
     return new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
-          this.#stall = this.#watch(controller);
+          const { signal } = this.#options;
+          this.#watch(controller);
+          // It may be that nobody asks for anything any more, and so would not hear of it.
+          signal.addEventListener("abort", () => this.#watch(controller), { once: true });
         },
         pull: (controller) => this.#pull(controller),
-        cancel: (reason) => {
-          this.#options.abandon(reason instanceof Error ? reason : new Error("The client has gone"));
-          this.#end();
-        },
+        cancel: (reason) => this.#abandon(toError(reason)),
       },
       { highWaterMark: 0 },
     );
@@ -66,24 +77,38 @@ export class EventStream {
 
   async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
     clearTimeout(this.#stall);
+    this.#pulling = true;
     const text = await this.#nextText();
+    this.#pulling = false;
     if (text !== "") controller.enqueue(encoder.encode(text));
     if (this.#ended) controller.close();
-    else this.#stall = this.#watch(controller);
+    else this.#watch(controller);
   }
 
-  #watch(controller: ReadableStreamDefaultController<Uint8Array>): NodeJS.Timeout {
-    return setTimeout(() => {
-      const reason = new Error("The client takes nothing");
-      this.#options.abandon(reason);
+  /** While the client does not ask for more: gives it up after a time, of which it has less once the request was ended. */
+  #watch(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    clearTimeout(this.#stall);
+    if (this.#ended || this.#pulling) return;
+    const { signal, client, stallMs } = this.#options;
+    const giveUp = (): void => {
+      const reason = client.aborted ? toError(client.reason) : new Error("The client takes nothing");
+      this.#abandon(reason);
       controller.error(reason);
-      this.#end();
-    }, this.#options.stallMs).unref();
+    };
+    if (client.aborted) giveUp();
+    else this.#stall = setTimeout(giveUp, signal.aborted ? Math.min(stallMs, lastCallMs) : stallMs).unref();
   }
 
-  /** Something to send, or "" at the end. */
+  #abandon(reason: Error): void {
+    if (this.#ended) return;
+    this.#options.onAbandoned();
+    this.#options.stop(reason);
+    this.#end();
+  }
+
+  /** Something to send, or "" at the end. Rejects only where nobody is left to tell. */
   async #nextText(): Promise<string> {
-    const { stream, describe } = this.#options;
+    const { stream, describe, client } = this.#options;
     try {
       for (;;) {
         const news = await this.#nextOrQuiet();
@@ -96,8 +121,14 @@ export class EventStream {
         if (text !== "" || this.#ended) return text;
       }
     } catch (error) {
+      if (client.aborted) {
+        this.#abandon(toError(client.reason));
+        throw client.reason;
+      }
+      const text = stream.error(describe(error));
+      this.#options.stop(error);
       this.#end();
-      return stream.error(describe(error));
+      return text;
     }
   }
 
@@ -144,6 +175,10 @@ export class EventStream {
     clearTimeout(this.#stall);
     this.#options.onEnd();
   }
+}
+
+function toError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error("The client has gone");
 }
 
 /** Puts what a stream starts with before what comes first. */

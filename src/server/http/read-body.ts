@@ -1,20 +1,22 @@
 import type { z } from "zod";
 
+import { abortable } from "../abortable.js";
 import { Problem } from "./problem.js";
 
 /**
  * Reads a JSON body and checks it.
  *
  * A browser may send `text/plain` or a form to another site without asking it first; JSON it may not. So a body of another
- * type is taken only where `anyType` says so, for clients that send none (`curl -d`), and never from a web page.
+ * type is taken only where `anyType` says so, for clients that send none (`curl -d`), and never from a web page. Rejects
+ * with the signal's reason where that aborts before the client has sent everything.
  */
 export async function readBody<Schema extends z.ZodType>(
   request: Request,
   schema: Schema,
-  { anyType = false, maxBytes }: { anyType?: boolean | undefined; maxBytes: number },
+  { anyType = false, maxBytes, signal }: { anyType?: boolean | undefined; maxBytes: number; signal: AbortSignal },
 ): Promise<z.output<Schema>> {
   checkContentType(request, anyType);
-  return checkBody(schema, parseJson(await readText(request, maxBytes)));
+  return checkBody(schema, parseJson(await abortable(readText(request, maxBytes), signal)));
 }
 
 function checkContentType({ headers }: Request, anyType: boolean): void {

@@ -6,6 +6,7 @@ import type { Generation } from "../../generation/generation.js";
 import type { GenerationPiece, GenerationResult } from "../../generation/result.js";
 import type { LlamaModel } from "../../llama-model.js";
 import { jsonObjectGrammar, jsonSchemaGrammar } from "../../sampling/json-schema/json-schema-grammar.js";
+import { abortable } from "../abortable.js";
 import { Problem } from "../http/problem.js";
 import type { Lease, ModelPool, PooledModel } from "../models/model-pool.js";
 import { BatchQueue } from "./batch-queue.js";
@@ -106,7 +107,7 @@ export class Backend {
         param: "prompt",
       });
     }
-    const verdict = await filter?.request?.(filtered);
+    const verdict = await abortable(filter?.request?.(filtered), filtered.signal);
     if (verdict !== undefined) throw new Problem("content_filter", verdict.block);
   }
 
@@ -137,7 +138,7 @@ export class Backend {
         for (;;) {
           const events = await answers.queue.next();
           if (events === undefined || eventFilter === undefined) return events;
-          const passed = await eventFilter.apply(events);
+          const passed = await abortable(eventFilter.apply(events), options.signal);
           if (passed.length > 0) return passed;
         }
       },

@@ -4,6 +4,7 @@ import { EventEmitter } from "node:events";
 import { LlamaError } from "../../errors.js";
 import { identifyModel, resolveModel } from "../../hub/index.js";
 import { loadModel } from "../../load-model.js";
+import { abortable } from "../abortable.js";
 import { Problem } from "../http/problem.js";
 import type { ServerLog } from "../operation/log.js";
 import type { ModelNeeds } from "./model-needs.js";
@@ -235,19 +236,5 @@ export class ModelPool {
     entry.loaded = undefined;
     await loaded.model.dispose();
     this.#options.log.info({ model: entry.id, why }, "model unloaded");
-  }
-}
-
-/** Rejects when the signal aborts; the work goes on for those who still wait for it. */
-async function abortable(work: Promise<void>, signal: AbortSignal): Promise<void> {
-  let onAbort: (() => void) | undefined;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = (): void => reject(signal.reason as Error);
-    signal.addEventListener("abort", onAbort, { once: true });
-  });
-  try {
-    await Promise.race([work, aborted]);
-  } finally {
-    if (onAbort !== undefined) signal.removeEventListener("abort", onAbort);
   }
 }
