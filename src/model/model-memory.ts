@@ -45,8 +45,9 @@ export class LoadMemory {
    */
   static async plan(addon: NativeAddon, path: string, options: ReadLoadOptions): Promise<LoadMemory | undefined> {
     if (options.vocabularyOnly) return undefined;
-    const shape = await readModelShape(path).catch(() => undefined);
-    if (shape === undefined) return undefined;
+    const found = await readModelShape(path).catch(() => undefined);
+    if (found === undefined) return undefined;
+    const shape = options.repack ? found : { ...found, tiedCopyBytes: 0 };
     const available = availableMemory();
     const devices = layerDevices(addon.systemInfo({}).devices, available.bytes);
     const { placement, fit } = placeLayers(shape, options.gpuLayers, devices, path);

@@ -8,7 +8,8 @@ import { compiledCommand, compiledLibrary } from "../support/compiled.js";
 import { measureMemory } from "../support/measure-memory.js";
 import type { MemoryLimit } from "../support/memory-limit.js";
 import { memoryGroup } from "../support/memory-limit.js";
-import { model125m, tinyModel } from "../support/models.js";
+import { model125m, smollm2, tinyModel } from "../support/models.js";
+import { tiedModel } from "../support/tied-model.js";
 
 const mebibyte = 1 << 20;
 const onLinux = process.platform === "linux";
@@ -16,13 +17,26 @@ const onLinux = process.platform === "linux";
 describe.runIf(onLinux)("the memory that is estimated by a file's header", () => {
   it.each<[name: string, contextSize: number, kvType: KvType, model: () => Promise<string>]>([
     ["tiny, Q4_K_M", 512, "f16", tinyModel],
+    ["tiny, Q4_K_M", 512, "q8_0", tinyModel],
+    ["tiny, Q4_K_M", 512, "q4_0", tinyModel],
     ["tiny, Q4_K_M", 4096, "f16", tinyModel],
     ["tiny, Q4_K_M", 4096, "q8_0", tinyModel],
+    ["tiny, Q4_K_M", 4096, "q4_0", tinyModel],
     ["tiny, F16", 4096, "f16", () => tinyModel("f16")],
     ["125M, Q4_K_M", 1024, "f16", model125m],
     ["125M, Q4_K_M", 2048, "q4_0", model125m],
-  ])("is within 5 %% of what it takes: %s, %i tokens, %s", async (_name, contextSize, kvType, model) => {
-    const { estimatedBytes, measuredBytes } = await measureMemory(await model(), { contextSize, kvType });
+    // Its embeddings are the output too, in a type that stays as it is,
+    ["SmolLM2-135M, Q4_1", 512, "f16", smollm2],
+    ["SmolLM2-135M, Q4_1", 512, "q8_0", smollm2],
+    ["SmolLM2-135M, Q4_1", 512, "q4_0", smollm2],
+    ["SmolLM2-135M, Q4_1", 4096, "q8_0", smollm2],
+    // and in one that products want rearranged.
+    ["tiny, tied Q6_K", 512, "f16", tiedModel],
+    // V8 keeps or returns three megabytes of its heap when it likes, a tenth of what the tiny model takes.
+  ])("is within 5 %% of what it takes: %s, %i tokens, %s", { retry: 2 }, async (name, contextSize, kvType, model) => {
+    // Almost all of a large cache is touched by making it.
+    const prompt = name.startsWith("SmolLM2") && contextSize > 1000 ? { promptTokens: 1000 } : {};
+    const { estimatedBytes, measuredBytes } = await measureMemory(await model(), { contextSize, kvType, ...prompt });
     expect(estimatedBytes / measuredBytes).toBeGreaterThan(0.95);
     expect(estimatedBytes / measuredBytes).toBeLessThan(1.05);
   });
