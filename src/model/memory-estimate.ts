@@ -145,6 +145,25 @@ function stepTokens(plan: ContextPlan): number {
   return Math.ceil(Math.min(plan.microBatchSize, roundUpCells(plan.contextSize)) / slots) * slots;
 }
 
+/**
+ * Bytes of a context that makes embeddings of texts of so many tokens. llama.cpp computes every token's logits with them,
+ * and keeps them a second time beside what it computes in.
+ */
+export function embeddingBytes(shape: ModelShape, contextSize: number, sequences: number): number {
+  const rows = contextSize * shape.vocabularySize * 4;
+  const plan: ContextPlan = {
+    contextSize,
+    kvTypeK: "f16",
+    kvTypeV: "f16",
+    sequences,
+    slots: sequences,
+    microBatchSize: contextSize,
+    flashAttention: "auto",
+  };
+  const vectors = contextSize * shape.embeddingLength * 4;
+  return cacheBytes(shape, plan) + Math.max(rows, bufferBytes(shape, plan)) + rows + vectors;
+}
+
 /** What a step gets to compute with: its tokens' embeddings, and the mask. */
 export function inputBytes({ embeddingLength }: ModelShape, plan: ContextPlan): number {
   return plan.microBatchSize * embeddingLength * 4 + maskBytes(plan);

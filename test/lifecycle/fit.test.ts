@@ -217,4 +217,26 @@ describe.runIf(onLinux)("a limit on memory", () => {
       });
     });
   });
+
+  it("refuses embeddings that cannot fit, and makes those that do", async () => {
+    const embed = `
+      const { loadModel } = await import(process.env.LIBRARY);
+      const model = await loadModel(process.env.MODEL);
+      const tried = await model.embed("word ".repeat(8000)).catch(({ code, message }) => ({ code, message }));
+      console.log(JSON.stringify([tried, (await model.embed("word")).length]));
+      await model.dispose();`;
+    const args = ["--data=900000000", process.execPath, "--input-type=module", "--eval", embed];
+    const env = { LIBRARY: pathToFileURL(compiledLibrary()).href, MODEL: await tinyModel() };
+    const { code, stdout, stderr } = await run(["prlimit", ...args], env);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(JSON.parse(stdout)).toEqual([
+      {
+        code: "INSUFFICIENT_MEMORY",
+        message: expect.stringMatching(
+          /^An embedding of a text of \d+ tokens takes 2\.\d+ GB, but \d+ MB are available/,
+        ),
+      },
+      256,
+    ]);
+  });
 });
