@@ -45,9 +45,8 @@ export class LoadMemory {
    */
   static async plan(addon: NativeAddon, path: string, options: ReadLoadOptions): Promise<LoadMemory | undefined> {
     if (options.vocabularyOnly) return undefined;
-    const found = await readModelShape(path).catch(() => undefined);
-    if (found === undefined) return undefined;
-    const shape = options.repack ? found : { ...found, tiedCopyBytes: 0 };
+    const shape = await readModelShape(path, options).catch(() => undefined);
+    if (shape === undefined) return undefined;
     const available = availableMemory();
     const devices = layerDevices(addon.systemInfo({}).devices, available.bytes);
     const { placement, fit } = placeLayers(shape, options.gpuLayers, devices, path);
@@ -83,7 +82,7 @@ export function staysMapped({ useMmap, directIo, useMlock, repack }: ReadLoadOpt
 }
 
 /** By the headers of a model's files. Throws LlamaError `MODEL_FORMAT` where these contradict themselves. */
-export async function readModelShape(path: string): Promise<ModelShape> {
+export async function readModelShape(path: string, { repack = true } = {}): Promise<ModelShape> {
   const headers: GgufHeader[] = [];
   for (const file of splitPaths(path)) headers.push(await readGgufFile(file));
   const shape = shapeOf(headers);
@@ -91,5 +90,5 @@ export async function readModelShape(path: string): Promise<ModelShape> {
     shape,
     headers.flatMap(({ tensors }) => tensors),
   );
-  return shape;
+  return repack ? shape : { ...shape, tiedCopyBytes: 0 };
 }

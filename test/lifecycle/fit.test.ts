@@ -218,6 +218,17 @@ describe.runIf(onLinux)("a limit on memory", () => {
     });
   });
 
+  it("refuses a draft model that does not fit beside the model, before either is loaded", async () => {
+    const args = [compiledCommand(), "complete", model, "-p", "Once", "--max-tokens", "4", "--context-size", "512"];
+    const limited = ["prlimit", "--data=330000000", process.execPath, ...args];
+    expect(await run(limited)).toMatchObject({ code: 0 });
+    expect(await run([...limited, "--draft-model", model])).toMatchObject({
+      code: 1,
+      stdout: "",
+      stderr: expect.stringMatching(/^llama-native: A context of 512 tokens .* and one for the draft model takes /),
+    });
+  });
+
   it("refuses embeddings that cannot fit, and makes those that do", async () => {
     const embed = `
       const { loadModel } = await import(process.env.LIBRARY);
