@@ -21,7 +21,7 @@ const rows: [name: string, model: () => Promise<string>, contexts: MeasuredConte
     "7B, Q4_K_M",
     model7b,
     contexts([4096, 16_384, 32_768], ["f16", "q8_0", "q4_0"], 520).filter(
-      ({ kvType, contextSize }) => kvType === "f16" || contextSize === 16_384,
+      ({ kvType, contextSize }) => kvType === "f16" || contextSize > 4096,
     ),
   ],
 ];
