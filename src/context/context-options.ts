@@ -249,9 +249,9 @@ export async function checkContextFits(
   let devices = layerDevices(loadAddon(model.load.gpu).systemInfo({}).devices, available.bytes);
   const planned: (Drafter & { ramBytes: number; staysMapped: boolean })[] = [];
   for (const { path, load } of draft === undefined ? [model] : [model, draft]) {
-    const shape = await readModelShape(path).catch(() => undefined); // what is wrong with the file loading will say
-    if (shape === undefined) return;
     const loadOptions = readLoadOptions(load);
+    const shape = await readModelShape(path, loadOptions).catch(() => undefined); // loading will say what is wrong
+    if (shape === undefined) return;
     const { placement } = placeLayers(shape, loadOptions.gpuLayers, devices, path);
     const weights = weightNeeds(shape, placement);
     planned.push({ shape, placement, ramBytes: weights.ram, staysMapped: staysMapped(loadOptions) });

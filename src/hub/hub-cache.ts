@@ -1,4 +1,16 @@
-import { copyFile, lstat, mkdir, readdir, readFile, rename, stat, symlink, unlink, writeFile } from "node:fs/promises";
+import {
+  copyFile,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  unlink,
+  writeFile,
+} from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 
 import { LlamaError } from "../errors.js";
@@ -50,6 +62,11 @@ export function snapshotPath(cache: string, repository: string, commit: string, 
 
 export function locksFolder(cache: string, repository: string): string {
   return join(cache, ".locks", folderPrefix + repository.replace("/", "--"));
+}
+
+/** The lock of whoever downloads a blob. */
+export function blobLock(cache: string, repository: string, etag: string): string {
+  return join(locksFolder(cache, repository), `${etag}.llama-native.lock`);
 }
 
 /** Everything the cache has of a repository, the newest first. */
@@ -124,10 +141,15 @@ async function readRefs(cache: string, repository: string): Promise<{ name: stri
 export async function writeRef(cache: string, repository: string, revision: string, commit: string): Promise<void> {
   if (revision === commit) return;
   const path = join(repositoryFolder(cache, repository), "refs", ...safeParts(revision));
-  await mkdir(dirname(path), { recursive: true });
-  const temporary = `${path}.${process.pid}`;
-  await writeFile(temporary, commit);
-  await rename(temporary, path);
+  // Whatever lies in refs is a branch or tag for every client: a killed process must leave nothing else there.
+  const temporary = join(locksFolder(cache, repository), `ref.${process.pid}.llama-native`);
+  await Promise.all([path, temporary].map((file) => mkdir(dirname(file), { recursive: true })));
+  try {
+    await writeFile(temporary, commit);
+    await rename(temporary, path);
+  } finally {
+    await rm(temporary, { force: true });
+  }
 }
 
 /** Forgets branches and tags whose snapshots were removed, which the hub's other clients would call a damaged cache. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { LlamaError } from "../errors.js";
 import { checkRoom, defaultConnections, download } from "./download.js";
 import type { CachedFile } from "./hub-cache.js";
-import { blobPath, cachedSnapshots, linkBlob, locksFolder, snapshotPath, writeRef } from "./hub-cache.js";
+import { blobLock, blobPath, cachedSnapshots, linkBlob, locksFolder, snapshotPath, writeRef } from "./hub-cache.js";
 import { hubFailure } from "./hub-errors.js";
 import { isUnreachable } from "./http.js";
 import { withLock } from "./lock.js";
@@ -167,7 +167,7 @@ async function fetchBlob({ repository, settings, options, meter }: Job, file: Re
   const onPoll = (): void => {
     void partialBytes(blob).then((bytes) => meter.update(file.path, "waiting", bytes));
   };
-  await withLock(join(folder, `${file.etag}.llama-native.lock`), work, { signal, onPoll });
+  await withLock(blobLock(settings.cache, repository.name, file.etag), work, { signal, onPoll });
 }
 
 async function makeFolder(path: string): Promise<void> {

@@ -1,9 +1,18 @@
 import { readdir, realpath, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 
+import { LlamaError } from "../errors.js";
 import { nearestName } from "../validate.js";
 import { modelsDirectory } from "./cache.js";
-import { allSnapshots, cachedRepositories, cachedSnapshots, pruneRefs, repositoryFolder } from "./hub-cache.js";
+import {
+  allSnapshots,
+  blobLock,
+  cachedRepositories,
+  cachedSnapshots,
+  pruneRefs,
+  repositoryFolder,
+} from "./hub-cache.js";
+import { withLock } from "./lock.js";
 import type { ModelFiles, RepositoryFile } from "./model-files.js";
 import { groupModels } from "./model-files.js";
 import type { HubSource } from "./names.js";
@@ -139,9 +148,9 @@ export interface Removal {
 
 /**
  * Removes the files of a model from the hub's cache or from ours, unfinished ones included. What Ollama or the user keeps
- * stays. Of several that a name may mean none, but for `all`.
+ * stays, and so does what another revision has too. Of several that a name may mean none, but for `all`.
  *
- * @throws LlamaError `MODEL_NOT_FOUND`
+ * @throws LlamaError `MODEL_NOT_FOUND`, or `DOWNLOAD` while it is being downloaded
  */
 export async function removeInstalled(
   source: string,
@@ -153,9 +162,10 @@ export async function removeInstalled(
     const message = `${source} may mean several models on this disk; choose one, or remove them with --all: ${names.join(", ")}`;
     throw notFound(source, message);
   }
-  const links = await linksTo(models);
-  const blobs = models.flatMap(({ files }) => files);
+  const { links, kept } = await linksTo(models, await foldersOf(source));
+  const blobs = models.flatMap(({ files }) => files).filter((path) => !kept.has(path));
   const rests = await leftovers(source);
+  await refuseUnderWay(source, rests);
   const paths = [...new Set([...links, ...blobs, ...rests])];
   if (paths.length === 0) throw await nothingInstalled(source);
   const sizes = await Promise.all(
@@ -217,25 +227,61 @@ function ofRepository(
 
 /** Those of the snapshots that a revision has. */
 async function ofRevision(models: readonly InstalledModel[], source: HubSource): Promise<InstalledModel[]> {
-  const { cache } = hubSettings();
-  const { current, earlier } = await cachedSnapshots(cache, source.repository, source.revision);
-  const folders = [...current, ...earlier].map(
-    ({ commit }) => join(repositoryFolder(cache, source.repository), "snapshots", commit) + sep,
-  );
+  const folders = await revisionFolders(source);
   return models.filter(({ path }) => folders.some((folder) => path.startsWith(folder)));
 }
 
-/** Links in snapshots, of every commit, that lead to the models' blobs. */
-async function linksTo(models: readonly InstalledModel[]): Promise<string[]> {
+async function revisionFolders({ repository, revision }: HubSource): Promise<string[]> {
+  const { cache } = hubSettings();
+  const { current, earlier } = await cachedSnapshots(cache, repository, revision);
+  return [...current, ...earlier].map(
+    ({ commit }) => join(repositoryFolder(cache, repository), "snapshots", commit) + sep,
+  );
+}
+
+/** The snapshots that a name is about: of a revision its own, else all. */
+async function foldersOf(source: string): Promise<string[] | undefined> {
+  const parsed = parseSource(source);
+  return parsed.kind === "hub" ? revisionFolders(parsed) : undefined;
+}
+
+/** Links to the models' blobs in the snapshots of `folders`, or of every commit; `kept` are blobs that others link to. */
+async function linksTo(
+  models: readonly InstalledModel[],
+  folders: readonly string[] | undefined,
+): Promise<{ links: string[]; kept: Set<string> }> {
   const blobs = new Set(models.filter(({ keeper }) => keeper === "hub").flatMap(({ files }) => files));
   const { cache } = hubSettings();
   const links: string[] = [];
+  const kept = new Set<string>();
   for (const repository of blobs.size > 0 ? await cachedRepositories(cache) : []) {
     for (const { files } of await allSnapshots(cache, repository)) {
-      for (const { absolutePath } of files) if (blobs.has(await realpath(absolutePath))) links.push(absolutePath);
+      for (const { absolutePath } of files) {
+        const blob = await realpath(absolutePath);
+        if (!blobs.has(blob)) continue;
+        if (folders?.some((folder) => absolutePath.startsWith(folder)) ?? true) links.push(absolutePath);
+        else kept.add(blob);
+      }
     }
   }
-  return links;
+  return { links, kept };
+}
+
+/** Throws LlamaError `DOWNLOAD` where a process is just downloading what would be removed. */
+async function refuseUnderWay(source: string, rests: readonly string[]): Promise<void> {
+  const { cache } = hubSettings();
+  for (const rest of rests) {
+    const [, folder, etag] = /models--([^/\\]+)[/\\]blobs[/\\]([0-9a-f]+)\.llama-native\.incomplete$/.exec(rest) ?? [];
+    if (folder === undefined || etag === undefined) continue;
+    const held = new AbortController();
+    const options = { signal: held.signal, onPoll: () => held.abort() };
+    const lock = blobLock(cache, folder.replace("--", "/"), etag);
+    await withLock(lock, () => Promise.resolve(), options).catch((error: unknown) => {
+      if (!held.signal.aborted) throw error;
+      const message = `${source} is just being downloaded; stop that first, by Ctrl-C where it runs`;
+      throw new LlamaError("DOWNLOAD", message, { details: { path: rest } });
+    });
+  }
 }
 
 /** Downloads of the model that were not finished. */

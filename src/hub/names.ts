@@ -65,6 +65,10 @@ function parseHubReference(source: string, reference: string): ModelSource {
       `${source} is not hf:owner/repository, hf:owner/repository:quantization or hf:owner/repository/file.gguf`,
     );
   }
+  if (repository.includes("--")) {
+    // The cache's folders have it between owner and name.
+    throw notFound(source, `${source} has "--" in its owner or name, which the hub allows no repository`);
+  }
   const known = findModel(repository);
   // The weights as they were published are no GGUF files; those of the catalogue are meant.
   if (known !== undefined && file === undefined && repository.toLowerCase() === known.origin.toLowerCase()) {

@@ -3,6 +3,10 @@ import type { ContextHandle } from "../native/contract.js";
 import { awaitAddon } from "../native/errors.js";
 import type { RulesFor } from "../validate.js";
 import { aBoolean, anArrayOf, aString, oneOf, readOptions, withDefault } from "../validate.js";
+import { contextBudget } from "./fit.js";
+import { gigabytes } from "./gigabytes.js";
+import { availableMemory } from "./machine-memory.js";
+import { embeddingBytes } from "./memory-estimate.js";
 import type { Model } from "./model.js";
 
 export interface EmbedOptions {
@@ -23,6 +27,8 @@ const rules = {
 } satisfies RulesFor<EmbedOptions>;
 
 const smallestContext = 512;
+/** Texts that are computed at once. */
+const sequences = 16;
 
 /** Makes embeddings in contexts of its own, one for each way of pooling, that grow with the texts. */
 export class Embedder {
@@ -86,13 +92,32 @@ export class Embedder {
       this.#contexts.delete(pooling);
       await awaitAddon(() => addon.contextDispose({ context: present.handle }));
     }
-    const size = contextSizeFor(tokens, this.#model.info.contextLength);
+    const size = this.#sizeThatFits(tokens);
     const params = embeddingParams(size, pooling);
     const handle = await awaitAddon(() =>
       addon.contextCreate({ model: this.#model.handle, draftModel: null, params, onEvents: () => undefined }),
     );
     this.#contexts.set(pooling, { size, handle });
     return handle;
+  }
+
+  /** @throws LlamaError `INSUFFICIENT_MEMORY` before anything is allocated */
+  #sizeThatFits(tokens: number): number {
+    const size = contextSizeFor(tokens, this.#model.info.contextLength);
+    const { memory } = this.#model;
+    // On GPUs the largest part is the devices', whose allocations fail without harm.
+    if (memory === undefined || memory.placement.devices.length > 0) return size;
+    const { shape, staysMapped, mappedBytes } = memory;
+    const availableBytes = contextBudget(availableMemory(), staysMapped ? 0 : mappedBytes);
+    const fitting = [size, tokens].find((count) => embeddingBytes(shape, count, sequences) <= availableBytes);
+    if (fitting !== undefined) return fitting;
+    const neededBytes = embeddingBytes(shape, tokens, sequences);
+    throw new LlamaError(
+      "INSUFFICIENT_MEMORY",
+      `An embedding of a text of ${tokens} tokens takes ${gigabytes(neededBytes)}, but ${gigabytes(availableBytes)} ` +
+        `are available for it; embed shorter texts`,
+      { details: { promptTokens: tokens, neededBytes, availableBytes } },
+    );
   }
 
   #resolvePooling(pooling: Pooling): Pooling {
@@ -113,7 +138,7 @@ function contextSizeFor(tokens: number, contextLength: number): number {
 function embeddingParams(size: number, pooling: Pooling): Parameters<Model["addon"]["contextCreate"]>[0]["params"] {
   return {
     contextSize: size,
-    sequences: 16,
+    sequences,
     batchSize: size,
     microBatchSize: size,
     threads: 0,

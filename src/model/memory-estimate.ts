@@ -42,15 +42,20 @@ const cellGroup = 256;
 /** Sequences beyond the running ones, kept for their prefixes; see the engine. */
 const spareSequences = 16;
 
-/** Measured: what a token of a vocabulary and a pair of its tokenizer take, and programs and graphs besides. */
+/** Rows of logits that a step may give beyond one for each sequence; see native/core/decoder.cpp. */
+const spareOutputs = 32;
+
+/** Measured: what a token of a vocabulary, a pair of its tokenizer and a layer's nodes take, and programs besides; */
 const bytesPerToken = 190;
 const bytesPerMerge = 170;
-const bytesPerLayer = 400_000;
-const fixedBytes = 5_400_000;
-const unpackingBytes = 1_300_000;
-/** Large buffers lie in huge pages, which leave no part of them untouched; see native/cmake/huge_pages.h. */
+const bytesPerLayer = 50_000;
+const fixedBytes = 7_000_000;
+/** and whose tokens a cell of the KV cache holds. */
+const bytesPerCell = 150;
+/** Inputs of products are packed in eight bits, with their scales. */
+const packedBytesPerNumber = 1.14;
+/** Buffers of this size lie in huge pages, which leave no part of them untouched; see native/cmake/huge_pages.h. */
 const leastHugeBytes = 8 << 20;
-const hugePageBytes = 2 << 20;
 
 /**
  * The memory that a model and one context take when the context is full, beyond what a process with the addon takes
@@ -58,7 +63,7 @@ const hugePageBytes = 2 << 20;
  */
 export function estimateMemory(shape: ModelShape, plan: ContextPlan): MemoryEstimate {
   const parts = {
-    weightBytes: shape.weightBytes,
+    weightBytes: shape.weightBytes + shape.tiedCopyBytes,
     cacheBytes: cacheBytes(shape, plan),
     computeBytes: computeBytes(shape, plan),
     overheadBytes: overheadBytes(shape),
@@ -96,27 +101,67 @@ export function computeBytes(shape: ModelShape, plan: ContextPlan): number {
   return outputBytes(shape, plan) + bufferBytes(shape, plan);
 }
 
-/** The logits of all sequences, which are kept in RAM. */
-export function outputBytes({ vocabularySize }: ModelShape, { sequences, slots }: ContextPlan): number {
-  return (slots ?? Math.min(256, sequences + Math.max(sequences, spareSequences))) * vocabularySize * 4;
+/** What a context keeps in RAM in any case: the logits of all sequences, and whose tokens the cells hold. */
+export function outputBytes({ vocabularySize }: ModelShape, plan: ContextPlan): number {
+  return slotCount(plan) * vocabularySize * 4 + roundUpCells(plan.contextSize) * bytesPerCell;
+}
+
+function slotCount({ sequences, slots }: ContextPlan): number {
+  return slots ?? Math.min(256, sequences + Math.max(sequences, spareSequences));
 }
 
 /** What a step is computed in, wherever that is done. */
 export function bufferBytes(shape: ModelShape, plan: ContextPlan): number {
-  const { embeddingLength, feedForwardLength, vocabularySize, headCount } = shape;
+  const { feedForwardLength, vocabularySize } = shape;
+  const tokens = stepTokens(plan);
+  const layers = layerBytes(shape, plan);
+  // Logits stand where the layers' activations did before. There is room for more rows of them than steps have.
+  const rows = Math.min(tokens, slotCount(plan) + spareOutputs);
+  const reserved = Math.max(layers, rows * vocabularySize * 4);
+  const used = Math.max(layers, plan.sequences * vocabularySize * 4);
+  const packed = tokens * feedForwardLength * packedBytesPerNumber;
+  return (reserved >= leastHugeBytes ? reserved : used) + packed;
+}
+
+/** The widest place of a layer. */
+function layerBytes(shape: ModelShape, plan: ContextPlan): number {
+  const { embeddingLength, feedForwardLength, headCount, layerCount } = shape;
   const cells = roundUpCells(plan.contextSize);
-  const tokens = Math.min(plan.microBatchSize, cells);
-  // Logits of a step stand where activations did before.
-  const logits = plan.sequences * vocabularySize * 4;
-  // The widest place of a layer: gate, up and their product, with the layer's input and output around them. A quantized
-  // cache's graph is laid out more tightly, and needs buffers for unpacking.
+  const tokens = stepTokens(plan);
+  // Gate, up and their product, with the layer's input and output around them. What earlier layers had leaves holes, fewer
+  // where a quantized cache makes queries be rotated, and none in the first layer; the last one is for few tokens.
   const isQuantized = isQuantizedType(plan.kvTypeK) || isQuantizedType(plan.kvTypeV);
-  const activations = tokens * 4 * (3 * feedForwardLength + (isQuantized ? 3.24 : 4.2) * embeddingLength);
-  const unpacking = isQuantized ? unpackingBytes : 0;
-  // Without flash attention there are the scores too.
-  const scores = plan.flashAttention === "off" ? tokens * cells * headCount * 4 : 0;
-  const buffer = Math.max(logits, activations + unpacking + maskBytes(plan) + scores);
-  return buffer + (buffer >= leastHugeBytes ? hugePageBytes : 0);
+  const besides = isQuantized ? 3 : layerCount > 2 ? 4 : 2;
+  const feedForward = tokens * 4 * (3 * feedForwardLength + besides * embeddingLength) + maskBytes(plan);
+  if (plan.flashAttention !== "off") return feedForward;
+  // Without flash attention there are the scores too, and the mask is in single precision.
+  const scores = tokens * 4 * (cells * headCount + 6 * embeddingLength) + 2 * maskBytes(plan);
+  return Math.max(feedForward, scores);
+}
+
+/** Tokens that buffers are made for: llama.cpp gives every sequence as many. */
+function stepTokens(plan: ContextPlan): number {
+  const slots = slotCount(plan);
+  return Math.ceil(Math.min(plan.microBatchSize, roundUpCells(plan.contextSize)) / slots) * slots;
+}
+
+/**
+ * Bytes of a context that makes embeddings of texts of so many tokens. llama.cpp computes every token's logits with them,
+ * and keeps them a second time beside what it computes in.
+ */
+export function embeddingBytes(shape: ModelShape, contextSize: number, sequences: number): number {
+  const rows = contextSize * shape.vocabularySize * 4;
+  const plan: ContextPlan = {
+    contextSize,
+    kvTypeK: "f16",
+    kvTypeV: "f16",
+    sequences,
+    slots: sequences,
+    microBatchSize: contextSize,
+    flashAttention: "auto",
+  };
+  const vectors = contextSize * shape.embeddingLength * 4;
+  return cacheBytes(shape, plan) + Math.max(rows, bufferBytes(shape, plan)) + rows + vectors;
 }
 
 /** What a step gets to compute with: its tokens' embeddings, and the mask. */
@@ -125,7 +170,6 @@ export function inputBytes({ embeddingLength }: ModelShape, plan: ContextPlan): 
 }
 
 /** Who may look at whom, in half precision. */
-function maskBytes({ contextSize, microBatchSize }: ContextPlan): number {
-  const cells = roundUpCells(contextSize);
-  return Math.min(microBatchSize, cells) * cells * 2;
+function maskBytes(plan: ContextPlan): number {
+  return stepTokens(plan) * roundUpCells(plan.contextSize) * 2;
 }

@@ -45,7 +45,7 @@ export class LoadMemory {
    */
   static async plan(addon: NativeAddon, path: string, options: ReadLoadOptions): Promise<LoadMemory | undefined> {
     if (options.vocabularyOnly) return undefined;
-    const shape = await readModelShape(path).catch(() => undefined);
+    const shape = await readModelShape(path, options).catch(() => undefined);
     if (shape === undefined) return undefined;
     const available = availableMemory();
     const devices = layerDevices(addon.systemInfo({}).devices, available.bytes);
@@ -82,7 +82,7 @@ export function staysMapped({ useMmap, directIo, useMlock, repack }: ReadLoadOpt
 }
 
 /** By the headers of a model's files. Throws LlamaError `MODEL_FORMAT` where these contradict themselves. */
-export async function readModelShape(path: string): Promise<ModelShape> {
+export async function readModelShape(path: string, { repack = true } = {}): Promise<ModelShape> {
   const headers: GgufHeader[] = [];
   for (const file of splitPaths(path)) headers.push(await readGgufFile(file));
   const shape = shapeOf(headers);
@@ -90,5 +90,5 @@ export async function readModelShape(path: string): Promise<ModelShape> {
     shape,
     headers.flatMap(({ tensors }) => tensors),
   );
-  return shape;
+  return repack ? shape : { ...shape, tiedCopyBytes: 0 };
 }

@@ -1,4 +1,5 @@
 import { LlamaError } from "../errors.js";
+import { isRearranged } from "./ggml-types.js";
 import type { GgufHeader, GgufTensor } from "./gguf-header.js";
 
 /** What of a model decides how much memory it takes, by its header. */
@@ -13,6 +14,8 @@ export interface ModelShape {
   outputWeightBytes: number;
   /** Whether the embeddings are the output too. */
   hasTiedOutput: boolean;
+  /** Of the second copy that embeddings get which are the output too, where products want their type rearranged. */
+  tiedCopyBytes: number;
   layerCount: number;
   /** 0 where the file does not tell. */
   contextLength: number;
@@ -69,6 +72,7 @@ export function shapeOf(headers: readonly GgufHeader[]): ModelShape {
     layerWeightBytes: layerWeights(tensors, layerCount),
     outputWeightBytes: sumBytes(output) + (hasTiedOutput ? sumBytes(embeddings) : 0),
     hasTiedOutput,
+    tiedCopyBytes: hasTiedOutput ? sumBytes(embeddings.filter(({ type }) => isRearranged(type))) : 0,
     layerCount,
     contextLength: number("context_length"),
     embeddingLength,

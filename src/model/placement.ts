@@ -66,7 +66,8 @@ export function devicesOfLayers(layerCount: number, { gpuLayers, devices }: Plac
 /** Where the weights go. */
 export function weightNeeds(shape: ModelShape, placement: Placement): Needs {
   const places = devicesOfLayers(shape.layerCount, placement);
-  const sum = new NeedsSum(placement, shape.weightBytes);
+  const isOutputInRam = places[shape.layerCount] === undefined;
+  const sum = new NeedsSum(placement, shape.weightBytes + (isOutputInRam ? shape.tiedCopyBytes : 0));
   for (const [layer, device] of places.entries()) {
     const isOutput = layer === shape.layerCount;
     const bytes = isOutput ? shape.outputWeightBytes : (shape.layerWeightBytes[layer] ?? 0);

@@ -1,11 +1,13 @@
-import { copyFile, mkdir, readdir, readFile, stat } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 
 import type { ModelOverview } from "../../src/cli/models/overview.js";
 import type { KnownModel } from "../../src/hub/index.js";
+import { blobLock } from "../../src/hub/hub-cache.js";
 import type { InstalledModel, Removal } from "../../src/hub/installed.js";
+import { withLock } from "../../src/hub/lock.js";
 import type { Outcome } from "../cli/command.js";
 import { run as runCommand } from "../cli/command.js";
 import type { HubServer } from "../support/hub/hub-server.js";
@@ -186,6 +188,48 @@ describe("models list, where and rm", () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/Removed .*\.incomplete\n/);
     await expect(readdir(blobs)).rejects.toThrow("ENOENT");
+  });
+
+  it("keep what another revision of the repository has too", async () => {
+    const folder = join(sandbox.folder, "huggingface", "hub", "models--owner--name");
+    const blob = join(folder, "blobs", "a".repeat(64));
+    await mkdir(join(folder, "blobs"), { recursive: true });
+    await mkdir(join(folder, "refs"), { recursive: true });
+    await writeFile(blob, q4);
+    for (const [ref, commit] of [
+      ["main", "1".repeat(40)],
+      ["v1", "2".repeat(40)],
+    ] as const) {
+      // prettier-ignore
+      await writeFile(join(folder, "refs", ref), commit);
+      await mkdir(join(folder, "snapshots", commit), { recursive: true });
+      await symlink(blob, join(folder, "snapshots", commit, "thing.Q4_K_M.gguf"));
+    }
+    const removed = await json<Removal>("models", "rm", "hf:owner/name@v1");
+    expect(removed.freedBytes).toBe(0);
+    expect((await stat(blob)).size).toBe(q4.length);
+    expect((await run("models", "where", "hf:owner/name")).code).toBe(0);
+    expect(await readdir(join(folder, "refs"))).toEqual(["main"]);
+    expect((await json<Removal>("models", "rm", "hf:owner/name")).freedBytes).toBe(q4.length);
+    await expect(stat(blob)).rejects.toThrow("ENOENT");
+  });
+
+  it("remove nothing that is just being downloaded", async () => {
+    hub.behave = (request) => (request.storage ? { cutAfter: 1000 } : undefined);
+    await run("pull", "mistral");
+    const cache = join(sandbox.folder, "huggingface", "hub");
+    const blobs = join(cache, `models--${name.replace("/", "--")}`, "blobs");
+    const [etag = ""] = (await readdir(blobs))[0]?.split(".") ?? [];
+    const { code, stderr } = await withLock(blobLock(cache, name, etag), () => run("models", "rm", "mistral"), {});
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/mistral is just being downloaded; stop that first/);
+    expect(await readdir(blobs)).toHaveLength(2);
+  });
+
+  it("take no other folder for a name that the hub does not allow", async () => {
+    const { code, stderr } = await run("models", "rm", "hf:own--er/name");
+    expect(code).toBe(1);
+    expect(stderr).toContain('has "--" in its owner or name, which the hub allows no repository');
   });
 
   it("leave to Ollama and to users what is theirs", async () => {

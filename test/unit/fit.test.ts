@@ -26,6 +26,7 @@ const mistral = (weightBytes: number): ModelShape => ({
   layerWeightBytes: Array.from({ length: 32 }, () => (weightBytes * 0.96) / 32),
   outputWeightBytes: weightBytes * 0.02,
   hasTiedOutput: false,
+  tiedCopyBytes: 0,
   layerCount: 32,
   contextLength: 32_768,
   embeddingLength: 4096,
@@ -225,8 +226,10 @@ describe("what a model takes of devices and of RAM", () => {
     expect(weightNeeds(q4, half).ram / q4.weightBytes).toBeCloseTo(0.48 + 0.02, 6);
     expect(weightNeeds(q4, all).ram / q4.weightBytes).toBeCloseTo(0.02, 6);
     // An output that is the embeddings is there twice.
-    const tied = weightNeeds({ ...q4, hasTiedOutput: true }, all);
+    const tied = weightNeeds({ ...q4, hasTiedOutput: true, tiedCopyBytes: 1e8 }, all);
     expect((tied.ram + tied.devices[0]!) / q4.weightBytes).toBeCloseTo(1.02, 6);
+    // In RAM they are rearranged into a copy, where products want that.
+    expect(weightNeeds({ ...q4, hasTiedOutput: true, tiedCopyBytes: 1e8 }, inRam).ram).toBe(q4.weightBytes + 1e8);
   });
 
   it("is the cache of a layer where the layer is", () => {

@@ -122,6 +122,7 @@ function weights(shape: ModelShape, { header }: ReadHeader, sizeBytes: number): 
     weightBytes,
     layerWeightBytes: shape.layerWeightBytes.map((bytes) => bytes * factor),
     outputWeightBytes: shape.outputWeightBytes * factor,
+    tiedCopyBytes: shape.tiedCopyBytes * factor,
   };
 }
 

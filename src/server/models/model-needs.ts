@@ -5,6 +5,7 @@ import { contextBudget, fitContext } from "../../model/fit.js";
 import { availableMemory } from "../../model/machine-memory.js";
 import { overheadBytes } from "../../model/memory-estimate.js";
 import { readModelShape } from "../../model/model-memory.js";
+import { inRam, weightNeeds } from "../../model/placement.js";
 
 export interface ModelNeeds {
   /** What the options of its context left open. */
@@ -24,7 +25,7 @@ export async function modelNeeds(
   budgetBytes: number,
 ): Promise<ModelNeeds> {
   const shape = await readModelShape(path);
-  const modelBytes = shape.weightBytes + overheadBytes(shape) + (options.ramCacheSize ?? 0);
+  const modelBytes = weightNeeds(shape, inRam).ram + overheadBytes(shape) + (options.ramCacheSize ?? 0);
   const contextSize = options.contextSize ?? Math.min(defaultSize, shape.contextLength || defaultSize);
   const wish = contextWish({ ...options, contextSize }, shape.contextLength, "the server");
   const isOpen = wish.contextSize === "auto" || wish.kvType === "auto";
