@@ -38,6 +38,11 @@ export class LlamaContext {
     return this.#engine.info;
   }
 
+  /** Requests that may wait while `info.sequences` run; one more rejects with `QUEUE_FULL`. */
+  get queueSize(): number {
+    return this.#engine.queueSize;
+  }
+
   get disposed(): boolean {
     return this.#engine.disposed;
   }

@@ -19,6 +19,8 @@ import type { RequestPlan } from "./request-options.js";
 export class Engine {
   readonly model: Model;
   readonly info: NativeContextInfo;
+  /** Requests that may wait. */
+  readonly queueSize: number;
   readonly #addon: NativeAddon;
   readonly #handle: ContextHandle;
   readonly #runs: Map<number, GenerationRun>;
@@ -26,8 +28,9 @@ export class Engine {
   #onDisposed: () => void = () => undefined;
   #disposal: Promise<void> | undefined;
 
-  private constructor(model: Model, handle: ContextHandle, runs: Map<number, GenerationRun>) {
+  private constructor(model: Model, handle: ContextHandle, runs: Map<number, GenerationRun>, queueSize: number) {
     this.model = model;
+    this.queueSize = queueSize;
     this.#addon = model.addon;
     this.#handle = handle;
     this.#runs = runs;
@@ -68,7 +71,7 @@ export class Engine {
     const handle = await awaitAddon(() =>
       model.addon.contextCreate({ model: weights, draftModel, params, onEvents: dispatchTo(runs) }),
     );
-    return new Engine(model, handle, runs);
+    return new Engine(model, handle, runs, params.queueSize);
   }
 
   get disposed(): boolean {

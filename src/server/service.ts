@@ -119,18 +119,9 @@ export class Service implements PlainServices {
     return this.backend.withModel(model, signal, ({ tokenizer }) => tokenizer.decodeAsync(tokens));
   }
 
-  renderChat(
-    model: string | undefined,
-    { messages, tools, templateVariables }: ChatPrompt,
-    signal: AbortSignal,
-  ): Promise<string> {
+  renderChat(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<string> {
     this.assertReady();
-    return this.backend.withModel(model, signal, async (_, template) =>
-      template().render(messages, {
-        ...(tools.length === 0 ? {} : { tools }),
-        ...(templateVariables === undefined ? {} : { variables: templateVariables }),
-      }),
-    );
+    return this.backend.renderChat(model, prompt, signal);
   }
 
   countTokens(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<number> {

@@ -66,11 +66,25 @@ export class Backend {
   async withModel<T>(
     name: string | undefined,
     signal: AbortSignal,
-    use: (model: LlamaModel, template: () => ChatTemplate) => Promise<T>,
+    use: (model: LlamaModel) => Promise<T>,
   ): Promise<T> {
     const lease = await this.pool.acquire(this.pool.find(name), signal);
     try {
-      return await use(lease.model, () => templateOf(lease));
+      return await use(lease.model);
+    } finally {
+      lease.release();
+    }
+  }
+
+  /** The text of a conversation as a request would have it. */
+  async renderChat(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<string> {
+    const lease = await this.pool.acquire(this.pool.find(model), signal);
+    try {
+      const { template, messages, tools, templateVariables } = toTemplatePrompt(prompt, templateOf(lease));
+      return template.render(messages, {
+        ...(tools === undefined ? {} : { tools }),
+        ...(templateVariables === undefined ? {} : { variables: templateVariables }),
+      });
     } finally {
       lease.release();
     }
@@ -166,9 +180,10 @@ class Answers {
 
   /** Throws where a request is refused at once; nothing of it runs then. */
   start(onEnd: () => void): void {
+    const { prompts, n } = this.#request;
+    assertRoom(prompts.length * n, this.#lease);
     const stop = (): void => this.#stop.abort(this.#signal.reason);
     this.#signal.addEventListener("abort", stop, { once: true });
-    const { prompts, n } = this.#request;
     try {
       for (const [index, prompt] of prompts.entries()) {
         const plan = planPrompt(prompt, this.#request, this.#lease);
@@ -194,7 +209,7 @@ class Answers {
     const { queue } = this;
     const { context } = this.#lease;
     const { options, echo } = this.#request;
-    const seed = options.seed ?? this.#defaults.seed;
+    const { seed } = { ...this.#defaults, ...options };
     const tools = plan.tools === undefined ? undefined : new ToolReader(plan.tools.syntax, plan.tools.names);
     const wantsLogprobs = options.logprobs !== undefined && options.logprobs !== false;
     if (echo) queue.push({ type: "text", choice, text: echoText(prompt, this.#lease.model) });
@@ -237,6 +252,15 @@ class Answers {
   }
 }
 
+/** Trying again would not help a request that is too large for an idle engine. */
+function assertRoom(answers: number, { context }: Lease): void {
+  const { sequences } = context.info;
+  const room = sequences + context.queueSize;
+  if (answers <= room) return;
+  const message = `The request asks for ${answers} answers at once, of which ${room} at most can run or wait here`;
+  throw new Problem("invalid_request", message, { details: { answers, sequences, queueSize: context.queueSize } });
+}
+
 /** `cancelled` comes up only where the content filter ended an answer. */
 function toFinish({ finishReason }: GenerationResult): Finish {
   return finishReason === "cancelled" ? "content_filter" : finishReason;
@@ -272,6 +296,13 @@ function planPrompt(prompt: Prompt, request: InferenceRequest, lease: Lease): Pr
   }
 }
 
+interface TemplatePrompt {
+  readonly template: ChatTemplate;
+  readonly messages: ChatPrompt["messages"];
+  readonly tools?: ChatPrompt["tools"];
+  readonly templateVariables?: Readonly<Record<string, unknown>>;
+}
+
 function planChat(prompt: ChatPrompt, request: InferenceRequest, lease: Lease): PromptPlan {
   const { toolChoice, parallelTools: parallel } = prompt;
   const template = templateOf(lease);
@@ -292,10 +323,8 @@ function planChat(prompt: ChatPrompt, request: InferenceRequest, lease: Lease): 
   return { prompt: chat, options, tools: { syntax, names: tools.map((tool) => tool.function.name), parallel } };
 }
 
-function toTemplatePrompt(
-  prompt: ChatPrompt,
-  template: ChatTemplate,
-): GenerateOptions & { messages: ChatPrompt["messages"] } {
+/** A conversation as it is put to the template, with its tools in words where the template does not know of them. */
+function toTemplatePrompt(prompt: ChatPrompt, template: ChatTemplate): TemplatePrompt {
   const { messages, templateVariables } = prompt;
   const tools = prompt.toolChoice === "none" ? [] : prompt.tools;
   const base = { template, ...(templateVariables === undefined ? {} : { templateVariables }) };
@@ -352,16 +381,7 @@ async function countPrompt(prompt: Prompt, lease: Lease): Promise<number> {
     case "tokens":
       return prompt.tokens.length;
     case "chat": {
-      const template = templateOf(lease);
-      const {
-        messages,
-        tools,
-        templateVariables: variables,
-      } = toTemplatePrompt(prompt, template) as {
-        messages: ChatPrompt["messages"];
-        tools?: ChatPrompt["tools"];
-        templateVariables?: Record<string, unknown>;
-      };
+      const { template, messages, tools, templateVariables: variables } = toTemplatePrompt(prompt, templateOf(lease));
       return (await template.applyAsync(messages, { tools, variables })).length;
     }
     case "gap":

@@ -29,6 +29,9 @@ export type OutputFilter = (piece: string, last: boolean) => string | null | Pro
 export interface ContentFilter {
   /** Called before the model sees the request. `{ block: reason }` refuses it, with the reason as the error's message. */
   request?(request: FilteredRequest): FilterVerdict | Promise<FilterVerdict>;
-  /** Called once for every answer. */
+  /**
+   * Called for every text: that of each answer, and the arguments of each tool it calls, which are one piece. Arguments that
+   * the filter changes end the answer as null does, since half a call is none.
+   */
   output?(request: FilteredRequest): OutputFilter;
 }

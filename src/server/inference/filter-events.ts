@@ -1,10 +1,16 @@
 import type { OutputFilter } from "./content-filter.js";
-import type { AnswerEnd, InferenceEvent } from "./events.js";
+import type { AnswerEnd, CalledTool, InferenceEvent } from "./events.js";
+
+interface FilteredAnswer {
+  /** Of the text that is being read; what comes after a call is another one. */
+  filter: OutputFilter | undefined;
+  blocked: boolean;
+}
 
 /** Applies a deployment's filter to the answers of one request. */
 export class EventFilter {
   readonly #make: () => OutputFilter;
-  readonly #answers = new Map<number, { filter: OutputFilter; blocked: boolean }>();
+  readonly #answers = new Map<number, FilteredAnswer>();
   /** Ends an answer that was blocked, which goes on in the engine. */
   readonly #stop: (choice: number) => void;
 
@@ -23,34 +29,46 @@ export class EventFilter {
     const { choice } = event;
     const answer = this.#answerOf(choice);
     if (event.type === "end") {
-      if (answer.blocked) return [blockedEnd(event)];
-      const rest = await answer.filter("", true);
-      return rest === null ? [blockedEnd(event)] : [...textEvents(choice, rest), event];
+      const rest = await this.#passText(choice, answer, "", true);
+      return [...rest, answer.blocked ? blockedEnd(event) : event];
     }
-    if (answer.blocked) return [];
-    const text = event.type === "text" ? event.text : event.arguments;
-    const passed = await answer.filter(text, false);
-    if (passed === null) {
-      answer.blocked = true;
-      this.#stop(choice);
-      return [];
-    }
-    // The arguments of a call are JSON: they pass as they are or, where the filter would change them, not at all.
-    if (event.type === "tool") return passed === text ? [event] : [];
-    return textEvents(choice, passed);
+    if (event.type === "text") return this.#passText(choice, answer, event.text, false);
+    // What was held back of the text before a call comes before it.
+    const before = await this.#passText(choice, answer, "", true);
+    return answer.blocked ? before : [...before, ...(await this.#passCall(event, answer))];
   }
 
-  #answerOf(choice: number): { filter: OutputFilter; blocked: boolean } {
+  async #passText(choice: number, answer: FilteredAnswer, text: string, last: boolean): Promise<InferenceEvent[]> {
+    if (answer.blocked || (last && answer.filter === undefined)) return [];
+    const filter = (answer.filter ??= this.#make());
+    if (last) answer.filter = undefined;
+    const passed = await filter(text, last);
+    if (passed === null) {
+      this.#block(choice, answer);
+      return [];
+    }
+    return passed === "" ? [] : [{ type: "text", choice, text: passed }];
+  }
+
+  /** Arguments are JSON, a text of their own: they pass as they are or, where the filter would change them, not at all. */
+  async #passCall(event: InferenceEvent & CalledTool, answer: FilteredAnswer): Promise<InferenceEvent[]> {
+    if ((await this.#make()(event.arguments, true)) === event.arguments) return [event];
+    this.#block(event.choice, answer);
+    return [];
+  }
+
+  #block(choice: number, answer: FilteredAnswer): void {
+    answer.blocked = true;
+    this.#stop(choice);
+  }
+
+  #answerOf(choice: number): FilteredAnswer {
     const known = this.#answers.get(choice);
     if (known !== undefined) return known;
-    const created = { filter: this.#make(), blocked: false };
+    const created: FilteredAnswer = { filter: this.#make(), blocked: false };
     this.#answers.set(choice, created);
     return created;
   }
-}
-
-function textEvents(choice: number, text: string): InferenceEvent[] {
-  return text === "" ? [] : [{ type: "text", choice, text }];
 }
 
 function blockedEnd(event: InferenceEvent & AnswerEnd): InferenceEvent {

@@ -147,14 +147,20 @@ function toFormat(wanted: CommonBody["format"]): AnswerFormat {
 }
 
 function toOptions(given: Partial<z.output<typeof options>>): InferenceRequest["options"] {
+  const { num_predict: most, seed } = given;
+  // Negative ones ask for no limit and for any seed, also where the server has another default: there, and undefined.
+  const off = {
+    ...(most !== undefined && most !== null && most < 0 ? { maxTokens: undefined } : {}),
+    ...(seed !== undefined && seed !== null && seed < 0 ? { seed: undefined } : {}),
+  };
   const named = {
-    maxTokens: (given.num_predict ?? -1) < 0 ? undefined : given.num_predict,
+    maxTokens: most,
     temperature: given.temperature,
     topK: given.top_k,
     topP: given.top_p,
     minP: given.min_p,
     typicalP: given.typical_p,
-    seed: given.seed === null || given.seed === undefined || given.seed < 0 ? undefined : given.seed % 0xffffffff,
+    seed: seed === null || seed === undefined ? undefined : seed % 0xffffffff,
     stop: given.stop,
     repeatPenalty: given.repeat_penalty,
     repeatLastTokens: given.repeat_last_n,
@@ -163,7 +169,7 @@ function toOptions(given: Partial<z.output<typeof options>>): InferenceRequest["
     keepTokens: given.num_keep,
   };
   const entries = Object.entries(named).filter(([, value]) => value !== null && value !== undefined);
-  return Object.fromEntries(entries);
+  return { ...Object.fromEntries(entries), ...off };
 }
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };

@@ -1,5 +1,6 @@
 import { z } from "zod";
 
+import { Problem } from "../http/problem.js";
 import { jsonObject, maybe, refused } from "../http/schema.js";
 import type { RequestOptions } from "../inference/request.js";
 
@@ -69,10 +70,35 @@ type Sampling = z.output<z.ZodObject<typeof samplingFields>>;
 type Extensions = z.output<z.ZodObject<typeof extensionFields>>;
 type Options = Omit<RequestOptions, "signal" | "onToken">;
 
-/** OpenAI's and llama.cpp's fields as the library's options; what is left out stays out. */
+/** Fields that say how much of something there is, with those that say more about it. */
+const measures = {
+  dynatemp_range: { option: "dynamicTemperature", details: ["dynatemp_exponent"] },
+  xtc_probability: { option: "xtc", details: ["xtc_threshold"] },
+  dry_multiplier: {
+    option: "dry",
+    details: ["dry_base", "dry_allowed_length", "dry_penalty_last_n", "dry_sequence_breakers"],
+  },
+  mirostat: { option: "mirostat", details: ["mirostat_tau", "mirostat_eta"] },
+} as const satisfies Partial<
+  Record<keyof Extensions, { option: keyof Options; details: readonly (keyof Extensions)[] }>
+>;
+
+/**
+ * OpenAI's and llama.cpp's fields as the library's options; what is left out stays out. What a request turns off is there
+ * as undefined, which takes the place of a default of the server.
+ */
 export function toOptions(body: Sampling & Extensions): Options {
   const { xtc_probability: xtc, dry_multiplier: dry, mirostat, dynatemp_range: range } = body;
-  return compact({
+  const off: { [Name in keyof Options]?: undefined } = body.seed === -1 ? { seed: undefined } : {};
+  for (const [field, { option, details }] of Object.entries(measures) as Entries<typeof measures>) {
+    if (body[field] === 0) off[option] = undefined;
+    const alone = details.find((name) => body[name] !== undefined && body[name] !== null);
+    if (alone === undefined || (body[field] !== undefined && body[field] !== null)) continue;
+    throw new Problem("invalid_request", `${alone}: Expected ${field} beside it, without which it means nothing`, {
+      param: alone,
+    });
+  }
+  const given = compact({
     temperature: body.temperature,
     topP: body.top_p,
     frequencyPenalty: body.frequency_penalty,
@@ -106,7 +132,10 @@ export function toOptions(body: Sampling & Extensions): Options {
     keepTokens: body.n_keep,
     stopTokens: body.stop_token_ids,
   });
+  return { ...given, ...off };
 }
+
+type Entries<T> = { [Name in keyof T]: [Name, T[Name]] }[keyof T][];
 
 /** -100 forbids a token, as OpenAI says. */
 function toLogitBias(bias: Sampling["logit_bias"]): Record<string, number> | undefined {
