@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import type { ContentFilter, FetchHandler, LlamaServer, ServerOptions } from "../../src/server/index.js";
 import { createFetchHandler } from "../../src/server/index.js";
 import { smollm2 } from "../support/models.js";
-import { france, idle, metric, post, startServer } from "./support.js";
+import { eventsOf, france, idle, metric, post, startServer } from "./support.js";
 
 const chat = "/v1/chat/completions";
 /** More than a test waits for. */
@@ -51,6 +51,21 @@ describe("a content filter of streamed output", () => {
     expect(logged).toContainEqual(
       expect.objectContaining({ requestId: "trace-2", err: expect.objectContaining({ message: "secret" }) }),
     );
+  });
+
+  test("that throws in a stream of /v1/responses ends the numbers of its events with the error's", async () => {
+    const contentFilter: ContentFilter = {
+      output: () => (piece, last) => {
+        if (last) throw new Error("secret");
+        return piece;
+      },
+    };
+    const { server } = await make({ contentFilter });
+    const request = { input: "Hello", max_output_tokens: 8, temperature: 0, stream: true };
+    const events = eventsOf(await (await post(server, "/v1/responses", request)).text());
+    expect(events.at(-1)).toMatchObject({ type: "error" });
+    expect(events.map((event) => (event as { sequence_number: number }).sequence_number)).toEqual([...events.keys()]);
+    expect(events.length).toBeGreaterThan(4);
   });
 
   test.each([true, false])("that hangs is given up when the time is up (stream: %s)", async (stream) => {
@@ -103,8 +118,9 @@ async function expectIdle(handler: FetchHandler): Promise<void> {
 
 describe("a stream that nobody reads", () => {
   test("ends soon after its time is up", async () => {
-    const { response, handler, logged } = await askHandler({ timeLimitMs: 500 });
-    await expect.poll(() => logged.filter((entry) => entry["path"] === chat), { timeout: 4000 }).toHaveLength(1);
+    const { response, handler, logged } = await askHandler({ timeLimitMs: 3000 });
+    expect(response.status).toBe(200);
+    await expect.poll(() => logged.filter((entry) => entry["path"] === chat), { timeout: 15_000 }).toHaveLength(1);
     await expectIdle(handler);
     await expect(response.text()).rejects.toThrow("takes nothing");
   });

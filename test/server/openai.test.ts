@@ -5,7 +5,7 @@ import type { LlamaServer } from "../../src/server/index.js";
 import { chatChunk, chatCompletion } from "../../src/server/openai/chat-answer.js";
 import { completion, completionChunk } from "../../src/server/openai/completions.js";
 import { modelSchema } from "../../src/server/openai/models.js";
-import { response } from "../../src/server/openai/responses.js";
+import { response } from "../../src/server/openai/response-answer.js";
 import { expectShape, france, startServer } from "./support.js";
 
 let server: LlamaServer;
@@ -320,6 +320,7 @@ describe("responses", () => {
     const answer = expectShape(response, await client.responses.create(request));
     expect(answer.status).toBe("completed");
     expect(answer.output_text).toContain("Tokyo");
+    expect(answer.timings?.predicted_n).toBe(answer.usage?.output_tokens);
     const cut = await client.responses.create({ ...request, max_output_tokens: 2 });
     expect(cut).toMatchObject({ status: "incomplete", incomplete_details: { reason: "max_output_tokens" } });
   });
@@ -375,5 +376,8 @@ describe("responses", () => {
     expect(["true", "false"]).toContain(output_text);
     const stored = client.responses.create({ ...request, previous_response_id: "resp_1" });
     await expect(stored).rejects.toMatchObject({ status: 400, param: "previous_response_id" });
+    const text = { format: { type: "json_object" as const } };
+    const both = client.responses.create({ ...request, text, grammar: 'root ::= "a"' } as typeof request);
+    await expect(both).rejects.toMatchObject({ status: 400, param: "text.format" });
   });
 });

@@ -1,0 +1,140 @@
+import { z } from "zod";
+
+import type { Answer, AnswerInfo, CalledTool, RequestUsage, TokenLogprob } from "../inference/events.js";
+import { totalUsage } from "../inference/events.js";
+import { seconds, timingsSchema, tokenLogprobSchema, toTimings, toTokenLogprob } from "./answer-parts.js";
+import type { ResponseBody } from "./response-request.js";
+
+const outputText = z.strictObject({
+  type: z.literal("output_text"),
+  text: z.string(),
+  annotations: z.array(z.never()),
+  logprobs: z.array(tokenLogprobSchema),
+});
+export const status = z.enum(["in_progress", "completed", "incomplete"]);
+const messageItem = z.strictObject({
+  type: z.literal("message"),
+  id: z.string(),
+  status,
+  role: z.literal("assistant"),
+  content: z.array(outputText),
+});
+const callItem = z.strictObject({
+  type: z.literal("function_call"),
+  id: z.string(),
+  call_id: z.string(),
+  name: z.string(),
+  arguments: z.string(),
+  status,
+});
+const outputItem = z.union([messageItem, callItem]);
+const usageSchema = z.strictObject({
+  input_tokens: z.int(),
+  input_tokens_details: z.strictObject({ cached_tokens: z.int(), cache_write_tokens: z.int() }),
+  output_tokens: z.int(),
+  output_tokens_details: z.strictObject({ reasoning_tokens: z.int() }),
+  total_tokens: z.int(),
+});
+
+export const response = z.strictObject({
+  id: z.string().startsWith("resp_"),
+  object: z.literal("response"),
+  created_at: z.int(),
+  status,
+  error: z.null(),
+  incomplete_details: z.strictObject({ reason: z.enum(["max_output_tokens", "content_filter"]) }).nullable(),
+  instructions: z.string().nullable(),
+  max_output_tokens: z.int().nullable(),
+  metadata: z.record(z.string(), z.string()),
+  model: z.string(),
+  output: z.array(outputItem),
+  output_text: z.string(),
+  parallel_tool_calls: z.boolean(),
+  previous_response_id: z.null(),
+  store: z.literal(false),
+  temperature: z.number().nullable(),
+  text: z.strictObject({ format: z.unknown() }),
+  tool_choice: z.unknown(),
+  tools: z.array(z.unknown()),
+  top_p: z.number().nullable(),
+  truncation: z.literal("disabled"),
+  usage: usageSchema.nullable(),
+  timings: timingsSchema.optional(),
+  user: z.string().optional(),
+});
+
+type ResponseAnswer = z.output<typeof response>;
+type OutputItem = z.output<typeof outputItem>;
+
+function toUsage({ promptTokens, cachedTokens, completionTokens }: RequestUsage): z.output<typeof usageSchema> {
+  return {
+    input_tokens: promptTokens,
+    input_tokens_details: { cached_tokens: cachedTokens, cache_write_tokens: 0 },
+    output_tokens: completionTokens,
+    output_tokens_details: { reasoning_tokens: 0 },
+    total_tokens: promptTokens + completionTokens,
+  };
+}
+
+export function toMessageItem(
+  id: string,
+  text: string,
+  logprobs: readonly TokenLogprob[] | undefined,
+  state: z.output<typeof status>,
+): OutputItem {
+  const part = { type: "output_text" as const, text, annotations: [], logprobs: (logprobs ?? []).map(toTokenLogprob) };
+  return { type: "message", id: `msg_${id}`, status: state, role: "assistant", content: [part] };
+}
+
+export function toCallItem({ id, name, arguments: args }: CalledTool): OutputItem {
+  const suffix = id.replace(/^call_/, "");
+  return { type: "function_call", id: `fc_${suffix}`, call_id: id, name, arguments: args, status: "completed" };
+}
+
+/** A response without its output. */
+export function emptyResponse(body: ResponseBody, info: AnswerInfo): ResponseAnswer {
+  return {
+    id: `resp_${info.id}`,
+    object: "response",
+    created_at: seconds(info.createdMs),
+    status: "in_progress",
+    error: null,
+    incomplete_details: null,
+    instructions: body.instructions ?? null,
+    max_output_tokens: body.max_output_tokens ?? null,
+    metadata: body.metadata ?? {},
+    model: info.model,
+    output: [],
+    output_text: "",
+    parallel_tool_calls: body.parallel_tool_calls ?? true,
+    previous_response_id: null,
+    store: false,
+    temperature: body.temperature ?? null,
+    text: { format: body.text?.format ?? { type: "text" } },
+    tool_choice: body.tool_choice ?? "auto",
+    tools: body.tools ?? [],
+    top_p: body.top_p ?? null,
+    truncation: "disabled",
+    usage: null,
+    ...(typeof body.user === "string" ? { user: body.user } : {}),
+  };
+}
+
+export function toResponse(body: ResponseBody, answer: Answer, info: AnswerInfo): ResponseAnswer {
+  const reason = { length: "max_output_tokens" as const, content_filter: "content_filter" as const };
+  const cut = answer.finish === "length" || answer.finish === "content_filter" ? reason[answer.finish] : undefined;
+  const state = cut === undefined ? "completed" : "incomplete";
+  const says = answer.text !== "" || answer.tools.length === 0;
+  return {
+    ...emptyResponse(body, info),
+    status: state,
+    incomplete_details: cut === undefined ? null : { reason: cut },
+    output: [
+      ...(says ? [toMessageItem(info.id, answer.text, answer.logprobs, state)] : []),
+      ...answer.tools.map(toCallItem),
+    ],
+    output_text: answer.text,
+    usage: toUsage(totalUsage([answer], 1)),
+    timings: toTimings(answer),
+  };
+}

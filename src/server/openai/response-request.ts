@@ -1,0 +1,175 @@
+import { z } from "zod";
+
+import { Problem } from "../http/problem.js";
+import { jsonObject, maybe, refused } from "../http/schema.js";
+import type { AnswerFormat, ChatMessage, InferenceRequest, ToolCall } from "../inference/request.js";
+import { parseArguments, toToolChoice } from "./chat-messages.js";
+import { commonFields } from "./chat-request.js";
+import { compact, extensionFields, samplingFields, toOptions } from "./request-fields.js";
+
+const inputPart = z.strictObject({ type: z.literal("input_text"), text: z.string() });
+const outputPart = z.strictObject({
+  type: z.literal("output_text"),
+  text: z.string(),
+  annotations: z.array(z.unknown()).optional(),
+  logprobs: z.array(z.unknown()).optional(),
+});
+const content = z.union([z.string(), z.array(z.union([inputPart, outputPart])).min(1)]);
+const itemStatus = maybe(z.enum(["in_progress", "completed", "incomplete"]));
+
+const item = z.union([
+  z.strictObject({
+    type: z.literal("message").optional(),
+    role: z.enum(["user", "assistant", "system", "developer"]),
+    content,
+    id: maybe(z.string()),
+    status: itemStatus,
+  }),
+  z.strictObject({
+    type: z.literal("function_call"),
+    call_id: z.string().min(1),
+    name: z.string().min(1),
+    arguments: z.string(),
+    id: maybe(z.string()),
+    status: itemStatus,
+  }),
+  z.strictObject({
+    type: z.literal("function_call_output"),
+    call_id: z.string().min(1),
+    output: z.union([z.string(), z.array(inputPart)]),
+    id: maybe(z.string()),
+    status: itemStatus,
+  }),
+]);
+
+const tool = z.strictObject({
+  type: z.literal("function", "Not supported: tools other than functions"),
+  name: z.string().regex(/^[\w-]{1,64}$/, "Expected 1 to 64 letters, digits, _ and -"),
+  description: maybe(z.string()),
+  parameters: maybe(jsonObject),
+  strict: maybe(z.boolean()),
+});
+
+const textFormat = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("text") }),
+  z.strictObject({ type: z.literal("json_object") }),
+  z.strictObject({
+    type: z.literal("json_schema"),
+    name: z.string().min(1),
+    schema: jsonObject,
+    description: maybe(z.string()),
+    strict: maybe(z.boolean()),
+  }),
+]);
+
+const { frequency_penalty: _f, presence_penalty: _p, logit_bias: _l, stop: _s, seed, ...sampling } = samplingFields;
+
+export const responseBody = z.strictObject({
+  ...commonFields,
+  input: z.union([z.string(), z.array(item).min(1)]),
+  instructions: maybe(z.string()),
+  max_output_tokens: maybe(z.int().min(1).max(0x7fffffff)),
+  ...sampling,
+  seed,
+  ...extensionFields,
+  text: maybe(z.strictObject({ format: maybe(textFormat), verbosity: refused("models here have no such setting") })),
+  tools: maybe(z.array(tool)),
+  tool_choice: maybe(
+    z.union([
+      z.enum(["none", "auto", "required"]),
+      z.strictObject({ type: z.literal("function"), name: z.string().min(1) }),
+    ]),
+  ),
+  parallel_tool_calls: maybe(z.boolean()),
+  top_logprobs: maybe(z.int().min(0).max(20)),
+  include: maybe(
+    z.array(z.literal("message.output_text.logprobs", 'Not supported: anything but "message.output_text.logprobs"')),
+  ),
+  stream_options: maybe(z.strictObject({ include_obfuscation: refused("padding against eavesdroppers", false) })),
+  truncation: refused("prompts are never cut", "disabled"),
+  background: refused("answers are not stored", false),
+  previous_response_id: refused("answers are not stored; send the conversation as input"),
+  conversation: refused("answers are not stored; send the conversation as input"),
+  context_management: refused("prompts are never cut"),
+  prompt: refused("there are no stored prompts"),
+  prompt_cache_options: refused("prefixes are cached by themselves"),
+  prompt_cache_retention: refused("prefixes are cached until their room is needed"),
+  reasoning: refused("models here have no such setting"),
+  max_tool_calls: refused("no tools are run here"),
+});
+
+export type ResponseBody = z.output<typeof responseBody>;
+
+export function toResponseRequest(body: ResponseBody): InferenceRequest {
+  const tools = (body.tools ?? []).map(({ name, description, parameters }) => ({
+    type: "function" as const,
+    function: { name, ...compact({ description, parameters }) },
+  }));
+  const choice = body.tool_choice ?? "auto";
+  const wanted = typeof choice === "object" ? { function: choice } : choice;
+  const wantsLogprobs = (body.include ?? []).length > 0 || typeof body.top_logprobs === "number";
+  return {
+    model: body.model ?? undefined,
+    prompts: [
+      {
+        kind: "chat",
+        messages: toMessages(body),
+        tools,
+        toolChoice: toToolChoice(wanted, tools),
+        parallelTools: body.parallel_tool_calls ?? true,
+        templateVariables: undefined,
+      },
+    ],
+    n: 1,
+    options: {
+      ...toOptions(body),
+      ...compact({ maxTokens: body.max_output_tokens, logprobs: wantsLogprobs ? (body.top_logprobs ?? 0) : false }),
+    },
+    format: toFormat(body),
+    echo: false,
+    countsPrompt: false,
+    user: body.safety_identifier ?? body.user ?? undefined,
+    metadata: body.metadata ?? undefined,
+  };
+}
+
+function toFormat({ text, json_schema: extension, grammar }: ResponseBody): AnswerFormat {
+  const format = text?.format?.type === "text" ? undefined : text?.format;
+  if ([format, extension, grammar].filter((value) => value ?? false).length > 1) {
+    const message = "text.format: Expected only one of text.format, json_schema and grammar";
+    throw new Problem("invalid_request", message, { param: "text.format" });
+  }
+  if (extension) return { type: "schema", schema: extension, param: "json_schema" };
+  if (format?.type === "json_object") return { type: "json" };
+  if (format?.type === "json_schema") return { type: "schema", schema: format.schema, param: "text.format.schema" };
+  return { type: "text" };
+}
+
+function toMessages({ input, instructions }: ResponseBody): ChatMessage[] {
+  const system: ChatMessage[] = instructions ? [{ role: "system", content: instructions }] : [];
+  if (typeof input === "string") return [...system, { role: "user", content: input }];
+  const messages: ChatMessage[] = [...system];
+  for (const [index, one] of input.entries()) {
+    if (one.type === "function_call_output") {
+      messages.push({ role: "tool", content: toText(one.output), toolCallId: one.call_id });
+    } else if (one.type === "function_call") {
+      const args = parseArguments(one.arguments, `input[${index}].arguments`);
+      addCall(messages, { id: one.call_id, name: one.name, arguments: args });
+    } else {
+      const role = one.role === "developer" ? "system" : one.role;
+      messages.push({ role, content: toText(one.content) });
+    }
+  }
+  return messages;
+}
+
+/** Calls that follow an assistant's message belong to it. */
+function addCall(messages: ChatMessage[], call: ToolCall): void {
+  const last = messages.at(-1);
+  if (last?.role !== "assistant") messages.push({ role: "assistant", content: "", toolCalls: [call] });
+  else messages[messages.length - 1] = { ...last, toolCalls: [...(last.toolCalls ?? []), call] };
+}
+
+function toText(parts: string | readonly { text: string }[]): string {
+  return typeof parts === "string" ? parts : parts.map(({ text }) => text).join("");
+}
