@@ -8,6 +8,8 @@ import { z } from "zod";
 import type { Route } from "../../src/server/dialect.js";
 import { dialects } from "../../src/server/dialects.js";
 import { openApiDocument } from "../../src/server/operation/openapi.js";
+import { operationRoutes } from "../../src/server/operation/operation-routes.js";
+import type { Service } from "../../src/server/service.js";
 import { packageDir } from "../support/compiled.js";
 
 const path = join(packageDir, "docs", "server.md");
@@ -35,14 +37,19 @@ test("docs/server.md has every route and field, as the schemas have them (vitest
 });
 
 test("the OpenAPI document has every route with its body", () => {
-  const document = openApiDocument("1.0.0") as { paths: Record<string, Record<string, { requestBody?: object }>> };
-  const routes = dialects.flatMap((dialect) => dialect.routes);
+  const operation = operationRoutes({ version: "1.0.0" } as Service);
+  const document = openApiDocument("1.0.0", operation) as {
+    paths: Record<string, Record<string, { requestBody?: object }>>;
+  };
+  const routes = [...dialects.flatMap((dialect): readonly Route[] => dialect.routes), ...operation];
   const listed = Object.values(document.paths).flatMap((methods) => Object.values(methods));
   expect(listed).toHaveLength(routes.length);
   expect(listed.filter(({ requestBody }) => requestBody !== undefined)).toHaveLength(
     routes.filter(({ body }) => body !== undefined).length,
   );
   expect(document.paths["/v1/models/{id}"]).toHaveProperty("get");
+  expect(document.paths["/health"]).toMatchObject({ get: { security: [] } });
+  expect(document.paths["/metrics"]?.["get"]).not.toHaveProperty("security");
 });
 
 function describeRoute(route: Route): string {

@@ -3,13 +3,13 @@ import { z } from "zod";
 import type { Route } from "../dialect.js";
 import { dialects } from "../dialects.js";
 
-/** The OpenAPI document of the dialects' routes. */
-export function openApiDocument(version: string): object {
+/** The OpenAPI document of the dialects' routes and of those that keep the server running. */
+export function openApiDocument(version: string, operationRoutes: readonly Route[]): object {
   const paths: Record<string, Record<string, unknown>> = {};
-  for (const dialect of dialects) {
-    for (const route of dialect.routes) {
+  for (const { name, routes } of [...dialects, { name: "Operation", routes: operationRoutes }]) {
+    for (const route of routes) {
       const path = route.path.replace(/:(\w+)(\{[^}]*\})?/g, "{$1}");
-      (paths[path] ??= {})[route.method.toLowerCase()] = { tags: [dialect.name], ...operation(route, path) };
+      (paths[path] ??= {})[route.method.toLowerCase()] = { tags: [name], ...operation(route, path) };
     }
   }
   return {
@@ -35,6 +35,7 @@ function operation(route: Route, path: string): object {
   }
   return {
     summary: route.summary,
+    ...(route.open === true ? { security: [] } : {}),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(route.body === undefined
       ? {}

@@ -9,7 +9,7 @@ const ok = z.strictObject({ status: z.literal("ok") });
 
 /** What keeps a server running, and tells what it is. */
 export function operationRoutes(service: Service): PlainRoute[] {
-  return [
+  const routes: PlainRoute[] = [
     plainRoute({
       method: "GET",
       path: "/health",
@@ -46,7 +46,8 @@ export function operationRoutes(service: Service): PlainRoute[] {
       summary: "This API, made from the schemas that check requests",
       body: undefined,
       answer: undefined,
-      handle: () => openApiDocument(service.version),
+      handle: () => openApiDocument(service.version, routes),
     }),
   ];
+  return routes;
 }
