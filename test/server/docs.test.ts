@@ -9,7 +9,6 @@ import type { Route } from "../../src/server/dialect.js";
 import { dialects } from "../../src/server/dialects.js";
 import { openApiDocument } from "../../src/server/operation/openapi.js";
 import { operationRoutes } from "../../src/server/operation/operation-routes.js";
-import type { Service } from "../../src/server/service.js";
 import { packageDir } from "../support/compiled.js";
 
 const path = join(packageDir, "docs", "server.md");
@@ -37,7 +36,7 @@ test("docs/server.md has every route and field, as the schemas have them (vitest
 });
 
 test("the OpenAPI document has every route with its body", () => {
-  const operation = operationRoutes({ version: "1.0.0" } as Service);
+  const operation = operationRoutes(null as never); // none of them is called
   const document = openApiDocument("1.0.0", operation) as {
     paths: Record<string, Record<string, { requestBody?: object }>>;
   };
