@@ -45,12 +45,12 @@ const spareSequences = 16;
 /** Rows of logits that a step may give beyond one for each sequence; see native/core/decoder.cpp. */
 const spareOutputs = 32;
 
-/** Measured: what a token of a vocabulary, a pair of its tokenizer and a layer's nodes take, and programs besides; */
+/** Measured: what a token of a vocabulary, a pair of its tokenizer and a layer's nodes take, and programs besides. */
 const bytesPerToken = 190;
 const bytesPerMerge = 170;
 const bytesPerLayer = 50_000;
 const fixedBytes = 7_000_000;
-/** and whose tokens a cell of the KV cache holds. */
+/** Measured: what it takes to know whose tokens a cell of the KV cache holds. */
 const bytesPerCell = 150;
 /** Inputs of products are packed in eight bits, with their scales. */
 const packedBytesPerNumber = 1.14;

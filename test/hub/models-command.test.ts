@@ -200,7 +200,6 @@ describe("models list, where and rm", () => {
       ["main", "1".repeat(40)],
       ["v1", "2".repeat(40)],
     ] as const) {
-      // prettier-ignore
       await writeFile(join(folder, "refs", ref), commit);
       await mkdir(join(folder, "snapshots", commit), { recursive: true });
       await symlink(blob, join(folder, "snapshots", commit, "thing.Q4_K_M.gguf"));

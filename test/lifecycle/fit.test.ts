@@ -32,13 +32,19 @@ describe.runIf(onLinux)("the memory that is estimated by a file's header", () =>
     ["SmolLM2-135M, Q4_1", 4096, "q8_0", smollm2],
     // and in one that products want rearranged.
     ["tiny, tied Q6_K", 512, "f16", tiedModel],
-    // V8 keeps or returns three megabytes of its heap when it likes, a tenth of what the tiny model takes.
-  ])("is within 5 %% of what it takes: %s, %i tokens, %s", { retry: 2 }, async (name, contextSize, kvType, model) => {
+  ])("is within 5 %% of what it takes: %s, %i tokens, %s", async (name, contextSize, kvType, model) => {
     // Almost all of a large cache is touched by making it.
     const prompt = name.startsWith("SmolLM2") && contextSize > 1000 ? { promptTokens: 1000 } : {};
-    const { estimatedBytes, measuredBytes } = await measureMemory(await model(), { contextSize, kvType, ...prompt });
-    expect(estimatedBytes / measuredBytes).toBeGreaterThan(0.95);
-    expect(estimatedBytes / measuredBytes).toBeLessThan(1.05);
+    const path = await model();
+    // V8 keeps or returns three megabytes of its heap when it likes, a tenth of what the tiny model takes.
+    const ratios: number[] = [];
+    for (let run = 0; run < 3; run++) {
+      const { estimatedBytes, measuredBytes } = await measureMemory(path, { contextSize, kvType, ...prompt });
+      ratios.push(estimatedBytes / measuredBytes);
+    }
+    const median = ratios.sort((a, b) => a - b)[1];
+    expect(median).toBeGreaterThan(0.95);
+    expect(median).toBeLessThan(1.05);
   });
 });
 

@@ -90,8 +90,7 @@ async function streamAnswer(
     onEvent: (event) => record.event(event),
     describe: (error) => dialect.error(publicProblem(error, record), record.id).body,
     client: request.signal,
-    signal: stop.signal,
-    stop: (reason) => stop.abort(reason),
+    stop,
     onAbandoned: () => {
       record.abandoned = true;
     },

@@ -15,13 +15,11 @@ export interface EventStreamOptions {
   readonly describe: (error: unknown) => unknown;
   /** Aborts when the client leaves. */
   readonly client: AbortSignal;
-  /** Aborts when the request has to end, for whatever reason. */
-  readonly signal: AbortSignal;
-  /** Ends the request, which aborts `signal`. */
-  stop(reason: unknown): void;
+  /** Ends the request; it is aborted from outside when the time is up, the server drains, or the client leaves. */
+  readonly stop: AbortController;
   /** The client has left or is given up. */
   onAbandoned(): void;
-  /** Called once, after all else. */
+  /** Called once, when nothing more will be sent. */
   onEnd(): void;
 }
 
@@ -63,7 +61,7 @@ export class EventStream {
     return new ReadableStream<Uint8Array>(
       {
         start: (controller) => {
-          const { signal } = this.#options;
+          const { signal } = this.#options.stop;
           this.#watch(controller);
           // It may be that nobody asks for anything any more, and so would not hear of it.
           signal.addEventListener("abort", () => this.#watch(controller), { once: true });
@@ -89,21 +87,21 @@ export class EventStream {
   #watch(controller: ReadableStreamDefaultController<Uint8Array>): void {
     clearTimeout(this.#stall);
     if (this.#ended || this.#pulling) return;
-    const { signal, client, stallMs } = this.#options;
+    const { stop, client, stallMs } = this.#options;
     const giveUp = (): void => {
       const reason = client.aborted ? toError(client.reason) : new Error("The client takes nothing");
       this.#abandon(reason);
       controller.error(reason);
     };
     if (client.aborted) giveUp();
-    else this.#stall = setTimeout(giveUp, signal.aborted ? Math.min(stallMs, lastCallMs) : stallMs).unref();
+    else this.#stall = setTimeout(giveUp, stop.signal.aborted ? Math.min(stallMs, lastCallMs) : stallMs).unref();
   }
 
   #abandon(reason: Error): void {
     if (this.#ended) return;
     this.#options.onAbandoned();
-    this.#options.stop(reason);
     this.#end();
+    this.#options.stop.abort(reason);
   }
 
   /** Something to send, or "" at the end. Rejects only where nobody is left to tell. */
@@ -126,7 +124,7 @@ export class EventStream {
         throw client.reason;
       }
       const text = stream.error(describe(error));
-      this.#options.stop(error);
+      this.#options.stop.abort(error);
       this.#end();
       return text;
     }

@@ -4,7 +4,7 @@ import { Problem } from "../http/problem.js";
 import { jsonObject, maybe, refused } from "../http/schema.js";
 import type { AnswerFormat, InferenceRequest } from "../inference/request.js";
 import { messages, toChatPrompt, toolFields } from "./chat-messages.js";
-import { compact, extensionFields, samplingFields, toOptions } from "./request-fields.js";
+import { assertOneFormat, compact, extensionFields, samplingFields, toOptions } from "./request-fields.js";
 
 const tokens = z.int().min(1).max(0x7fffffff);
 
@@ -103,11 +103,8 @@ function logprobs({ logprobs: wanted, top_logprobs: top }: ChatBody): boolean | 
 
 function toFormat(body: ChatBody): AnswerFormat {
   const { response_format: format, json_schema: extension, grammar } = body;
-  const wanted = [format?.type === "text" ? undefined : format, extension, grammar].filter((value) => value ?? false);
-  if (wanted.length > 1) {
-    const message = "response_format: Expected only one of response_format, json_schema and grammar";
-    throw new Problem("invalid_request", message, { param: "response_format" });
-  }
+  const response_format = format?.type === "text" ? undefined : format;
+  assertOneFormat({ response_format, json_schema: extension, grammar });
   if (extension !== undefined && extension !== null) return { type: "schema", schema: extension, param: "json_schema" };
   switch (format?.type) {
     case "json_object":

@@ -11,7 +11,7 @@ import type { InferenceRequest, Prompt } from "../inference/request.js";
 import { fingerprint, seconds, timingsSchema, toTimings, toUsage, usageSchema } from "./answer-parts.js";
 import { lastOf } from "./chat-answer.js";
 import { commonFields, streamOptions } from "./chat-request.js";
-import { compact, extensionFields, samplingFields, toOptions } from "./request-fields.js";
+import { assertOneFormat, compact, extensionFields, samplingFields, toOptions } from "./request-fields.js";
 
 const tokenList = z.array(z.int().min(0)).min(1);
 const mostPrompts = 128;
@@ -48,7 +48,7 @@ function toCompletionRequest(body: CompletionBody): InferenceRequest {
   if (body.echo === true && logprobs !== false) {
     throw refusal("logprobs", "Not supported: log-probabilities of the prompt, which echo asks for");
   }
-  if (body.json_schema && body.grammar) throw refusal("grammar", "Expected only one of json_schema and grammar");
+  assertOneFormat({ json_schema: body.json_schema, grammar: body.grammar });
   return {
     model: body.model ?? undefined,
     prompts: toPrompts(body),

@@ -89,15 +89,6 @@ const measures = {
  */
 export function toOptions(body: Sampling & Extensions): Options {
   const { xtc_probability: xtc, dry_multiplier: dry, mirostat, dynatemp_range: range } = body;
-  const off: { [Name in keyof Options]?: undefined } = body.seed === -1 ? { seed: undefined } : {};
-  for (const [field, { option, details }] of Object.entries(measures) as Entries<typeof measures>) {
-    if (body[field] === 0) off[option] = undefined;
-    const alone = details.find((name) => body[name] !== undefined && body[name] !== null);
-    if (alone === undefined || (body[field] !== undefined && body[field] !== null)) continue;
-    throw new Problem("invalid_request", `${alone}: Expected ${field} beside it, without which it means nothing`, {
-      param: alone,
-    });
-  }
   const given = compact({
     temperature: body.temperature,
     topP: body.top_p,
@@ -132,10 +123,33 @@ export function toOptions(body: Sampling & Extensions): Options {
     keepTokens: body.n_keep,
     stopTokens: body.stop_token_ids,
   });
-  return { ...given, ...off };
+  return { ...given, ...turnedOff(body) };
+}
+
+/** What zeros, and a seed of -1, turn off. Refuses details of what the request says nothing of. */
+function turnedOff(body: Sampling & Extensions): { [Name in keyof Options]?: undefined } {
+  const off: { [Name in keyof Options]?: undefined } = body.seed === -1 ? { seed: undefined } : {};
+  for (const [field, { option, details }] of Object.entries(measures) as Entries<typeof measures>) {
+    const measure = body[field] ?? undefined;
+    if (measure === 0) off[option] = undefined;
+    const alone = measure === undefined ? details.find((name) => (body[name] ?? undefined) !== undefined) : undefined;
+    if (alone === undefined) continue;
+    const message = `${alone}: Expected ${field} beside it, without which it means nothing`;
+    throw new Problem("invalid_request", message, { param: alone });
+  }
+  return off;
 }
 
 type Entries<T> = { [Name in keyof T]: [Name, T[Name]] }[keyof T][];
+
+/** Refuses a request that says in more than one field what the answer must look like; the first names the problem. */
+export function assertOneFormat(fields: Readonly<Record<string, unknown>>): void {
+  if (Object.values(fields).filter((value) => value ?? false).length <= 1) return;
+  const names = Object.keys(fields);
+  const [param] = names;
+  const message = `${param}: Expected only one of ${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+  throw new Problem("invalid_request", message, { param });
+}
 
 /** -100 forbids a token, as OpenAI says. */
 function toLogitBias(bias: Sampling["logit_bias"]): Record<string, number> | undefined {

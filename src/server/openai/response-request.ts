@@ -1,11 +1,10 @@
 import { z } from "zod";
 
-import { Problem } from "../http/problem.js";
 import { jsonObject, maybe, refused } from "../http/schema.js";
 import type { AnswerFormat, ChatMessage, InferenceRequest, ToolCall } from "../inference/request.js";
 import { parseArguments, toToolChoice } from "./chat-messages.js";
 import { commonFields } from "./chat-request.js";
-import { compact, extensionFields, samplingFields, toOptions } from "./request-fields.js";
+import { assertOneFormat, compact, extensionFields, samplingFields, toOptions } from "./request-fields.js";
 
 const inputPart = z.strictObject({ type: z.literal("input_text"), text: z.string() });
 const outputPart = z.strictObject({
@@ -135,10 +134,7 @@ export function toResponseRequest(body: ResponseBody): InferenceRequest {
 
 function toFormat({ text, json_schema: extension, grammar }: ResponseBody): AnswerFormat {
   const format = text?.format?.type === "text" ? undefined : text?.format;
-  if ([format, extension, grammar].filter((value) => value ?? false).length > 1) {
-    const message = "text.format: Expected only one of text.format, json_schema and grammar";
-    throw new Problem("invalid_request", message, { param: "text.format" });
-  }
+  assertOneFormat({ "text.format": format, json_schema: extension, grammar });
   if (extension) return { type: "schema", schema: extension, param: "json_schema" };
   if (format?.type === "json_object") return { type: "json" };
   if (format?.type === "json_schema") return { type: "schema", schema: format.schema, param: "text.format.schema" };

@@ -131,12 +131,12 @@ struct Attention {
         return std::vector<float>(data, data + ggml_nelements(out));
     }
 
-    // What should come out, in double precision.
-    double expected(int64_t token, int64_t head, int64_t at) const {
+    // What should come out for a token's head, in double precision.
+    std::vector<double> expected(int64_t token, int64_t head) const {
         const int64_t       count = cells.size(), key_head = head / (shape.heads / shape.key_heads);
         const double        slope = shape.max_bias > 0 ? llama_native::attention(out).slope(head) : 1;
         std::vector<double> scores(count, -INFINITY);
-        double              highest = sinks ? ((float *) sinks->data)[head] : -INFINITY, total = 0, sum = 0;
+        double              highest = sinks ? ((float *) sinks->data)[head] : -INFINITY, total = 0;
         for (int64_t cell = 0; cell < count; cell++) {
             double score = 0;
             for (int64_t i = 0; i < shape.key_length; i++) {
@@ -147,13 +147,17 @@ struct Attention {
             scores[cell] = score + slope * ggml_fp16_to_fp32(((ggml_fp16_t *) mask->data)[token * count + cell]);
             highest      = fmax(highest, scores[cell]);
         }
+        std::vector<double> sums(shape.value_length, 0);
         for (int64_t cell = 0; cell < count; cell++) {
             const double weight = scores[cell] == -INFINITY ? 0 : exp(scores[cell] - highest);
             total += weight;
-            sum += weight * values[(key_head * count + cell) * shape.value_length + at];
+            for (int64_t at = 0; at < shape.value_length; at++) {
+                sums[at] += weight * values[(key_head * count + cell) * shape.value_length + at];
+            }
         }
         if (sinks) total += exp(((float *) sinks->data)[head] - highest);
-        return total == 0 ? 0 : sum / total;
+        for (double & sum : sums) sum = total == 0 ? 0 : sum / total;
+        return sums;
     }
 };
 
@@ -172,10 +176,13 @@ void check_accuracy(const Shape & shape, const Places & tokens, const Places & c
     Attention       attention(shape, tokens, cells);
     const auto got = attention.run(2);
     double     worst = 0;
-    for (size_t i = 0; i < got.size(); i++) {
-        const int64_t at = i % shape.value_length, head = i / shape.value_length % shape.heads, token = i / shape.value_length / shape.heads;
-        worst = fmax(worst, fabs(got[i] - attention.expected(token, head, at)));
-        if (std::isnan(got[i])) worst = INFINITY;
+    for (size_t row = 0; row < got.size() / shape.value_length; row++) {
+        const std::vector<double> expected = attention.expected(row / shape.heads, row % shape.heads);
+        for (int64_t at = 0; at < shape.value_length; at++) {
+            const float number = got[row * shape.value_length + at];
+            worst = fmax(worst, fabs(number - expected[at]));
+            if (std::isnan(number)) worst = INFINITY;
+        }
     }
     CHECK(worst < 3e-6);
 }
