@@ -39,8 +39,8 @@ int32_t prompt_budget(const StepCost & cost, int32_t decoding, int32_t batch_siz
     if (decoding == 0) return room;
     if (cost.decode_ms() <= 0 || cost.prompt_token_ms() <= 0) return std::min(room, first_chunk);
     const double  tokens = std::min((stretch - 1) * cost.decode_ms() / cost.prompt_token_ms(), 1e6);
-    const int32_t whole_groups = (decoding + static_cast<int32_t>(tokens)) / group * group - decoding;
-    return std::min(room, std::max(group, whole_groups));
+    const int32_t nearest = (decoding + static_cast<int32_t>(tokens) + group / 2) / group * group - decoding;
+    return std::min(room, std::max(group, nearest));
 }
 
 bool may_hold_back(const HeldEvents & held, double step_ms, double interval_ms) {
