@@ -15,6 +15,8 @@ import { LLAMA_CPP_PATHS } from "./source-tree.mjs";
  * @property {string} llamaCpp version, and fingerprint where the sources are the user's own
  * @property {string} target platform and architecture
  * @property {string} cpu the CPU whose instruction set is compiled for, or "portable"
+ * @property {string} instructionSets what compiled code may use of that CPU, by the kernel's names: the library loads the
+ *   addon only where all are present; empty where it is built for any CPU or they cannot be read
  * @property {string} sources hash of this package's own C++ and CMake files
  * @property {string} packages versions of the packages that take part in the build
  * @property {string} flags options given by the user
@@ -36,6 +38,7 @@ export function collectInputs({ backend, plan }, toolchain, env) {
       : LLAMA_CPP_VERSION,
     target: `${process.platform}-${process.arch}`,
     cpu: isPortable(env) ? "portable" : describeCpu(),
+    instructionSets: isPortable(env) ? "" : compiledFor(instructionSets()),
     sources: hashContents(nativeDir),
     packages: ["cmake-js", "node-addon-api", "node-api-headers"].map(packageVersion).join(" "),
     flags: ["LLAMA_NATIVE_CMAKE_ARGS", "CFLAGS", "CXXFLAGS", "LDFLAGS"].map((name) => env[name] ?? "").join("|"),
@@ -76,6 +79,18 @@ function instructionSets() {
   if (process.platform !== "linux") return "";
   const match = /^(?:flags|Features|isa)\s*:(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"));
   return match?.[1] ?? "";
+}
+
+/**
+ * Of the kernel's list, what compilers and ggml make use of; the rest are a system's business, and differ between machines
+ * that run the same code.
+ * @param {string} list
+ */
+function compiledFor(list) {
+  const x64 = /^(?:ssse3|sse4_[12]|avx\w*|fma4?|xop|f16c|bmi[12]|abm|popcnt|movbe|gfni|amx_\w+)$/;
+  const arm64 = /^(?:asimd\w*|fphp|sve\w*|sme\w*|i8mm|bf16|atomics|i?lrcpc)$/;
+  const names = list.split(/\s+/).filter((name) => x64.test(name) || arm64.test(name));
+  return names.filter((name) => name !== "avx512_vp2intersect").join(" ");
 }
 
 /** @param {string} name */

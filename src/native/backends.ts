@@ -60,6 +60,12 @@ export function explainNoDevice(backend: Backend): PassedOverBackend {
   return { backend, reason: "it finds no device on this machine", advice };
 }
 
+/** The addon would end the process, so that it is not loaded. */
+export function explainOtherCpu(backend: Backend, missing: readonly string[]): PassedOverBackend {
+  const reason = `its addon was built for another CPU: this one lacks ${missing.join(", ")}`;
+  return { backend, reason, advice: rebuild(backend) };
+}
+
 export function rebuild(backend: Backend): string {
-  return `run \`npx llama-native build --gpu ${backend}\``;
+  return `run \`npx llama-native build${backend === "cpu" ? "" : ` --gpu ${backend}`}\``;
 }

@@ -5,8 +5,9 @@ import { fileURLToPath } from "node:url";
 
 import { InvalidOptionError, LlamaError } from "../errors.js";
 import type { Backend, GpuChoice, PassedOverBackend } from "./backends.js";
-import { explainLoadFailure, explainNoDevice, gpuBackends, gpuChoices, rebuild } from "./backends.js";
+import { explainLoadFailure, explainNoDevice, explainOtherCpu, gpuBackends, gpuChoices, rebuild } from "./backends.js";
 import type { NativeAddon, NativeSystemInfo } from "./contract.js";
+import { missingInstructionSets } from "./instruction-sets.js";
 
 /** What the addon in use found on this machine, and why other addons that are built are not in use. */
 export interface SystemInfo extends NativeSystemInfo {
@@ -118,8 +119,11 @@ function loadCustom(path: string, gpu: GpuChoice): Loaded {
 }
 
 function tryGpu(backend: Backend): { addon: NativeAddon } | PassedOverBackend {
+  const path = join(addonFolder(), backend, "llama-native.node");
+  const missing = missingInstructionSets(path);
+  if (missing.length > 0) return explainOtherCpu(backend, missing);
   try {
-    const addon = requireFile(join(addonFolder(), backend, "llama-native.node"));
+    const addon = requireFile(path);
     return hasGpu(addon) ? { addon } : explainNoDevice(backend);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND") return whyNotBuilt(backend);
@@ -150,6 +154,13 @@ function customPath(): string | undefined {
 }
 
 function requireAddon(path: string): NativeAddon {
+  const missing = missingInstructionSets(path);
+  if (missing.length > 0) {
+    const { reason, advice } = explainOtherCpu("cpu", missing);
+    throw new LlamaError("BACKEND_UNAVAILABLE", `The addon ${path} cannot be used: ${reason}; ${advice}`, {
+      details: { path, reason, advice },
+    });
+  }
   try {
     return requireFile(path);
   } catch (cause) {

@@ -37,6 +37,11 @@ const addon = (...types: string[]): string =>
   `exports.systemInfo = () => (${JSON.stringify({ devices: types.map((type) => ({ name: type, type })) })});`;
 const failing = (words: string): string => `throw new Error(${JSON.stringify(words)});`;
 
+/** The stamp that a build leaves beside the addon. */
+function compiledFor(backend: string, instructionSets?: string): void {
+  writeFileSync(join(dist, backend, "build.json"), JSON.stringify({ backend, inputs: { instructionSets } }));
+}
+
 describe("auto", () => {
   it("takes the best GPU that has a device", async () => {
     build("cpu", addon("cpu"));
@@ -136,6 +141,48 @@ describe("a wish that cannot be met", () => {
     expect(() => loadAddon()).toThrow(
       'Expected one of auto, cuda, metal, vulkan, hip, cpu for LLAMA_NATIVE_GPU but received "rtx"',
     );
+  });
+});
+
+describe("an addon that was compiled for another CPU", () => {
+  const onLinux = it.runIf(process.platform === "linux");
+
+  onLinux("is passed over before it is loaded, and names what is missing", async () => {
+    build("cpu", addon("cpu"));
+    build("cuda", "process.kill(process.pid, 'SIGILL')");
+    compiledFor("cuda", "avx1024 amx_test");
+    const { loadAddon, systemInfo } = await loader();
+    const reason = "its addon was built for another CPU: this one lacks avx1024, amx_test";
+    expect(systemInfo()).toMatchObject({
+      backend: "cpu",
+      passedOver: [{ backend: "cuda", reason, advice: "run `npx llama-native build --gpu cuda`" }],
+    });
+    expect(() => loadAddon("cuda")).toThrow(
+      expect.objectContaining({ code: "BACKEND_UNAVAILABLE", message: expect.stringContaining(reason) as string }),
+    );
+  });
+
+  onLinux("is an error where it is the CPU's, or the one that LLAMA_NATIVE_ADDON names", async () => {
+    build("cpu", failing("loaded"));
+    compiledFor("cpu", "avx1024");
+    const { loadAddon } = await loader();
+    const refused = expect.objectContaining({
+      code: "BACKEND_UNAVAILABLE",
+      message: expect.stringContaining("this one lacks avx1024; run `npx llama-native build`") as string,
+    }) as Error;
+    expect(() => loadAddon()).toThrow(refused);
+    vi.stubEnv("LLAMA_NATIVE_ADDON", join(dist, "cpu", "llama-native.node"));
+    expect(() => loadAddon("cpu")).toThrow(refused);
+  });
+
+  it.each([
+    ["is of an older build", undefined],
+    ["is for any CPU", ""],
+  ])("is loaded as before where it %s", async (_what, list) => {
+    build("cpu", addon("cpu"));
+    compiledFor("cpu", list);
+    const { systemInfo } = await loader();
+    expect(systemInfo()).toMatchObject({ backend: "cpu" });
   });
 });
 
