@@ -1,5 +1,7 @@
 import { basename } from "node:path";
 
+import { InvalidOptionError } from "../../errors.js";
+
 /**
  * Which names mean a model: a request's name is one of them where the two are equal but for the case of letters, what
  * stands between words, an owner in front (`mistralai/`), a tag behind (`:latest`), and the ending and quantization of a
@@ -15,6 +17,34 @@ export function plainName(name: string): string {
 /** The name a model is listed by when it has none of its own: that of its file, or the one the hub knows it by. */
 export function nameOfSource(source: string): string {
   return withoutFileEnding(basename(source.replace(/\\/g, "/"))) || source;
+}
+
+/**
+ * The ids of models that are served together: the name given, or that of the source, with its quantization where another has
+ * the same. Throws `INVALID_OPTION` where two are equal even so.
+ */
+export function distinctIds(models: readonly { name?: string | undefined; source: string }[]): string[] {
+  const short = models.map(({ name, source }) => name ?? nameOfSource(source));
+  const isShared = (id: string): boolean => short.filter((other) => sameId(other, id)).length > 1;
+  const ids = models.map(({ name, source }, index) => {
+    const id = short[index] ?? source;
+    return name === undefined && isShared(id) ? exactName(source) : id;
+  });
+  for (const [index, id] of ids.entries()) {
+    const first = ids.findIndex((other) => sameId(other, id));
+    if (first === index) continue;
+    const both = `${models[first]?.source ?? ""} and ${models[index]?.source ?? ""}`;
+    throw new InvalidOptionError("models", `models with names of their own (${both} have the same)`, id);
+  }
+  return ids;
+}
+
+function sameId(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}
+
+function exactName(source: string): string {
+  return basename(source.replace(/\\/g, "/")).replace(/\.gguf$/i, "") || source;
 }
 
 /** How a model's own file calls it, where it does. */

@@ -9,7 +9,7 @@ import { Problem } from "../http/problem.js";
 import type { ServerLog } from "../operation/log.js";
 import type { ModelNeeds } from "./model-needs.js";
 import { modelNeeds } from "./model-needs.js";
-import { nameOfSource, namesInMetadata, plainName } from "./model-names.js";
+import { distinctIds, namesInMetadata, plainName } from "./model-names.js";
 import type { LoadedModel, ServedModel } from "./served-model.js";
 
 export interface PoolOptions {
@@ -43,19 +43,23 @@ export class PooledModel {
   loaded: LoadedModel | undefined;
   needs: ModelNeeds | undefined;
   loading: Promise<void> | undefined;
+  /** Settles when its memory is free again. */
+  unloading: Promise<void> | undefined;
+  /** Whether another model waits for its memory: new requests then queue behind that one's load. */
+  leaving = false;
   users = 0;
   lastUsedMs = 0;
   keepMs: number;
   idleTimer: NodeJS.Timeout | undefined;
   #names: Set<string>;
 
-  constructor(served: ServedModel, keepMs: number) {
+  constructor(served: ServedModel, id: string, keepMs: number) {
     const { source, aliases = [] } = served;
     this.served = served;
     this.keepMs = keepMs;
     this.owned = typeof source === "string";
     if (typeof source !== "string") this.loaded = { model: source.model, context: source };
-    this.id = served.name ?? nameOfSource(typeof source === "string" ? source : source.model.path);
+    this.id = id;
     this.#names = new Set([this.id, ...aliases].map(plainName));
     if (typeof source === "string") {
       for (const name of [source, ...identifyModel(source).names]) this.#names.add(plainName(name));
@@ -90,14 +94,20 @@ export class ModelPool {
   readonly #closing = new AbortController();
 
   constructor(models: readonly ServedModel[], options: PoolOptions) {
-    this.models = models.map((served) => new PooledModel(served, options.idleUnloadMs));
+    const ids = distinctIds(models.map(({ name, source }) => ({ name, source: sourceText(source) })));
+    this.models = models.map((served, index) => new PooledModel(served, ids[index] ?? "", options.idleUnloadMs));
     this.#options = options;
     this.#news.setMaxListeners(0);
   }
 
   /** The model of this name, or the first where none is named. Throws `model_not_found` with the names that exist. */
   find(name: string | undefined): PooledModel {
-    const found = name === undefined ? this.models[0] : this.models.find((model) => model.goesBy(name));
+    // By its very id first: quantizations of one model share their other names.
+    const found =
+      name === undefined
+        ? this.models[0]
+        : (this.models.find(({ id }) => id.toLowerCase() === name.toLowerCase()) ??
+          this.models.find((model) => model.goesBy(name)));
     if (found !== undefined) return found;
     const names = this.models.map(({ id }) => id).join(", ");
     throw new Problem("model_not_found", `There is no model ${JSON.stringify(name)} here; there is ${names}`, {
@@ -116,6 +126,7 @@ export class ModelPool {
    */
   async acquire(entry: PooledModel, signal: AbortSignal): Promise<Lease> {
     const started = performance.now();
+    if (entry.leaving) await abortable(this.#load(entry), signal);
     clearTimeout(entry.idleTimer);
     entry.users++;
     try {
@@ -137,7 +148,7 @@ export class ModelPool {
 
   async dispose(): Promise<void> {
     this.#closing.abort(new Problem("draining", "The server is shutting down", { retryAfter: 1 }));
-    await this.#turn;
+    await Promise.allSettled(this.models.flatMap(({ loading }) => (loading === undefined ? [] : [loading])));
     await Promise.all(this.models.map((entry) => this.#unload(entry, "closing")));
   }
 
@@ -169,29 +180,32 @@ export class ModelPool {
     entry.idleTimer.unref();
   }
 
-  /** One load at a time, so that each sees what the others have left of the memory. */
   #load(entry: PooledModel): Promise<void> {
-    entry.loading ??= (async () => {
-      const before = this.#turn;
-      const work = before.then(() => this.#loadNow(entry));
-      this.#turn = work.catch(() => undefined);
-      try {
-        await work;
-      } finally {
-        entry.loading = undefined;
-      }
-    })();
+    entry.loading ??= this.#findAndLoad(entry).finally(() => {
+      entry.loading = undefined;
+    });
     entry.loading.catch(() => undefined); // for those who wait
     return entry.loading;
   }
 
-  async #loadNow(entry: PooledModel): Promise<void> {
+  /** Downloads go side by side, but one load at a time, so that each sees what the others have left of the memory. */
+  async #findAndLoad(entry: PooledModel): Promise<void> {
     const { signal } = this.#closing;
     signal.throwIfAborted();
-    const { source, load, context = {}, template } = entry.served;
+    const { source } = entry.served;
     if (typeof source !== "string") return;
-    const started = performance.now();
     const path = await resolveModel(source, { signal });
+    const work = this.#turn.then(() => this.#loadNow(entry, path));
+    this.#turn = work.catch(() => undefined);
+    await work;
+  }
+
+  async #loadNow(entry: PooledModel, path: string): Promise<void> {
+    const { signal } = this.#closing;
+    signal.throwIfAborted();
+    if (entry.loaded !== undefined) return; // there was room for the other one after all
+    const { load, context = {}, template } = entry.served;
+    const started = performance.now();
     const wish = { sequences: defaultSequences, queueSize: defaultQueueSize, ...context };
     const needs = await modelNeeds(path, wish, defaultContextSize, this.#options.memoryBudgetBytes);
     await this.#makeRoom(entry, needs);
@@ -201,6 +215,7 @@ export class ModelPool {
       const made = await model.createContext({ ...wish, ...needs.context });
       signal.throwIfAborted();
       entry.needs = needs;
+      entry.keepMs = this.#options.idleUnloadMs; // what a request asked for ended with that load
       entry.set({ model, context: made });
     } catch (error) {
       await model.dispose();
@@ -217,24 +232,43 @@ export class ModelPool {
       const message = `${entry.id} needs about ${bytes} bytes, more than the memory budget of ${budget}`;
       throw new LlamaError("INSUFFICIENT_MEMORY", message, { details: { bytes, budget } });
     }
-    while (this.#usedBytes() + bytes > budget) {
-      const idle = this.models.filter((model) => model.owned && model.loaded !== undefined && model.users === 0);
-      const oldest = idle.sort((a, b) => a.lastUsedMs - b.lastUsedMs)[0];
-      if (oldest !== undefined) await this.#unload(oldest, "room");
-      else await once(this.#news, "released", { signal: this.#closing.signal });
+    try {
+      while (this.#usedBytes() + bytes > budget) await this.#freeSome();
+    } finally {
+      for (const model of this.models) model.leaving = false;
     }
   }
 
+  /** Unloads the least recently used model, and waits until it is free where all are in use. */
+  async #freeSome(): Promise<void> {
+    const unloading = this.models.find((model) => model.unloading !== undefined)?.unloading;
+    if (unloading !== undefined) return unloading;
+    const loaded = this.models.filter((model) => model.owned && model.loaded !== undefined);
+    const [oldest] = loaded.sort((a, b) => Number(a.users > 0) - Number(b.users > 0) || a.lastUsedMs - b.lastUsedMs);
+    if (oldest?.users === 0) return this.#unload(oldest, "room");
+    // Steady requests would otherwise never let it go.
+    if (oldest !== undefined) oldest.leaving = true;
+    await once(this.#news, "released", { signal: this.#closing.signal });
+  }
+
   #usedBytes(): number {
-    return this.models.reduce((sum, { loaded, needs }) => sum + (loaded === undefined ? 0 : (needs?.bytes ?? 0)), 0);
+    const inMemory = this.models.filter(({ loaded, unloading }) => loaded !== undefined || unloading !== undefined);
+    return inMemory.reduce((sum, { needs }) => sum + (needs?.bytes ?? 0), 0);
   }
 
   async #unload(entry: PooledModel, why: string): Promise<void> {
     clearTimeout(entry.idleTimer);
     const { loaded } = entry;
-    if (!entry.owned || loaded === undefined || (entry.users > 0 && why !== "closing")) return;
+    if (!entry.owned || loaded === undefined || (entry.users > 0 && why !== "closing")) return entry.unloading;
     entry.loaded = undefined;
-    await loaded.model.dispose();
+    entry.unloading = loaded.model.dispose().finally(() => {
+      entry.unloading = undefined;
+    });
+    await entry.unloading;
     this.#options.log.info({ model: entry.id, why }, "model unloaded");
   }
+}
+
+function sourceText(source: ServedModel["source"]): string {
+  return typeof source === "string" ? source : source.model.path;
 }

@@ -7,7 +7,7 @@ const common = {
   model: z.string(),
   created_at: z.string(),
   done: z.boolean(),
-  done_reason: z.enum(["stop", "length", "load", "content_filter"]).optional(),
+  done_reason: z.enum(["stop", "length", "load", "unload", "content_filter"]).optional(),
   total_duration: z.int().optional(),
   load_duration: z.int().optional(),
   prompt_eval_count: z.int().optional(),
@@ -45,9 +45,16 @@ function toHead({ model, createdMs }: AnswerInfo): Pick<Common, "model" | "creat
   return { model, created_at: new Date(createdMs).toISOString() };
 }
 
+/** What a request without a prompt is for. */
+export type WithoutPrompt = "load" | "unload";
+
 /** Durations in nanoseconds. */
-function toEnd(end: AnswerEnd | undefined, info: AnswerInfo): Omit<Common, "model" | "created_at"> {
-  if (end === undefined) return { done: true, done_reason: "load" };
+function toEnd(
+  end: AnswerEnd | undefined,
+  info: AnswerInfo,
+  withoutPrompt: WithoutPrompt,
+): Omit<Common, "model" | "created_at"> {
+  if (end === undefined) return { done: true, done_reason: withoutPrompt };
   const { finish, usage, timings } = end;
   return {
     done: true,
@@ -69,8 +76,12 @@ function toCall({ index, name, arguments: json }: CalledTool): z.output<typeof t
   return { function: { index, name, arguments: JSON.parse(json) as Record<string, unknown> } };
 }
 
-/** Without an answer the model was only loaded. */
-export function toChatAnswer([answer]: readonly Answer[], info: AnswerInfo): z.output<typeof chatAnswer> {
+/** Without an answer the model was only loaded, or is unloaded. */
+export function toChatAnswer(
+  [answer]: readonly Answer[],
+  info: AnswerInfo,
+  withoutPrompt: WithoutPrompt,
+): z.output<typeof chatAnswer> {
   const calls = answer?.tools.map(toCall) ?? [];
   return {
     ...toHead(info),
@@ -79,22 +90,28 @@ export function toChatAnswer([answer]: readonly Answer[], info: AnswerInfo): z.o
       content: answer?.text ?? "",
       ...(calls.length === 0 ? {} : { tool_calls: calls }),
     },
-    ...toEnd(answer, info),
+    ...toEnd(answer, info, withoutPrompt),
   };
 }
 
-export function toGenerateAnswer([answer]: readonly Answer[], info: AnswerInfo): z.output<typeof generateAnswer> {
-  return { ...toHead(info), response: answer?.text ?? "", ...toEnd(answer, info) };
+export function toGenerateAnswer(
+  [answer]: readonly Answer[],
+  info: AnswerInfo,
+  withoutPrompt: WithoutPrompt,
+): z.output<typeof generateAnswer> {
+  return { ...toHead(info), response: answer?.text ?? "", ...toEnd(answer, info, withoutPrompt) };
 }
 
 export class OllamaStream implements StreamEncoder {
   readonly #info: AnswerInfo;
   readonly #kind: "chat" | "generate";
+  readonly #withoutPrompt: WithoutPrompt;
   #end: AnswerEnd | undefined;
 
-  constructor(info: AnswerInfo, kind: "chat" | "generate") {
+  constructor(info: AnswerInfo, kind: "chat" | "generate", withoutPrompt: WithoutPrompt) {
     this.#info = info;
     this.#kind = kind;
+    this.#withoutPrompt = withoutPrompt;
   }
 
   start(): string {
@@ -114,7 +131,7 @@ export class OllamaStream implements StreamEncoder {
   }
 
   end(): string {
-    return line({ ...toHead(this.#info), ...this.#said(""), ...toEnd(this.#end, this.#info) });
+    return line({ ...toHead(this.#info), ...this.#said(""), ...toEnd(this.#end, this.#info, this.#withoutPrompt) });
   }
 
   #said(text: string): object {

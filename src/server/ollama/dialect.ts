@@ -4,6 +4,7 @@ import type { Dialect, PlainServices } from "../dialect.js";
 import { generationRoute, plainRoute } from "../dialect.js";
 import { maybe } from "../http/schema.js";
 import type { ModelFacts } from "../models/model-facts.js";
+import type { WithoutPrompt } from "./answers.js";
 import { chatAnswer, generateAnswer, ndjson, OllamaStream, toChatAnswer, toGenerateAnswer } from "./answers.js";
 import { chatBody, generateBody, toChatRequest, toGenerateRequest, toKeepMs } from "./requests.js";
 
@@ -14,30 +15,45 @@ const chat = generationRoute({
   body: chatBody,
   answer: chatAnswer,
   chunk: chatAnswer,
-  prepare: (body) => ({
-    request: toChatRequest(body),
-    streams: body.stream !== false,
-    keepMs: toKeepMs(body.keep_alive),
-    answer: toChatAnswer,
-    stream: { ...ndjson, encoder: (info) => new OllamaStream(info, "chat") },
-  }),
+  prepare: (body) => {
+    const { keepMs, withoutPrompt } = readKeepAlive(body.keep_alive);
+    return {
+      request: toChatRequest(body),
+      streams: body.stream !== false,
+      keepMs,
+      answer: (answers, info) => toChatAnswer(answers, info, withoutPrompt),
+      stream: { ...ndjson, encoder: (info) => new OllamaStream(info, "chat", withoutPrompt) },
+    };
+  },
 });
 
 const generate = generationRoute({
   path: "/api/generate",
-  summary: "Answers a prompt; an empty one only loads the model",
+  summary: "Answers a prompt; an empty one only loads the model, or unloads it with a keep_alive of 0",
   anyContentType: true,
   body: generateBody,
   answer: generateAnswer,
   chunk: generateAnswer,
-  prepare: (body) => ({
-    request: toGenerateRequest(body),
-    streams: body.stream !== false,
-    keepMs: toKeepMs(body.keep_alive),
-    answer: toGenerateAnswer,
-    stream: { ...ndjson, encoder: (info) => new OllamaStream(info, "generate") },
-  }),
+  prepare: (body) => {
+    const { keepMs, withoutPrompt } = readKeepAlive(body.keep_alive);
+    return {
+      request: toGenerateRequest(body),
+      streams: body.stream !== false,
+      keepMs,
+      answer: (answers, info) => toGenerateAnswer(answers, info, withoutPrompt),
+      stream: { ...ndjson, encoder: (info) => new OllamaStream(info, "generate", withoutPrompt) },
+    };
+  },
 });
+
+/** A request without a prompt unloads the model where it is not to be kept, and loads it otherwise. */
+function readKeepAlive(value: number | string | null | undefined): {
+  keepMs: number | undefined;
+  withoutPrompt: WithoutPrompt;
+} {
+  const keepMs = toKeepMs(value);
+  return { keepMs, withoutPrompt: keepMs !== undefined && keepMs < 0 ? "unload" : "load" };
+}
 
 function toDetails({ details }: ModelFacts): object {
   return {

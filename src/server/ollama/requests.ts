@@ -1,6 +1,5 @@
 import { z } from "zod";
 
-import { Problem } from "../http/problem.js";
 import { jsonObject, maybe, refused } from "../http/schema.js";
 import type { AnswerFormat, ChatMessage, InferenceRequest, Prompt } from "../inference/request.js";
 import { plainRequest } from "../inference/request.js";
@@ -33,7 +32,12 @@ const options = z.strictObject({
 });
 
 const format = z.union([z.literal(["json", ""]), jsonObject]);
-const keepAlive = z.union([z.number(), z.string().regex(/^-?(\d+(\.\d+)?(ms|s|m|h))+$|^-?\d+$/, 'Expected e.g. "5m"')]);
+/** A sum of Go's units, or whole seconds. */
+const duration = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$|^[+-]?\d+$/;
+const keepAlive = z.union([
+  z.number(),
+  z.string().regex(duration, 'Expected a duration in h, m, s, ms, us or ns, such as "1h30m", or whole seconds'),
+]);
 
 const common = {
   model: z.string(),
@@ -172,21 +176,28 @@ function toOptions(given: Partial<z.output<typeof options>>): InferenceRequest["
   return { ...Object.fromEntries(entries), ...off };
 }
 
-const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const unitMs: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
 
 /** Seconds as a number, or Go's durations; 0 unloads at once and a negative one never. In the pool's terms. */
 export function toKeepMs(value: number | string | null | undefined): number | undefined {
   if (value === null || value === undefined) return undefined;
-  const ms =
-    typeof value === "number" || /^-?\d+$/.test(value)
-      ? Number(value) * 1000
-      : (value.startsWith("-") ? -1 : 1) *
-        [...value.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h)/g)].reduce(
-          (sum, [, number, unit = "s"]) => sum + Number(number) * (unitMs[unit] ?? 0),
-          0,
-        );
-  if (!Number.isFinite(ms))
-    throw new Problem("invalid_request", "keep_alive: Expected a duration", { param: "keep_alive" });
+  const ms = typeof value === "number" ? value * 1000 : durationMs(value);
   if (ms < 0) return 0; // never
-  return ms === 0 ? -1 : Math.min(ms, 0x7fffffff);
+  return ms === 0 ? -1 : Math.min(Math.ceil(ms), 0x7fffffff);
+}
+
+function durationMs(text: string): number {
+  if (/^[+-]?\d+$/.test(text)) return Number(text) * 1000;
+  const parts = text.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g);
+  const sum = [...parts].reduce((total, [, number, unit = ""]) => total + Number(number) * (unitMs[unit] ?? 0), 0);
+  return text.startsWith("-") ? -sum : sum;
 }
