@@ -174,7 +174,7 @@ function requireAddon(path: string): NativeAddon {
 }
 
 function requireFile(path: string): NativeAddon {
-  return createRequire(import.meta.url)(path) as NativeAddon;
+  return createRequire(path)(path) as NativeAddon; // not import.meta.url, which a bundle in CommonJS does not have
 }
 
 function notBuilt(path: string): LlamaError {
