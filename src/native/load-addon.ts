@@ -174,12 +174,16 @@ function requireAddon(path: string): NativeAddon {
 }
 
 function requireFile(path: string): NativeAddon {
-  return createRequire(import.meta.url)(path) as NativeAddon;
+  return createRequire(path)(path) as NativeAddon; // not import.meta.url, which a bundle in CommonJS does not have
 }
 
 function notBuilt(path: string): LlamaError {
   const note = readNote(join(addonFolder(), "not-built.json"));
-  const message = note?.message ?? "The native addon is not built; run `npx llama-native build`";
+  // A bundler moves this code out of the package, and an addon that is built is then looked for in the wrong place.
+  const message =
+    note?.message ??
+    `The native addon is not built: there is no ${path}; run \`npx llama-native build\`, or, where llama-native was bundled ` +
+      "into another file, set LLAMA_NATIVE_OUT_DIR to the folder native/dist of the installed package";
   return new LlamaError("NOT_BUILT", message, { details: { path, reason: note?.reason ?? "missing" } });
 }
 

@@ -31,6 +31,17 @@ describe("loadAddon", () => {
     expect(loadAddon).toThrow(expect.objectContaining({ code: "NOT_BUILT", message: expect.stringMatching(/\w/) }));
   });
 
+  it("names the file it looked for and the variable that says where else, for code that a bundler has moved", () => {
+    vi.stubEnv("LLAMA_NATIVE_ADDON", "");
+    vi.stubEnv("LLAMA_NATIVE_OUT_DIR", folder);
+    const path = join(folder, "cpu", "llama-native.node");
+    const message = expect.stringMatching(/LLAMA_NATIVE_OUT_DIR/) as string;
+    expect(loadAddon).toThrow(
+      expect.objectContaining({ code: "NOT_BUILT", message, details: { path, reason: "missing" } }),
+    );
+    expect(loadAddon).toThrow(path);
+  });
+
   it("says why where the addon cannot be loaded, and tries again next time", () => {
     const path = join(folder, "broken.node");
     writeFileSync(path, "not a library");
