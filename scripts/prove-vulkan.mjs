@@ -24,13 +24,6 @@ const MODELS = [
     least: { start: 0.9, likeliest: 0.9, cosine: 0.999 },
     most: 0.01,
   },
-  // No activations are rounded to 8 bits beside weights of 32.
-  {
-    name: "random weights, Mistral's shape, 2 layers, F32",
-    model: tinyF32,
-    least: { likeliest: 0.95, cosine: 0.9999 },
-    most: 0.0001,
-  },
   { name: "random weights, Mistral's shape, 2 layers, Q4_K_M", model: tiny, least: { cosine: 0.999 }, most: 0.01 },
 ];
 const PROMPTS = ["The capital of France is", "Once upon a time,", "Water boils at", "1, 2, 3, 4,"];
@@ -38,6 +31,11 @@ const MAX_TOKENS = 12;
 const TEXT =
   "The sun is a star at the centre of the solar system. It is a nearly round ball of hot plasma, heated by reactions in its " +
   "core, and it gives off its energy as light. Eight planets go around it, and the third of them is the Earth.";
+
+/** Mesa 22.3's software driver ends a process now and then; such a run is repeated, and told in the result. */
+const ATTEMPTS = 3;
+/** @type {string[]} */
+const crashes = [];
 
 const folder = mkdtempSync(join(tmpdir(), "llama-native-vulkan-"));
 try {
@@ -62,7 +60,9 @@ async function main() {
     device: results[0]?.device,
     thresholds: MODELS.map(({ name, least, most }) => ({ model: name, least, mostDivergence: most })),
     rows,
+    crashes,
   });
+  for (const crash of crashes) console.log(crash);
   const missed = rows.filter(({ holds }) => !holds).length;
   console.log(missed === 0 ? "All thresholds hold." : `${missed} of ${rows.length} rows miss a threshold.`);
   return missed === 0 ? 0 : 1;
@@ -126,11 +126,14 @@ function start(order, more) {
   // Without it ggml leaves devices out that compute on the CPU.
   const env = { GGML_VK_VISIBLE_DEVICES: "0", ...process.env, ...more };
   const script = join(packageDir, "scripts", "vulkan", "run.mjs");
-  const child = spawnSync(process.execPath, [script, JSON.stringify(order)], { env, encoding: "utf8", maxBuffer: 1e9 });
-  if (child.stdout.includes('"tokens"')) return child;
-  throw new Error(
-    `The run with ${order.gpuLayers} layers on ${order.gpu} ended with ${child.status}:\n${child.stderr}`,
-  );
+  const [command, options] = [[script, JSON.stringify(order)], { env, maxBuffer: 1e9 }];
+  for (let attempt = 1; ; attempt++) {
+    const child = spawnSync(process.execPath, command, { ...options, encoding: "utf8" });
+    if (child.stdout.includes('"tokens"')) return child;
+    const end = `The run with ${order.gpuLayers} layers on ${order.gpu} ended with ${child.status ?? child.signal}`;
+    if (child.signal === null || attempt === ATTEMPTS) throw new Error(`${end}:\n${child.stderr}`);
+    crashes.push(`${end}, and was repeated`);
+  }
 }
 
 async function smollm2() {
@@ -138,17 +141,8 @@ async function smollm2() {
   return await resolveModel("smollm2");
 }
 
-function tiny() {
-  return tinyOf("q4_k_m");
-}
-
-function tinyF32() {
-  return tinyOf("f32");
-}
-
-/** @param {"q4_k_m" | "f32"} type */
-async function tinyOf(type) {
-  const [path] = await cachedModel({ shape: "tiny", type, seed: 1, split: 1, vocabularyOnly: false });
+async function tiny() {
+  const [path] = await cachedModel({ shape: "tiny", type: "q4_k_m", seed: 1, split: 1, vocabularyOnly: false });
   return path ?? "";
 }
 
