@@ -33,6 +33,9 @@ const CHUNK_BYTES = 16 * 1024 * 1024;
 export async function writeModel(path, { shape: name, type, seed, split, vocabularyOnly }) {
   /** @type {import("./shapes.mjs").Shape} */
   const shape = SHAPES[name];
+  if (!shape.types.includes(type)) {
+    throw new Error(`Expected ${shape.types.join(" or ")} for the type of ${name} but received ${type}`);
+  }
   const metadata = metadataOf(shape, type, await loadVocabulary());
   const tensors = vocabularyOnly ? [] : shape.tensors(type);
   const weights = new RandomWeights(seed);

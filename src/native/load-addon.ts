@@ -9,6 +9,8 @@ import { explainLoadFailure, explainNoDevice, explainOtherCpu, gpuBackends, gpuC
 import type { NativeAddon, NativeSystemInfo } from "./contract.js";
 import { missingInstructionSets } from "./instruction-sets.js";
 
+const namedByHand = "set LLAMA_NATIVE_OUT_DIR to the folder native/dist of the installed package";
+
 /** What the addon in use found on this machine, and why other addons that are built are not in use. */
 export interface SystemInfo extends NativeSystemInfo {
   backend: Backend | "custom";
@@ -52,8 +54,16 @@ export function addonFolder(): string {
   return explicit ? resolve(explicit) : join(packageRoot(), "native", "dist");
 }
 
-/** The folder with this package's package.json: two up from both `src/native` and `dist/native`. */
+/**
+ * The folder with this package's package.json: two up from both `src/native` and `dist/native`. Throws `NOT_BUILT` where a
+ * bundler has left nothing that says where this code lies.
+ */
 export function packageRoot(): string {
+  // What some bundlers make of it in CommonJS.
+  if ((import.meta.url as string | undefined) === undefined) {
+    const message = `The native addon cannot be looked for: llama-native was bundled into a CommonJS file; ${namedByHand}`;
+    throw new LlamaError("NOT_BUILT", message, { details: { reason: "bundled" } });
+  }
   return resolve(dirname(fileURLToPath(import.meta.url)), "..", "..");
 }
 
@@ -183,7 +193,7 @@ function notBuilt(path: string): LlamaError {
   const message =
     note?.message ??
     `The native addon is not built: there is no ${path}; run \`npx llama-native build\`, or, where llama-native was bundled ` +
-      "into another file, set LLAMA_NATIVE_OUT_DIR to the folder native/dist of the installed package";
+      `into another file, ${namedByHand}`;
   return new LlamaError("NOT_BUILT", message, { details: { path, reason: note?.reason ?? "missing" } });
 }
 

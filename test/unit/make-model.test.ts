@@ -1,4 +1,6 @@
 import { execFile } from "node:child_process";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
@@ -8,6 +10,7 @@ import { float16Bits } from "../../scripts/models/float16.mjs";
 import { rowBytes, rowCount, tensorBytes } from "../../scripts/models/gguf.mjs";
 import { SHAPES } from "../../scripts/models/shapes.mjs";
 import { RandomWeights } from "../../scripts/models/weights.mjs";
+import { writeModel } from "../../scripts/models/write-model.mjs";
 
 const script = fileURLToPath(new URL("../../scripts/make-model.mjs", import.meta.url));
 
@@ -85,6 +88,13 @@ describe("float16Bits", () => {
 });
 
 describe("make-model", () => {
+  it("writes no other type than the one that was asked for", async () => {
+    const options = { shape: "tiny", type: "f32", seed: 1, split: 1, vocabularyOnly: true } as const;
+    await expect(writeModel(join(tmpdir(), "llama-native-never-written.gguf"), options)).rejects.toThrow(
+      "Expected q4_k_m or q4_0 or f16 for the type of tiny but received f32",
+    );
+  });
+
   it.each([
     [["--shape", "huge", "--cached"], "Expected tiny or 125m or 7b or recurrent or hybrid or sliding-window"],
     [["--cached"], "for --shape but received nothing"],

@@ -1,8 +1,10 @@
 import { z } from "zod";
 
-import type { Dialect, PlainServices } from "../dialect.js";
+import type { Dialect, PlainServices, PreparedRequest } from "../dialect.js";
 import { generationRoute, plainRoute } from "../dialect.js";
 import { maybe } from "../http/schema.js";
+import type { Answer, AnswerInfo } from "../inference/events.js";
+import type { InferenceRequest } from "../inference/request.js";
 import type { ModelFacts } from "../models/model-facts.js";
 import type { WithoutPrompt } from "./answers.js";
 import { chatAnswer, generateAnswer, ndjson, OllamaStream, toChatAnswer, toGenerateAnswer } from "./answers.js";
@@ -15,16 +17,7 @@ const chat = generationRoute({
   body: chatBody,
   answer: chatAnswer,
   chunk: chatAnswer,
-  prepare: (body) => {
-    const { keepMs, withoutPrompt } = readKeepAlive(body.keep_alive);
-    return {
-      request: toChatRequest(body),
-      streams: body.stream !== false,
-      keepMs,
-      answer: (answers, info) => toChatAnswer(answers, info, withoutPrompt),
-      stream: { ...ndjson, encoder: (info) => new OllamaStream(info, "chat", withoutPrompt) },
-    };
-  },
+  prepare: (body) => prepareRequest(body, toChatRequest(body), "chat", toChatAnswer),
 });
 
 const generate = generationRoute({
@@ -34,25 +27,25 @@ const generate = generationRoute({
   body: generateBody,
   answer: generateAnswer,
   chunk: generateAnswer,
-  prepare: (body) => {
-    const { keepMs, withoutPrompt } = readKeepAlive(body.keep_alive);
-    return {
-      request: toGenerateRequest(body),
-      streams: body.stream !== false,
-      keepMs,
-      answer: (answers, info) => toGenerateAnswer(answers, info, withoutPrompt),
-      stream: { ...ndjson, encoder: (info) => new OllamaStream(info, "generate", withoutPrompt) },
-    };
-  },
+  prepare: (body) => prepareRequest(body, toGenerateRequest(body), "generate", toGenerateAnswer),
 });
 
-/** A request without a prompt unloads the model where it is not to be kept, and loads it otherwise. */
-function readKeepAlive(value: number | string | null | undefined): {
-  keepMs: number | undefined;
-  withoutPrompt: WithoutPrompt;
-} {
-  const keepMs = toKeepMs(value);
-  return { keepMs, withoutPrompt: keepMs !== undefined && keepMs < 0 ? "unload" : "load" };
+function prepareRequest(
+  body: { stream?: boolean | null | undefined; keep_alive?: number | string | null | undefined },
+  request: InferenceRequest,
+  kind: "chat" | "generate",
+  toAnswer: (answers: readonly Answer[], info: AnswerInfo, withoutPrompt: WithoutPrompt) => unknown,
+): PreparedRequest {
+  const keepMs = toKeepMs(body.keep_alive);
+  // Without a prompt it unloads the model where that is not to be kept, and loads it otherwise.
+  const withoutPrompt = keepMs !== undefined && keepMs < 0 ? "unload" : "load";
+  return {
+    request,
+    streams: body.stream !== false,
+    keepMs,
+    answer: (answers, info) => toAnswer(answers, info, withoutPrompt),
+    stream: { ...ndjson, encoder: (info) => new OllamaStream(info, kind, withoutPrompt) },
+  };
 }
 
 function toDetails({ details }: ModelFacts): object {
