@@ -21,6 +21,21 @@ struct MetadataOverride {
     std::string string_value;
 };
 
+// Tensors whose name holds a match of `pattern` (ECMAScript's grammar) are kept on `device`, wherever their layer is.
+struct TensorOverride {
+    std::string pattern;
+    std::string device;  // ggml's name; "CPU" for RAM
+};
+
+// Where a model's layers may go. Names are ggml's, as `systemInfo` lists them.
+struct DevicePlan {
+    bool                        automatic = true;  // llama.cpp's own choice in place of `names`
+    std::vector<std::string>    names;
+    enum llama_split_mode       split_mode = LLAMA_SPLIT_MODE_LAYER;
+    std::vector<float>          tensor_split;  // proportions by device; empty: by free memory
+    std::vector<TensorOverride> tensor_overrides;
+};
+
 struct LoadParams {
     std::string                   path;
     llama_load_mode               load_mode = LLAMA_LOAD_MODE_MMAP;
@@ -28,6 +43,7 @@ struct LoadParams {
     bool                          check_tensors = false;
     int32_t                       gpu_layers = -1;  // -1: all
     bool                          repack = true;
+    DevicePlan                    devices;
     std::vector<MetadataOverride> overrides;
 };
 
