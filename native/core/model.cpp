@@ -3,6 +3,7 @@
 #include "core/device_plan.h"
 #include "core/error.h"
 #include "core/file_pages.h"
+#include "core/first_characters.h"
 #include "core/gguf_file.h"
 #include "core/runtime.h"
 
@@ -157,6 +158,11 @@ uint64_t Model::fingerprint() const {
     mix(static_cast<uint64_t>(head_count_kv()));
     mix(static_cast<uint64_t>(size));
     return hash;
+}
+
+const FirstCharacters & Model::first_characters() const {
+    std::call_once(first_characters_made, [this] { firsts = std::make_unique<const FirstCharacters>(vocabulary); });
+    return *firsts;
 }
 
 std::vector<std::string> Model::special_texts() const {

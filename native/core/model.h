@@ -6,11 +6,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace llama_native {
+
+struct FirstCharacters;
 
 struct MetadataOverride {
     std::string key;
@@ -72,6 +75,9 @@ public:
     int32_t head_count() const { return only_vocabulary ? 0 : llama_model_n_head(model); }
     int32_t head_count_kv() const { return only_vocabulary ? 0 : llama_model_n_head_kv(model); }
 
+    // Made when first asked for, which takes some milliseconds.
+    const FirstCharacters & first_characters() const;
+
     // Identifies models whose saved sequence states are interchangeable.
     uint64_t fingerprint() const;
 
@@ -94,6 +100,9 @@ private:
     bool                     only_vocabulary;
     bool                     truncatable;
     std::vector<llama_token> eog;
+
+    mutable std::once_flag                         first_characters_made;
+    mutable std::unique_ptr<const FirstCharacters> firsts;
 };
 
 } // namespace llama_native
