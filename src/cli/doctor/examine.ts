@@ -1,6 +1,7 @@
 import { cpus, freemem, totalmem } from "node:os";
 
-import { llamaCppVersion, packageVersion } from "../package-facts.js";
+import { packageVersion } from "../../native/own-package.js";
+import { llamaCppVersion } from "../package-facts.js";
 import type { AddonFacts } from "./addon-facts.js";
 import { examineAddon } from "./addon-facts.js";
 import type { CacheFacts } from "./cache-facts.js";
@@ -36,7 +37,7 @@ export async function examine(): Promise<Examination> {
   const processors = cpus();
   const ok = addon.error === null;
   return {
-    package: { version: packageVersion(), llamaCpp },
+    package: { version: packageVersion, llamaCpp },
     node: { version: process.version, platform: `${process.platform}-${process.arch}`, path: process.execPath },
     machine: {
       cpu: processors[0]?.model ?? "unknown",

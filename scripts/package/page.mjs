@@ -1,0 +1,102 @@
+// The parts of docs/package.md that proofs write, made from their figures in docs/.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { format, resolveConfig } from "prettier";
+import { packageDir } from "../lib/paths.mjs";
+
+export const PAGE = join(packageDir, "docs", "package.md");
+
+/**
+ * @typedef {object} Section of the page, between two marks
+ * @property {string} name
+ * @property {string} figures the file in docs/
+ * @property {(figures: any) => string} write
+ */
+
+/** @type {Section[]} */
+export const SECTIONS = [
+  { name: "installs", figures: "package-installs.json", write: writeInstalls },
+  { name: "scripts", figures: "package-installs.json", write: writeScripts },
+  { name: "runtimes", figures: "package-runtimes.json", write: writeRuntimes },
+];
+
+/**
+ * Keeps figures in docs/, and writes them into the page.
+ * @param {string} name
+ * @param {object} figures
+ */
+export async function publish(name, figures) {
+  const path = join(packageDir, "docs", name);
+  writeFileSync(path, await format(JSON.stringify(figures), { ...(await resolveConfig(path)), parser: "json" }));
+  writeFileSync(PAGE, await renderPage(readFileSync(PAGE, "utf8")));
+}
+
+/**
+ * The page with each section made anew from its figures; sections without figures stay as they are.
+ * @param {string} page
+ */
+export async function renderPage(page) {
+  for (const { name, figures, write } of SECTIONS) {
+    const [start, end] = [`<!-- ${name}: made from ${figures} -->`, `<!-- end of ${name} -->`];
+    const [from, to] = [page.indexOf(start), page.indexOf(end)];
+    if (from < 0 || to < from) throw new Error(`Expected docs/package.md to have the marks ${start} and ${end}`);
+    const text = write(JSON.parse(readFileSync(join(packageDir, "docs", figures), "utf8")));
+    page = `${page.slice(0, from + start.length)}\n\n${text}\n\n${page.slice(to)}`;
+  }
+  return await format(page, { ...(await resolveConfig(PAGE)), parser: "markdown" });
+}
+
+/** @param {import("./offline.mjs").Found & { machine: string }} figures */
+function writeInstalls({ installs, machine, keptBytes }) {
+  const rows = installs.map((row) => [
+    `${row.program}, ${row.condition}`,
+    megabytes(row.tarballBytes),
+    megabytes(row.unpackedBytes),
+    String(row.files),
+    megabytes(row.fetchedBytes),
+    megabytes(row.installedBytes),
+    row.seconds.toFixed(1),
+  ]);
+  const heading = ["", "tarball", "unpacked", "files", "all that is fetched", "installed", "seconds"];
+  const table = markdownTable([heading, ...rows], "right");
+  return `${table}\n\n${machine}. A first build keeps ${megabytes(keptBytes)} in the cache folder besides.`;
+}
+
+/** @param {import("./offline.mjs").Found} figures */
+function writeScripts({ scripts }) {
+  const rows = scripts.map(({ npm, node, scriptRan, warning, remedies }) => [
+    `npm ${npm} (${node})`,
+    scriptRan ? "runs" : "is blocked",
+    warning ?? "nothing",
+    remedies.length === 0 ? "not needed" : remedies.map((remedy) => `\`${remedy}\``).join(", or "),
+  ]);
+  const heading = ["", "the install script", "npm says", "what builds the addon then"];
+  return markdownTable([heading, ...rows], "left");
+}
+
+/** @param {import("../prove-runtimes.mjs").Runtimes} figures */
+function writeRuntimes({ builtWith, rows, electron }) {
+  const names = rows.map(({ runtime }) => runtime);
+  const checks = Object.keys(rows[0]?.checks ?? {});
+  const body = checks.map((check) => [
+    check,
+    ...rows.map((row) => (row.checks[check] === "ok" ? "yes" : `no: ${row.checks[check]}`)),
+  ]);
+  return `${markdownTable([["", ...names], ...body], "left")}\n\nThe addon was built with ${builtWith}. ${electron.reason}.`;
+}
+
+/**
+ * @param {readonly (readonly string[])[]} rows the first is the heading
+ * @param {"left" | "right"} side of all columns but the first
+ */
+function markdownTable([heading = [], ...rows], side) {
+  const rule = heading.map((_, column) => (column === 0 || side === "left" ? "---" : "--:"));
+  const lines = [heading, rule, ...rows.map((row) => row.map((cell) => cell.replaceAll("|", "\\|")))];
+  return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+/** @param {number} bytes */
+function megabytes(bytes) {
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+}
