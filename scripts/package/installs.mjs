@@ -1,6 +1,6 @@
 // Installs packages as a user would, from a registry on this machine, and measures what that takes.
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { run } from "../lib/run.mjs";
@@ -32,15 +32,36 @@ import { run } from "../lib/run.mjs";
  * @returns {Promise<Measured>}
  */
 export async function install(spec, place) {
-  rmSync(place.folder, { recursive: true, force: true });
-  mkdirSync(place.folder, { recursive: true });
-  writeFileSync(join(place.folder, "package.json"), JSON.stringify({ name: "app", version: "1.0.0", private: true }));
+  createProject(place.folder);
   const began = performance.now();
   const output = await runNpm(["install", spec], place);
   const seconds = (performance.now() - began) / 1000;
   rmSync(join(place.folder, ".npm-cache"), { recursive: true });
   const modules = join(place.folder, "node_modules");
   return { output, seconds, installedBytes: diskUsage(modules), packages: countPackages(modules) };
+}
+
+/** @param {string} folder */
+function createProject(folder) {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ name: "app", version: "1.0.0", private: true }));
+}
+
+/**
+ * npm in a new, empty project, in a group of processes of its own.
+ * @param {string[]} args
+ * @param {Place} place
+ */
+export function startNpm(args, place) {
+  createProject(place.folder);
+  const program = join(place.npm.folder, "bin", "npm-cli.js");
+  return spawn(place.npm.node, [program, ...args], {
+    cwd: place.folder,
+    env: environment(place),
+    stdio: "ignore",
+    detached: true,
+  });
 }
 
 /**
@@ -73,24 +94,17 @@ export async function runLine(line, place) {
  * @param {string[]} args
  * @param {Place} place
  */
-async function inPlace(program, args, { folder, registry, env }) {
-  const { code, signal, output } = await run(program, args, {
-    cwd: folder,
-    env: {
-      ...cleanEnvironment(),
-      HOME: folder,
-      npm_config_cache: join(folder, ".npm-cache"),
-      npm_config_registry: registry,
-      ...env,
-    },
-  });
+async function inPlace(program, args, place) {
+  const { code, signal, output } = await run(program, args, { cwd: place.folder, env: environment(place) });
   if (code === 0) return output;
   throw new Error(`${[program, ...args].join(" ")} ended with ${signal ?? `code ${code}`}:\n${output.slice(-3000)}`);
 }
 
-/** Settings of the npm that started this, and of this package, are not a user's. */
-function cleanEnvironment() {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(npm_|llama_native_)/i.test(name)));
+/** Settings of the npm that started this, and of this package, are not a user's. @param {Place} place */
+function environment({ folder, registry, env }) {
+  const clean = Object.entries(process.env).filter(([name]) => !/^(npm_|llama_native_)/i.test(name));
+  const own = { HOME: folder, npm_config_cache: join(folder, ".npm-cache"), npm_config_registry: registry };
+  return { ...Object.fromEntries(clean), ...own, ...env };
 }
 
 /** @param {string} path */

@@ -2,9 +2,11 @@
 // file's path, and leaves what it found in another.
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { networkInterfaces } from "node:os";
+import { loadavg, networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { countFiles, diskUsage, install, runLine } from "./installs.mjs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { listIfThere } from "../lib/files.mjs";
+import { countFiles, diskUsage, install, runLine, runNpm, startNpm } from "./installs.mjs";
 import { readReadme } from "./readme.mjs";
 import { serveSupplies } from "./registry.mjs";
 
@@ -29,6 +31,7 @@ import { serveSupplies } from "./registry.mjs";
  * @property {number} packages
  * @property {number} installedBytes
  * @property {number} seconds
+ * @property {number} load average of the machine's, in the minute before the install ended
  *
  * @typedef {object} ScriptRow
  * @property {string} npm
@@ -38,7 +41,16 @@ import { serveSupplies } from "./registry.mjs";
  * @property {string | null} error the first `loadModel` where it did not run
  * @property {string[]} remedies commands that gave an addon
  *
- * @typedef {{ installs: InstallRow[], scripts: ScriptRow[], readme: { answer: string, example: string }, keptBytes: number }} Found
+ * @typedef {object} Killed
+ * @property {string} step of the build that was killed
+ * @property {number} seconds that the next install took
+ *
+ * @typedef {object} Found
+ * @property {InstallRow[]} installs
+ * @property {ScriptRow[]} scripts
+ * @property {{ answer: string, example: string }} readme what its command and its program print
+ * @property {number} keptBytes in the cache folder after a build
+ * @property {Killed} killed
  */
 
 const NAME = "llama-native";
@@ -70,14 +82,14 @@ async function prove() {
   const npm = order.npms.find(({ version }) => version.startsWith("11."));
   if (npm === undefined) throw new Error("Expected npm 11 among the releases of npm");
   const [installs, readme, keptBytes] = await proveOurs(npm);
+  const killed = await proveKilled(npm);
   for (const peer of order.peers) {
-    const place = { ...placeFor("peer", npm), folder: join(order.folder, "peer", "app") };
-    installs.push(await measure(peer, "prebuilt", place));
+    installs.push(await measure(peer, "prebuilt", placeFor("peer", npm)));
   }
   /** @type {ScriptRow[]} */
   const scripts = [];
   for (const each of order.npms) scripts.push(await proveScripts(each));
-  return { installs, scripts, readme, keptBytes };
+  return { installs, scripts, readme, keptBytes, killed };
 }
 
 /**
@@ -94,7 +106,7 @@ async function proveOurs(npm) {
   const warm = await measure(NAME, "built from source, compiler cache warm", other);
   const again = await measure(NAME, "once more, in another project", {
     ...place,
-    folder: join(order.folder, "ours", "second"),
+    folder: join(place.folder, "..", "second"),
   });
   return [[cold, warm, again], readme, keptBytes];
 }
@@ -121,6 +133,7 @@ async function measure(name, condition, place) {
   console.log(`installing ${name}: ${condition}`);
   registry.takeBytes();
   const { seconds, installedBytes, packages } = await install(name, place);
+  const [load = 0] = loadavg();
   const supply = order.supplies.find(({ manifest }) => manifest.name === name);
   if (supply?.tarball == null) throw new Error(`Expected a tarball of ${name}`);
   const tarball = join(order.folder, supply.tarball);
@@ -138,7 +151,49 @@ async function measure(name, condition, place) {
     packages,
     installedBytes,
     seconds: Math.round(seconds * 10) / 10,
+    load: Math.round(load * 10) / 10,
   };
+}
+
+/**
+ * Kills npm and all it has started in the middle of compiling, and installs again.
+ * @param {Npm} npm
+ * @returns {Promise<Killed>}
+ */
+async function proveKilled(npm) {
+  console.log("killing an install in the middle of its build");
+  const cache = cacheOf("killed");
+  const place = placeFor("ours", npm);
+  place.env = { ...place.env, LLAMA_NATIVE_CACHE_DIR: cache };
+  const child = startNpm(["install", NAME], place);
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  let step = "";
+  while (Number(/\d+/.exec(step)?.[0] ?? 0) < 30) {
+    if (child.exitCode !== null) throw new Error(`Expected an install to kill, but it ended with ${child.exitCode}`);
+    await sleep(20);
+    const logs = listIfThere(join(cache, "logs")).filter((name) => name.startsWith("cpu-"));
+    const text = logs.map((name) => readFileSync(join(cache, "logs", name), "utf8")).join("");
+    step =
+      text
+        .match(/^\[\d+\/\d+\]/gm)
+        ?.at(-1)
+        ?.slice(1, -1)
+        .replace("/", " of ") ?? "";
+  }
+  process.kill(-(child.pid ?? 0), "SIGKILL");
+  await ended;
+  if (hasAddon(place)) throw new Error("Expected no addon after a build that was killed");
+  const began = performance.now();
+  await runNpm(["install", NAME], place);
+  const seconds = Math.round((performance.now() - began) / 100) / 10;
+  const then = await loadIn(place);
+  if (then !== "loaded") throw new Error(`Expected the install after a killed one to give an addon, but: ${then}`);
+  return { step, seconds };
+}
+
+/** @param {Place} place */
+function hasAddon(place) {
+  return listIfThere(join(place.folder, "node_modules", NAME, "native", "dist", "cpu")).includes("llama-native.node");
 }
 
 /**
@@ -177,10 +232,11 @@ async function loadIn(place) {
 /** @param {string} name @param {Npm} npm @returns {Place} */
 function placeFor(name, npm) {
   const env = { LLAMA_NATIVE_CACHE_DIR: cacheOf(name), CCACHE_DIR: join(order.folder, "ccache"), MODEL: order.model };
-  return { folder: join(order.folder, name, "app"), npm, registry: registry.url, env };
+  // Each with a space and characters beyond ASCII, which every tool on the way must stand.
+  return { folder: join(order.folder, `${name} ü 模型`, "app"), npm, registry: registry.url, env };
 }
 
 /** @param {string} name */
 function cacheOf(name) {
-  return join(order.folder, "cache", name);
+  return join(order.folder, "cache ü 模型", name);
 }

@@ -1,6 +1,6 @@
 // The parts of docs/package.md that proofs write, made from their figures in docs/.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { format, resolveConfig } from "prettier";
 import { packageDir } from "../lib/paths.mjs";
@@ -41,14 +41,16 @@ export async function renderPage(page) {
     const [start, end] = [`<!-- ${name}: made from ${figures} -->`, `<!-- end of ${name} -->`];
     const [from, to] = [page.indexOf(start), page.indexOf(end)];
     if (from < 0 || to < from) throw new Error(`Expected docs/package.md to have the marks ${start} and ${end}`);
-    const text = write(JSON.parse(readFileSync(join(packageDir, "docs", figures), "utf8")));
+    const path = join(packageDir, "docs", figures);
+    if (!existsSync(path)) continue;
+    const text = write(JSON.parse(readFileSync(path, "utf8")));
     page = `${page.slice(0, from + start.length)}\n\n${text}\n\n${page.slice(to)}`;
   }
   return await format(page, { ...(await resolveConfig(PAGE)), parser: "markdown" });
 }
 
 /** @param {import("./offline.mjs").Found & { machine: string }} figures */
-function writeInstalls({ installs, machine, keptBytes }) {
+function writeInstalls({ installs, machine, keptBytes, killed }) {
   const rows = installs.map((row) => [
     `${row.program}, ${row.condition}`,
     megabytes(row.tarballBytes),
@@ -57,10 +59,16 @@ function writeInstalls({ installs, machine, keptBytes }) {
     megabytes(row.fetchedBytes),
     megabytes(row.installedBytes),
     row.seconds.toFixed(1),
+    row.load.toFixed(1),
   ]);
-  const heading = ["", "tarball", "unpacked", "files", "all that is fetched", "installed", "seconds"];
+  const heading = ["", "tarball", "unpacked", "files", "all that is fetched", "installed", "seconds", "load"];
   const table = markdownTable([heading, ...rows], "right");
-  return `${table}\n\n${machine}. A first build keeps ${megabytes(keptBytes)} in the cache folder besides.`;
+  const notes = [
+    `${machine}. The load is the machine's average in the minute before: other programs ran beside, and more of it means longer times.`,
+    `A first build keeps ${megabytes(keptBytes)} in the cache folder besides.`,
+    `An install that was killed with SIGKILL at step ${killed.step} of its build gave no addon, and the next one did, in ${killed.seconds} seconds.`,
+  ];
+  return `${table}\n\n${notes.join(" ")}`;
 }
 
 /** @param {import("./offline.mjs").Found} figures */
