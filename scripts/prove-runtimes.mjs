@@ -11,6 +11,7 @@ import { pathToFileURL } from "node:url";
 import { distDir, packageDir } from "./lib/paths.mjs";
 import { npm } from "./package/supplies.mjs";
 import { publish } from "./package/page.mjs";
+import { lookForElectron } from "./runtimes/electron.mjs";
 
 const PLATFORM = `${process.platform}-${process.arch}`;
 /** By the packages that carry their binaries. */
@@ -37,7 +38,7 @@ const END_MS = 5000;
  * @property {string} runtime
  * @property {Record<string, string>} checks each "ok", or what went wrong
  *
- * @typedef {{ builtWith: string, addonHash: string, rows: Row[], electron: { version: string, found: boolean, reason: string } }} Runtimes
+ * @typedef {{ builtWith: string, addonHash: string, rows: Row[], electron: import("./runtimes/electron.mjs").ElectronFound }} Runtimes
  */
 
 const folder = mkdtempSync(join(tmpdir(), "llama-native-runtimes-"));
@@ -56,7 +57,8 @@ async function main() {
   const model = await smollm2();
   const hash = hashOf(addon);
   const rows = RUNTIMES.map(({ name, binary }) => prove(join(folder, "node_modules", name, binary), model));
-  const electron = lookForElectron();
+  const newNode = join(folder, "node_modules", "node-24.22.3", "bin", "node");
+  const electron = lookForElectron(folder, newNode, ELECTRON);
   if (hashOf(addon) !== hash) throw new Error("The addon changed while the runtimes ran");
   const builtWith = `Node ${process.versions.node}`;
   await publish("package-runtimes.json", {
@@ -102,21 +104,6 @@ function start(binary, program, args) {
   const child = spawnSync(binary, [path, join(packageDir, "dist"), ...args], { encoding: "utf8", timeout: RUN_MS });
   const printed = Number(/"at":(\d+)/.exec(child.stdout)?.[1] ?? Date.now());
   return { ...child, lingered: Date.now() - printed };
-}
-
-/** Electron's package carries no binary: `install.js` downloads it, not from the registry, when it is first run. */
-function lookForElectron() {
-  const home = join(folder, "node_modules", "electron");
-  // It asks for a newer Node than this may be.
-  const node = join(folder, "node_modules", "node-24.22.3", "bin", "node");
-  const { status, stderr } = spawnSync(node, [join(home, "install.js")], { encoding: "utf8", timeout: RUN_MS });
-  const found = status === 0 && existsSync(join(home, "dist"));
-  const why = /^.*Error.*$/m.exec(stderr)?.[0] ?? `its install.js ended with ${status}`;
-  const cause = /cause.*?:\s*(?:Error: )?(.*)$/m.exec(stderr)?.[1];
-  const reason = found
-    ? `Electron ${ELECTRON} was downloaded, and no test ran in it`
-    : `Electron ${ELECTRON} could not be had: its package carries no binary, and downloading it failed with "${why}${cause ? ` (${cause})` : ""}"`;
-  return { version: ELECTRON, found, reason };
 }
 
 async function smollm2() {

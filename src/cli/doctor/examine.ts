@@ -38,7 +38,7 @@ export async function examine(): Promise<Examination> {
   const ok = addon.error === null;
   return {
     package: { version: packageVersion, llamaCpp },
-    node: { version: process.version, platform: `${process.platform}-${process.arch}`, path: process.execPath },
+    node: { version: nodeVersion(), platform: `${process.platform}-${process.arch}`, path: process.execPath },
     machine: {
       cpu: processors[0]?.model ?? "unknown",
       cores: processors.length,
@@ -54,4 +54,10 @@ export async function examine(): Promise<Examination> {
         ? "Ready: models can be run."
         : `Models cannot be run: ${addon.error.message.replace(/^llama-native: /, "")}`,
   };
+}
+
+/** Bun names the release of Node whose interfaces it has. */
+function nodeVersion(): string {
+  const { bun } = process.versions;
+  return bun === undefined ? process.version : `${process.version} as Bun ${bun} has it`;
 }
