@@ -12,6 +12,7 @@ import { distDir, packageDir } from "./lib/paths.mjs";
 import { npm } from "./package/supplies.mjs";
 import { publish } from "./package/page.mjs";
 import { lookForElectron } from "./runtimes/electron.mjs";
+import { proveSingleExecutable } from "./runtimes/single-executable.mjs";
 
 const PLATFORM = `${process.platform}-${process.arch}`;
 /** By the packages that carry their binaries. */
@@ -38,7 +39,7 @@ const END_MS = 5000;
  * @property {string} runtime
  * @property {Record<string, string>} checks each "ok", or what went wrong
  *
- * @typedef {{ builtWith: string, addonHash: string, rows: Row[], electron: import("./runtimes/electron.mjs").ElectronFound }} Runtimes
+ * @typedef {{ builtWith: string, addonHash: string, rows: Row[], electron: import("./runtimes/electron.mjs").ElectronFound, single: import("./runtimes/single-executable.mjs").SingleExecutable }} Runtimes
  */
 
 const folder = mkdtempSync(join(tmpdir(), "llama-native-runtimes-"));
@@ -59,6 +60,8 @@ async function main() {
   const rows = RUNTIMES.map(({ name, binary }) => prove(join(folder, "node_modules", name, binary), model));
   const newNode = join(folder, "node_modules", "node-24.22.3", "bin", "node");
   const electron = lookForElectron(folder, newNode, ELECTRON);
+  const newestNode = join(folder, "node_modules", "node-26.12.1", "bin", "node");
+  const single = await proveSingleExecutable(join(folder, "single"), newestNode, model, distDir());
   if (hashOf(addon) !== hash) throw new Error("The addon changed while the runtimes ran");
   const builtWith = `Node ${process.versions.node}`;
   await publish("package-runtimes.json", {
@@ -66,10 +69,12 @@ async function main() {
     addonHash: hash.slice(0, 16),
     platform: PLATFORM,
     rows,
+    single,
     electron,
   });
   console.log(electron.reason);
-  const failed = rows.flatMap(({ runtime, checks }) =>
+  const all = [...rows, { runtime: `single executable, ${single.node}`, checks: single.checks }];
+  const failed = all.flatMap(({ runtime, checks }) =>
     Object.entries(checks)
       .filter(([, outcome]) => outcome !== "ok")
       .map(([check, outcome]) => `${runtime}: ${check}: ${outcome}`),

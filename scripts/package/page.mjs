@@ -84,14 +84,23 @@ function writeScripts({ scripts }) {
 }
 
 /** @param {import("../prove-runtimes.mjs").Runtimes} figures */
-function writeRuntimes({ builtWith, rows, electron }) {
+function writeRuntimes({ builtWith, rows, single, electron }) {
   const names = rows.map(({ runtime }) => runtime);
   const checks = Object.keys(rows[0]?.checks ?? {});
   const body = checks.map((check) => [
     check,
     ...rows.map((row) => (row.checks[check] === "ok" ? "yes" : `no: ${row.checks[check]}`)),
   ]);
-  return `${markdownTable([["", ...names], ...body], "left")}\n\nThe addon was built with ${builtWith}. ${electron.reason}.`;
+  const singles = Object.entries(single.checks).map(([check, outcome]) => [
+    check,
+    outcome === "ok" ? "yes" : `no: ${outcome}`,
+  ]);
+  return [
+    markdownTable([["", ...names], ...body], "left"),
+    `The addon was built with ${builtWith}. ${electron.reason}.`,
+    `A single executable of Node (\`node --build-sea\`, ${single.node}), into which esbuild has bundled the library and the server:`,
+    markdownTable([["", "runs a model and the server"], ...singles], "left"),
+  ].join("\n\n");
 }
 
 /**
