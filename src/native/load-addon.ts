@@ -1,15 +1,12 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, isAbsolute, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { isAbsolute, join, resolve } from "node:path";
 
 import { InvalidOptionError, LlamaError } from "../errors.js";
 import type { Backend, GpuChoice, PassedOverBackend } from "./backends.js";
 import { explainLoadFailure, explainNoDevice, explainOtherCpu, gpuBackends, gpuChoices, rebuild } from "./backends.js";
 import type { NativeAddon, NativeSystemInfo } from "./contract.js";
 import { missingInstructionSets } from "./instruction-sets.js";
-
-const namedByHand = "set LLAMA_NATIVE_OUT_DIR to the folder native/dist of the installed package";
+import { packageRoot, requireOf } from "./own-package.js";
 
 /** What the addon in use found on this machine, and why other addons that are built are not in use. */
 export interface SystemInfo extends NativeSystemInfo {
@@ -52,19 +49,6 @@ export function addonPath(backend: Backend = "cpu"): string {
 export function addonFolder(): string {
   const explicit = process.env["LLAMA_NATIVE_OUT_DIR"];
   return explicit ? resolve(explicit) : join(packageRoot(), "native", "dist");
-}
-
-/**
- * The folder with this package's package.json: two up from both `src/native` and `dist/native`. Throws `NOT_BUILT` where a
- * bundler has left nothing that says where this code lies.
- */
-export function packageRoot(): string {
-  // What some bundlers make of it in CommonJS.
-  if ((import.meta.url as string | undefined) === undefined) {
-    const message = `The native addon cannot be looked for: llama-native was bundled into a CommonJS file; ${namedByHand}`;
-    throw new LlamaError("NOT_BUILT", message, { details: { reason: "bundled" } });
-  }
-  return resolve(dirname(fileURLToPath(import.meta.url)), "..", "..");
 }
 
 function load(gpu: GpuChoice): Loaded {
@@ -184,16 +168,12 @@ function requireAddon(path: string): NativeAddon {
 }
 
 function requireFile(path: string): NativeAddon {
-  return createRequire(path)(path) as NativeAddon; // not import.meta.url, which a bundle in CommonJS does not have
+  return requireOf(path)(path) as NativeAddon; // not import.meta.url, which a bundle in CommonJS does not have
 }
 
 function notBuilt(path: string): LlamaError {
   const note = readNote(join(addonFolder(), "not-built.json"));
-  // A bundler moves this code out of the package, and an addon that is built is then looked for in the wrong place.
-  const message =
-    note?.message ??
-    `The native addon is not built: there is no ${path}; run \`npx llama-native build\`, or, where llama-native was bundled ` +
-      `into another file, ${namedByHand}`;
+  const message = note?.message ?? `The native addon is not built: there is no ${path}; run \`npx llama-native build\``;
   return new LlamaError("NOT_BUILT", message, { details: { path, reason: note?.reason ?? "missing" } });
 }
 
