@@ -1,6 +1,7 @@
 // Questions to another process and their answers, which are told apart by a number.
 
 import { fork } from "node:child_process";
+import { readFileSync } from "node:fs";
 
 /** A process of the load test, of which any number of things can be asked at once. */
 export class Part {
@@ -76,15 +77,23 @@ export async function inTurns(tasks, workers, run) {
 
 /** Starts to measure a process; what it returns tells what it took since then. */
 export function meter() {
-  const [started, cpu, loop] = [performance.now(), process.cpuUsage(), performance.eventLoopUtilization()];
+  const [started, cpu, own] = [performance.now(), process.cpuUsage(), ownSeconds()];
   return () => {
     const { user, system } = process.cpuUsage(cpu);
     return {
       seconds: (performance.now() - started) / 1000,
-      /** Of all threads. */
+      /** Of all threads, and of JavaScript's alone where the system (Linux) tells. */
       cpuSeconds: (user + system) / 1e6,
-      /** Of JavaScript's thread, waits left out. */
-      loopSeconds: performance.eventLoopUtilization(loop).active / 1000,
+      jsSeconds: own === null ? null : (ownSeconds() ?? 0) - own,
     };
   };
+}
+
+/** Seconds that the thread of this program was on a core; an event loop's own figures count waits for a core as work. */
+function ownSeconds() {
+  try {
+    return Number(readFileSync("/proc/thread-self/schedstat", "utf8").split(" ")[0]) / 1e9;
+  } catch {
+    return null;
+  }
 }

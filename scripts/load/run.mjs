@@ -11,7 +11,7 @@ import { context, prompts, roundTasks } from "./plan.mjs";
 /**
  * @typedef {import("./plan.mjs").Task} Task
  * @typedef {import("./outcome.mjs").Taken} Taken
- * @typedef {{ seconds: number, cpuSeconds: number, loopSeconds: number }} Cost
+ * @typedef {{ seconds: number, cpuSeconds: number, jsSeconds: number | null }} Cost
  * @typedef {{ prompt: number, text: string, left: boolean }} Text
  */
 
@@ -85,9 +85,13 @@ function differences(likeness) {
 }
 
 /** @param {Cost} cost */
-function rounded({ seconds, cpuSeconds, loopSeconds }) {
+function rounded({ seconds, cpuSeconds, jsSeconds }) {
   const round = (/** @type {number} */ value) => Math.round(value * 1000) / 1000;
-  return { seconds: round(seconds), cpuSeconds: round(cpuSeconds), loopSeconds: round(loopSeconds) };
+  return {
+    seconds: round(seconds),
+    cpuSeconds: round(cpuSeconds),
+    jsSeconds: jsSeconds === null ? null : round(jsSeconds),
+  };
 }
 
 /** What the library gives for every prompt alone. @param {Part} library */

@@ -30,8 +30,8 @@ function roundsTable(rounds) {
     library.seconds.toFixed(2),
     server.seconds.toFixed(2),
     (all[index] ?? NaN).toFixed(3),
-    library.loopSeconds.toFixed(2),
-    server.loopSeconds.toFixed(2),
+    library.jsSeconds?.toFixed(2) ?? "",
+    server.jsSeconds?.toFixed(2) ?? "",
     server.clients.cpuSeconds.toFixed(2),
   ]);
   const head = [
