@@ -136,6 +136,32 @@ describe("the content filter", () => {
     expect((await post(server, chat, { messages: france, logprobs: true })).status).toBe(400);
   });
 
+  test("lets Text Generation Inference's streams pass piece by piece, and refuses their tokens' details", async () => {
+    const redact: ContentFilter = { output: () => (piece) => piece.replaceAll(/[aeiou]/g, "*") };
+    const server = await make({ contentFilter: redact });
+    const parameters = { max_new_tokens: 12 };
+    const inputs = "The capital of France is";
+    for (const [path, body] of [
+      ["/generate_stream", { inputs, parameters }],
+      ["/generate", { inputs, parameters, stream: true }],
+    ] as const) {
+      const response = await post(server, path, body);
+      expect(response.status).toBe(200);
+      const events = eventsOf(await response.text()) as {
+        token: { id: number; text: string };
+        generated_text: string | null;
+      }[];
+      const text = events.map(({ token }) => token.text).join("");
+      expect(text).toMatch(/^[^aeiou]*\*[^aeiou]*$/);
+      expect(events.at(-1)).toMatchObject({ generated_text: text, details: { finish_reason: "length" } });
+      expect(events.length).toBeGreaterThan(2);
+      expect(new Set(events.map(({ token }) => token.id))).toEqual(new Set([0]));
+    }
+    const details = await post(server, "/generate", { inputs, parameters: { ...parameters, details: true } });
+    expect([details.status, await details.text()]).toEqual([422, expect.stringContaining("log-probabilities")]);
+    expect((await post(server, "/generate", { inputs, parameters })).status).toBe(200);
+  });
+
   test("what it throws is a 500 with an id that the log has", async () => {
     const logged: Record<string, unknown>[] = [];
     const note = (facts: object): void => void logged.push(facts as Record<string, unknown>);
