@@ -13,7 +13,8 @@ import { writeModel } from "./models/write-model.mjs";
 
 const HELP = `Usage: node scripts/make-model.mjs --shape <shape> [options] (--out <file.gguf> | --cached)
 
-  --shape <shape>     of Mistral: tiny, 125m, 7b (18 million, 125 million and 7.24 billion parameters); of small models
+  --shape <shape>     of Mistral: tiny, 125m, 7b (18 million, 125 million and 7.24 billion parameters), tiny-gaps (tiny
+                      with tokens for filling gaps in a text); of small models
                       with other kinds of memory: recurrent (Mamba), hybrid (LFM2), sliding-window (OLMo 2),
                       hybrid-sliding-window (LFM2)
   --type <type>       q4_k_m, q4_0, f16 for the shapes of Mistral (default q4_k_m); f32 for the others

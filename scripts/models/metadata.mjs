@@ -21,6 +21,10 @@ const CHAT_TEMPLATE =
   "{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token}}" +
   "{% else %}{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}{% endfor %}";
 
+/** What marks the text before a gap, the text behind it, and the place from which it is filled: CodeLlama's. */
+const GAP_MARKS = ["<PRE>", "<SUF>", "<MID>"];
+const GAP_KEYS = ["fim_pre_token_id", "fim_suf_token_id", "fim_mid_token_id"];
+
 /**
  * @param {import("./shapes.mjs").Shape} shape
  * @param {FileType} type
@@ -39,7 +43,8 @@ export function metadataOf(shape, type, vocabulary) {
     ["general.file_type", { kind: "uint32", value: FILE_TYPE[type] }],
     [`${shape.architecture}.vocab_size`, { kind: "uint32", value: VOCABULARY_SIZE }],
     ...Object.entries(shape.hyperparameters).map(([key, value]) => parameter(`${shape.architecture}.${key}`, value)),
-    ...tokenizer(vocabulary),
+    ...tokenizer(shape.fillsGaps === true ? withGapMarks(vocabulary) : vocabulary),
+    ...(shape.fillsGaps === true ? gapMetadata() : []),
   ];
 }
 
@@ -52,6 +57,21 @@ export function metadataOf(shape, type, vocabulary) {
 function parameter(key, value) {
   if (Array.isArray(value)) return [key, { kind: "ints", value }];
   return typeof value === "number" ? [key, { kind: "uint32", value }] : [key, { kind: "float32", value: value.float }];
+}
+
+/**
+ * The marks take the place of the last pieces, rare characters.
+ * @param {import("./sentencepiece.mjs").SentencePieceModel} vocabulary
+ */
+function withGapMarks(vocabulary) {
+  const marks = GAP_MARKS.map((text) => ({ text, score: 0, type: PIECE_TYPE.control }));
+  return { ...vocabulary, pieces: [...vocabulary.pieces.slice(0, -marks.length), ...marks] };
+}
+
+/** @returns {Metadata} */
+function gapMetadata() {
+  const first = VOCABULARY_SIZE - GAP_MARKS.length;
+  return GAP_KEYS.map((key, index) => [`tokenizer.ggml.${key}`, { kind: "uint32", value: first + index }]);
 }
 
 /**

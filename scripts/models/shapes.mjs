@@ -12,19 +12,25 @@ import { olmo2 } from "./olmo2.mjs";
  * @property {string} architecture llama.cpp's name of it
  * @property {string} name
  * @property {string} label the parameter count as people say it
+ * @property {boolean} [fillsGaps] has tokens that mark a gap in a text
  * @property {Record<string, Hyperparameter>} hyperparameters by their GGUF keys without the architecture
  * @property {import("./metadata.mjs").FileType[]} types it can be written in, the usual one first
  * @property {(type: import("./metadata.mjs").FileType) => import("./tensors.mjs").ModelTensor[]} tensors in the order of
  *   their data
  */
 
+/** @type {import("./mistral.mjs").Size} */
+const TINY = { label: "18M", width: 256, layers: 2, heads: 4, headsKv: 2, headWidth: 64, feedForward: 512 };
+
 /**
- * Three sizes of Mistral, and one small model for each further kind of memory that llama.cpp has.
+ * Three sizes of Mistral, one with tokens for filling gaps, and one small model for each further kind of memory that llama.cpp has.
  * @satisfies {Record<string, Shape>}
  */
 export const SHAPES = {
   /** 18 million parameters, 16 million of them the vocabulary's: the smallest that K-quants allow. */
-  tiny: mistral({ label: "18M", width: 256, layers: 2, heads: 4, headsKv: 2, headWidth: 64, feedForward: 512 }),
+  tiny: mistral(TINY),
+  /** The same with three tokens for filling gaps, as models of code have them. */
+  "tiny-gaps": { ...mistral(TINY), fillsGaps: true },
   /** 124.6 million parameters. */
   "125m": mistral({ label: "125M", width: 768, layers: 12, heads: 12, headsKv: 4, headWidth: 64, feedForward: 2048 }),
   /** Exactly Mistral-7B: 7.24 billion parameters. */

@@ -12,6 +12,8 @@ export interface GpuFit {
   gpuLayers: number;
   /** The devices that they could go to. */
   devices: readonly string[];
+  /** Bytes of weights that are on them. */
+  weightBytes: number;
   /** A sentence that says how many they are and why. */
   reason: string;
 }
@@ -21,24 +23,30 @@ export function fitGpuLayers(shape: ModelShape, plan: ContextPlan, division: Div
   const { devices: memories } = division;
   const devices = memories.map(({ name }) => name);
   if (devices.length === 0)
-    return { gpuLayers: 0, devices, reason: "No layers are on a GPU: there is none that this build uses, or may use" };
+    return {
+      gpuLayers: 0,
+      devices,
+      weightBytes: 0,
+      reason: "No layers are on a GPU: there is none that this build uses, or may use",
+    };
   const all = shape.layerCount + 1;
   const gpuLayers = largestNumber(shape, plan, division);
   const names = devices.join(", ");
-  const free = gigabytes(memories.reduce((sum, { freeBytes }) => sum + freeBytes, 0));
+  const free = gigabytes(sum(memories.map(({ freeBytes }) => freeBytes)));
   const context = `a context of ${plan.contextSize} tokens`;
   if (gpuLayers === 0) {
     const reason = `No layers are on ${names}: not one fits with ${context} in the ${free} that are free there`;
-    return { gpuLayers, devices, reason };
+    return { gpuLayers, devices, weightBytes: 0, reason };
   }
-  const needs = deviceNeeds(shape, plan, { ...division, gpuLayers });
-  const taken = gigabytes(needs.reduce((sum, bytes) => sum + bytes, 0));
+  const placement = { ...division, gpuLayers };
+  const needs = deviceNeeds(shape, plan, placement);
+  const taken = gigabytes(sum(needs));
   const how =
     gpuLayers === all
       ? `All ${all} layers are on ${names}`
       : `${gpuLayers} of ${all} layers are on ${names}, the most that fit`;
   const reason = `${how}: with ${context} they take ${taken} of ${free} that are free there`;
-  return { gpuLayers, devices, reason };
+  return { gpuLayers, devices, weightBytes: sum(weightNeeds(shape, placement).devices), reason };
 }
 
 /**
@@ -84,7 +92,8 @@ export function placeLayers(
   const placement = { ...division, gpuLayers };
   checkGpuLayers(shape, placement, path);
   const reason = `${gpuLayers} of ${all} layers are on GPUs, as asked for`;
-  return { placement, fit: { gpuLayers, devices: devices.map(({ name }) => name), reason } };
+  const weightBytes = sum(weightNeeds(shape, placement).devices);
+  return { placement, fit: { gpuLayers, devices: devices.map(({ name }) => name), weightBytes, reason } };
 }
 
 /** The context that GPU layers are planned for. */
@@ -108,4 +117,8 @@ function largestNumber(shape: ModelShape, plan: ContextPlan, division: Division)
 function deviceNeeds(shape: ModelShape, plan: ContextPlan, placement: Placement): number[] {
   const context = contextNeeds(shape, plan, placement).devices;
   return weightNeeds(shape, placement).devices.map((bytes, index) => bytes + (context[index] ?? 0));
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { ServerResponse } from "node:http";
 
 import type { Context } from "hono";
 import { Hono } from "hono";
@@ -16,6 +17,8 @@ import type { Service } from "./service.js";
 
 interface Env {
   Variables: { record: RequestRecord };
+  /** What the Node listener gives; other frameworks have other things, or nothing. */
+  Bindings: { outgoing?: unknown };
 }
 
 /** A client that has left gets this, in case somebody looks; it is nginx's. */
@@ -62,8 +65,13 @@ export function createApp(service: Service): Hono<Env> {
       const record = context.get("record");
       record.route = `${route.method} ${route.path.replace(/\{.*\}$/, "")}`;
       const param = (name: string): string => context.req.param(name) ?? "";
-      const exchange = { request: context.req.raw, record, dialect: route.dialect, service, param };
-      return route.kind === "generation" ? generate(route, exchange) : answerPlain(route, exchange);
+      const hangUp = hangUpOf(context.env);
+      const exchange = { request: context.req.raw, record, dialect: route.dialect, service, param, hangUp };
+      try {
+        return await (route.kind === "generation" ? generate(route, exchange) : answerPlain(route, exchange));
+      } catch (error) {
+        throw asError(error);
+      }
     });
   }
   for (const path of new Set(all.map((route) => route.path))) {
@@ -82,6 +90,20 @@ export function createApp(service: Service): Hono<Env> {
     return new Response(null, { status: clientLeft });
   });
   return app;
+}
+
+/**
+ * The router hands on only errors, and lets go of everything else together with the request's place in log and metrics; but a
+ * client's connection ends with a text as its reason, and a content filter may throw anything.
+ */
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error), { cause: error });
+}
+
+/** The adapter prints the error of a body that breaks off; a connection that is closed ends it without one. */
+function hangUpOf(env: Env["Bindings"] | undefined): (() => void) | undefined {
+  const outgoing = env?.outgoing;
+  return outgoing instanceof ServerResponse ? () => void outgoing.destroy() : undefined;
 }
 
 function tell(context: Context<Env>, problem: Problem): Response {

@@ -77,6 +77,17 @@ describe("a content filter of streamed output", () => {
   });
 });
 
+test("a content filter of requests that throws what is no error is a 500 with an id, which the log has", async () => {
+  const thrown: unknown = "secret";
+  const request = (): never => {
+    throw thrown;
+  };
+  const { server, logged } = await make({ contentFilter: { request } });
+  const response = await post(server, chat, { ...endless, stream: false }, { headers: { "x-request-id": "trace-3" } });
+  expect([response.status, await response.json()]).toMatchObject([500, { error: { code: "internal" } }]);
+  expect(logged).toContainEqual(expect.objectContaining({ requestId: "trace-3", status: 500 }));
+});
+
 test("a content filter of requests that hangs is given up when the time is up", async () => {
   const { server } = await make({ contentFilter: { request: hang }, timeLimitMs: 300 });
   const response = await post(server, chat, { ...endless, stream: false });
@@ -152,6 +163,29 @@ describe("a client of the fetch handler that leaves", () => {
     expect(entry?.["err"]).toBeUndefined();
     await expectIdle(handler);
   });
+});
+
+test("clients that leave are counted, by route, and no others", async () => {
+  const { server, logged } = await make();
+  const counted = 'llama_native_requests_abandoned_total{route="POST /v1/chat/completions"}';
+  for (const stream of [true, false]) {
+    const leaving = new AbortController();
+    const left = post(server, chat, { ...endless, stream }, { signal: leaving.signal });
+    if (stream) await (await left).body?.getReader().read();
+    else
+      await expect
+        .poll(() => metric(server, 'llama_native_requests_running{model="smollm2"}'), { timeout: 20_000 })
+        .toBe(1);
+    leaving.abort();
+    await left.catch(() => undefined);
+    await idle(server);
+  }
+  await (await post(server, chat, { messages: france, max_tokens: 2 })).text();
+  await (await post(server, chat, { ...endless, max_tokens: 2 })).text();
+  await expect.poll(() => metric(server, counted)).toBe(2);
+  const requests = logged.filter((entry) => entry["path"] === chat);
+  expect(requests.map(({ abandoned }) => abandoned)).toEqual([true, true, undefined, undefined]);
+  expect(await metric(server, 'llama_native_requests_total{route="POST /v1/chat/completions",status="200"}')).toBe(3);
 });
 
 test("a client that leaves does not end others", async () => {

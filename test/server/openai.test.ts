@@ -6,6 +6,7 @@ import { chatChunk, chatCompletion } from "../../src/server/openai/chat-answer.j
 import { completion, completionChunk } from "../../src/server/openai/completions.js";
 import { modelSchema } from "../../src/server/openai/models.js";
 import { response } from "../../src/server/openai/response-answer.js";
+import { responseEvent } from "../../src/server/openai/response-events.js";
 import { expectShape, france, startServer } from "./support.js";
 
 let server: LlamaServer;
@@ -345,6 +346,72 @@ describe("responses", () => {
     ]);
     const final = await stream.finalResponse();
     expect(final.output_text).toContain("Tokyo");
+  });
+
+  const weather = {
+    type: "function" as const,
+    name: "weather",
+    strict: false,
+    parameters: { type: "object", properties: { city: { enum: ["Tokyo"] } }, required: ["city"] },
+  };
+  const calling = { tools: [weather], tool_choice: { type: "function" as const, name: "weather" } };
+  const logprobs = { include: ["message.output_text.logprobs" as const], top_logprobs: 2 };
+  const schema = { type: "boolean" };
+  const boolean = { text: { format: { type: "json_schema" as const, name: "a", schema } } };
+
+  test.each<[string, object]>([
+    ["text", {}],
+    ["log-probabilities", logprobs],
+    ["a call", calling],
+    ["a form", boolean],
+    ["an end before its time", { max_output_tokens: 2 }],
+  ])("every event of a stream with %s has its own form, and the last one the whole answer", async (_, more) => {
+    const events = [];
+    for await (const event of await client.responses.create({ ...request, ...more, stream: true })) {
+      events.push(expectShape(responseEvent, event));
+    }
+    expect(events.map(({ sequence_number }) => sequence_number)).toEqual([...events.keys()]);
+    const last = events.at(-1);
+    if (last?.type !== "response.completed" && last?.type !== "response.incomplete") throw new Error("Expected an end");
+    const whole = expectShape(response, await client.responses.create({ ...request, ...more }));
+    const { usage, output } = last.response;
+    const own = { id: "", created_at: 0, timings: null, usage: null, output: [] };
+    expect({ ...last.response, ...own }).toEqual({ ...whole, ...own });
+    expect(output).toHaveLength(whole.output.length);
+    expect(usage?.output_tokens).toBe(whole.usage?.output_tokens);
+    const deltas = events.filter((event) => event.type === "response.output_text.delta");
+    expect(deltas.map(({ delta }) => delta).join("")).toBe(whole.output_text);
+    const expected = whole.output
+      .flatMap((item) => (item.type === "message" ? item.content : []))
+      .flatMap((part) => part.logprobs);
+    expect(deltas.flatMap((event) => event.logprobs).map(({ token }) => token)).toEqual(
+      expected.map(({ token }) => token),
+    );
+  });
+
+  test("the client's own helper puts texts and calls together while they come", async () => {
+    const text = client.responses.stream(request);
+    const snapshots: string[] = [];
+    text.on("response.output_text.delta", ({ snapshot }) => snapshots.push(snapshot));
+    const answer = await text.finalResponse();
+    expect(snapshots.length).toBeGreaterThan(2);
+    expect(snapshots.at(-1)).toBe(answer.output_text);
+    const call = client.responses.stream({ ...request, ...calling });
+    const args: string[] = [];
+    call.on("response.function_call_arguments.delta", ({ snapshot }) => args.push(snapshot));
+    expect((await call.finalResponse()).output).toMatchObject([{ type: "function_call", status: "completed" }]);
+    expect(args.at(-1)).toBe('{"city":"Tokyo"}');
+  });
+
+  test("tells its tools, choice and form as it was asked, with nulls for what was left out", async () => {
+    const answer = await client.responses.create({ ...request, ...calling, max_output_tokens: 1 });
+    expect(answer).toMatchObject({
+      tools: [{ ...weather, description: null }],
+      tool_choice: calling.tool_choice,
+      text: { format: { type: "text" } },
+    });
+    const formed = await client.responses.create({ ...request, ...boolean, max_output_tokens: 1 });
+    expect(formed.text?.format).toEqual({ type: "json_schema", name: "a", schema, strict: null });
   });
 
   test("tools, formats, and conversations as items", async () => {

@@ -136,6 +136,32 @@ describe("the content filter", () => {
     expect((await post(server, chat, { messages: france, logprobs: true })).status).toBe(400);
   });
 
+  test("lets Text Generation Inference's streams pass piece by piece, and refuses their tokens' details", async () => {
+    const redact: ContentFilter = { output: () => (piece) => piece.replaceAll(/[aeiou]/g, "*") };
+    const server = await make({ contentFilter: redact });
+    const parameters = { max_new_tokens: 12 };
+    const inputs = "The capital of France is";
+    for (const [path, body] of [
+      ["/generate_stream", { inputs, parameters }],
+      ["/generate", { inputs, parameters, stream: true }],
+    ] as const) {
+      const response = await post(server, path, body);
+      expect(response.status).toBe(200);
+      const events = eventsOf(await response.text()) as {
+        token: { id: number; text: string };
+        generated_text: string | null;
+      }[];
+      const text = events.map(({ token }) => token.text).join("");
+      expect(text).toMatch(/^[^aeiou]*\*[^aeiou]*$/);
+      expect(events.at(-1)).toMatchObject({ generated_text: text, details: { finish_reason: "length" } });
+      expect(events.length).toBeGreaterThan(2);
+      expect(new Set(events.map(({ token }) => token.id))).toEqual(new Set([0]));
+    }
+    const details = await post(server, "/generate", { inputs, parameters: { ...parameters, details: true } });
+    expect([details.status, await details.text()]).toEqual([422, expect.stringContaining("log-probabilities")]);
+    expect((await post(server, "/generate", { inputs, parameters })).status).toBe(200);
+  });
+
   test("what it throws is a 500 with an id that the log has", async () => {
     const logged: Record<string, unknown>[] = [];
     const note = (facts: object): void => void logged.push(facts as Record<string, unknown>);
@@ -230,26 +256,70 @@ describe("llama-native serve", () => {
     expect((await outcome).code).toBe(0);
   });
 
-  test("--print-config tells the settings, but no keys", async () => {
-    const { outcome, child } = start([
-      "serve",
-      "smollm2",
-      "--print-config",
-      "--port",
-      "9000",
-      "--api-key",
-      "hush",
-      "--temperature",
-      "0",
-    ]);
-    child.stdin.end();
-    const { code, stdout } = await outcome;
-    expect(code).toBe(0);
-    expect(stdout).not.toContain("hush");
-    expect(JSON.parse(stdout)).toMatchObject({
-      port: 9000,
-      models: [{ source: "smollm2" }],
-      defaults: { temperature: 0 },
+  describe("--print-config", () => {
+    const printed = async (...flags: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> => {
+      const { outcome, child } = start(["serve", "smollm2", "--print-config", ...flags], { LLAMA_NATIVE_API_KEY: "" });
+      child.stdin.end();
+      return outcome;
+    };
+
+    test("tells the settings that were given, but no keys", async () => {
+      const given = ["--port", "9000", "--temperature", "0", "--logit-bias", "5=-inf", "--dry-multiplier", "0.5"];
+      const { code, stdout } = await printed(...given, "--api-key", "hush", "--context-size", "1024");
+      expect(code).toBe(0);
+      expect(stdout).not.toContain("hush");
+      expect(JSON.parse(stdout)).toMatchObject({
+        port: 9000,
+        apiKeys: ["…"],
+        models: [{ source: "smollm2", context: { contextSize: 1024 } }],
+        defaults: { temperature: 0, logitBias: { 5: "-inf" }, dry: { multiplier: 0.5, base: 1.75 } },
+      });
+    });
+
+    test("tells what holds by default", async () => {
+      const { stdout } = await printed();
+      const config = JSON.parse(stdout) as Record<string, unknown>;
+      expect(config).toMatchObject({
+        host: "127.0.0.1",
+        port: 8000,
+        cors: [],
+        allowedHosts: ["localhost", "127.0.0.1"],
+        apiKeys: [],
+        maxBodyBytes: 16 * 2 ** 20,
+        timeLimitMs: 600_000,
+        keepAliveMs: 10_000,
+        stallMs: 30_000,
+        maxRequests: 512,
+        loadOnDemand: false,
+        memoryBudgetBytes: null,
+        idleUnloadMs: 0,
+        drainMs: 30_000,
+        logLevel: "info",
+        contentFilter: null,
+        defaults: {
+          temperature: 0.8,
+          topK: 40,
+          topP: 0.95,
+          minP: 0.05,
+          maxTokens: null,
+          seed: null,
+          cachePrompt: true,
+        },
+        models: [
+          {
+            name: null,
+            aliases: [],
+            template: null,
+            load: { gpu: null, gpuLayers: "auto", useMlock: false, repack: true, metadataOverrides: {} },
+            context: { contextSize: 8192, sequences: 8, queueSize: 256, batchSize: 512, flashAttention: "auto" },
+          },
+        ],
+      });
+    });
+
+    test("refuses what the server would refuse", async () => {
+      const { code, stderr } = await printed("--port", "99999");
+      expect([code, stderr]).toEqual([2, expect.stringContaining("--port")]);
     });
   });
 });

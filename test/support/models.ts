@@ -33,6 +33,11 @@ export async function tinyModel(type: WeightType = "q4_k_m", seed = 1): Promise<
   return generated({ type, seed });
 }
 
+/** The same with tokens for filling gaps. */
+export async function gapModel(): Promise<string> {
+  return generated({ shape: "tiny-gaps" });
+}
+
 /** The first of the three files of the tiny model. */
 export async function splitTinyModel(): Promise<string> {
   return generated({ split: 3 });

@@ -334,6 +334,15 @@ describe("layers for a GPU", () => {
     expect(fitGpuLayers(q4, plan(4096), { devices }).reason).toMatch(reason);
   });
 
+  it("tell the bytes of weights that are on it", () => {
+    expect(fitGpuLayers(q4, plan(4096), { devices: [gpu(24e9)] }).weightBytes / q4.weightBytes).toBeCloseTo(0.98, 6);
+    expect(fitGpuLayers(q4, plan(4096), { devices: [gpu(0.1e9)] }).weightBytes).toBe(0);
+    expect(fitGpuLayers(q4, plan(4096), { devices: [] }).weightBytes).toBe(0);
+    const half = placeLayers(q4, 17, { devices: [gpu(24e9), gpu(24e9, { name: "GPU1" })] }, "m.gguf");
+    expect(half.fit.weightBytes / q4.weightBytes).toBeCloseTo(0.5, 6);
+    expect(placeLayers(q4, 0, { devices: [gpu(24e9)] }, "m.gguf").fit.weightBytes).toBe(0);
+  });
+
   it("that were asked for are refused where they do not fit, with the number that would", () => {
     expect(placeLayers(q4, 40, { devices: [gpu(24e9)] }, "m.gguf").placement.gpuLayers).toBe(33);
     expect(placeLayers(q4, "all", { devices: [] }, "m.gguf").placement.gpuLayers).toBe(0);

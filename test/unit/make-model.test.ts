@@ -96,7 +96,10 @@ describe("make-model", () => {
   });
 
   it.each([
-    [["--shape", "huge", "--cached"], "Expected tiny or 125m or 7b or recurrent or hybrid or sliding-window"],
+    [
+      ["--shape", "huge", "--cached"],
+      "Expected tiny or tiny-gaps or 125m or 7b or recurrent or hybrid or sliding-window",
+    ],
     [["--cached"], "for --shape but received nothing"],
     [["--shape", "tiny"], "Expected either --out or --cached"],
     [["--shape", "tiny", "--cached", "--type", "q9"], "Expected q4_k_m or q4_0 or f16 for --type of tiny"],

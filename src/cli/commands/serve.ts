@@ -8,18 +8,15 @@ import type { ContextOptions } from "../../context/context-options.js";
 import type { LoadModelOptions } from "../../model/load-options.js";
 import type { ServedModel, ServerOptions } from "../../server/index.js";
 import { CliError, UsageError } from "../cli-error.js";
-import { contextFlags } from "../flags/context-flags.js";
-import type { FlagTable } from "../flags/flag-table.js";
 import { addFlags, readFlags } from "../flags/flag-table.js";
 import { loadFlags } from "../flags/load-flags.js";
-import { requestFlags } from "../flags/request-flags.js";
 import { samplingFlags } from "../flags/sampling-flags.js";
 import { serveFlags } from "../flags/serve-flags.js";
-import { number } from "../flags/values.js";
 import { addVerboseFlag } from "../generation-flags.js";
 import { writeJson, writeLines } from "../output.js";
 import { Stops } from "../stops.js";
 import { readTextFile } from "../text-file.js";
+import { contextTable, effectiveConfig, requestTable } from "./serve-config.js";
 
 interface ServeFlags {
   readonly alias?: readonly string[];
@@ -32,13 +29,6 @@ interface ServeFlags {
   readonly printConfig?: boolean;
 }
 
-/** How many requests run at once, which commands for one conversation have no flags for. */
-const sharingFlags: FlagTable = {
-  sequences: { value: "<count>", parse: number, help: "requests that run at once (8)" },
-  queueSize: { value: "<count>", parse: number, help: "requests that wait, for each model (256)" },
-};
-const contextTable: FlagTable = { ...contextFlags, ...sharingFlags };
-const requestTable: FlagTable = { ...requestFlags, logprobs: null };
 const defaultDrainMs = 30_000;
 
 export function defineServe(command: Command): void {
@@ -55,7 +45,7 @@ export function defineServe(command: Command): void {
     .option("--content-filter <module>", "JavaScript module whose default export filters requests and answers")
     .option("--drain-ms <milliseconds>", "time that running answers get when the server is told to stop (30000)")
     .addOption(new Option("--log-level <level>", "what is logged").choices(logLevels).default("info"))
-    .option("--print-config", "print the settings as JSON, and end");
+    .option("--print-config", "print all settings in effect as JSON, defaults included, and end");
   addFlags(command, "Defaults of requests:", { ...requestTable, ...samplingFlags });
   addFlags(command, "Context:", contextTable);
   addFlags(command, "Loading:", loadFlags);
@@ -71,7 +61,8 @@ async function serve(command: Command, models: string[], flags: ServeFlags, sign
   const deadlineMs = readDrainMs(flags.drainMs);
   const options = await readOptions(command, models, flags);
   if (flags.printConfig === true) {
-    writeJson({ ...options, apiKeys: options.apiKeys?.map(() => "…"), drainMs: deadlineMs, logLevel: flags.logLevel });
+    const { logLevel, contentFilter } = flags;
+    writeJson(await effectiveConfig(options, { drainMs: deadlineMs, logLevel, contentFilter }));
     return;
   }
   const [{ createServer }, { pino }] = await Promise.all([import("../../server/index.js"), import("pino")]);

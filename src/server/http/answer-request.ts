@@ -13,6 +13,8 @@ export interface Exchange {
   readonly dialect: Dialect;
   readonly service: Service;
   readonly param: (name: string) => string;
+  /** Closes the client's connection, where there is one. */
+  readonly hangUp: (() => void) | undefined;
 }
 
 /** Answers a request for text. */
@@ -77,7 +79,7 @@ async function wholeAnswer(prepared: PreparedRequest, run: Run, record: RequestR
 async function streamAnswer(
   prepared: PreparedRequest,
   run: Promise<Run>,
-  { request, record, dialect, service }: Exchange,
+  { request, record, dialect, service, hangUp }: Exchange,
   stop: AbortController,
   finish: () => void,
 ): Promise<Response> {
@@ -91,6 +93,7 @@ async function streamAnswer(
     describe: (error) => dialect.error(publicProblem(error, record), record.id).body,
     client: request.signal,
     stop,
+    hangUp,
     onAbandoned: () => {
       record.abandoned = true;
     },

@@ -17,6 +17,8 @@ export interface EventStreamOptions {
   readonly client: AbortSignal;
   /** Ends the request; it is aborted from outside when the time is up, the server drains, or the client leaves. */
   readonly stop: AbortController;
+  /** Closes the client's connection, where there is one; a body that breaks off is then nobody's error. */
+  readonly hangUp: (() => void) | undefined;
   /** The client has left or is given up. */
   onAbandoned(): void;
   /** Called once, when nothing more will be sent. */
@@ -87,11 +89,16 @@ export class EventStream {
   #watch(controller: ReadableStreamDefaultController<Uint8Array>): void {
     clearTimeout(this.#stall);
     if (this.#ended || this.#pulling) return;
-    const { stop, client, stallMs } = this.#options;
+    const { stop, client, stallMs, hangUp } = this.#options;
     const giveUp = (): void => {
       const reason = client.aborted ? toError(client.reason) : new Error("The client takes nothing");
       this.#abandon(reason);
-      controller.error(reason);
+      if (hangUp === undefined) {
+        controller.error(reason);
+      } else {
+        hangUp();
+        controller.close();
+      }
     };
     if (client.aborted) giveUp();
     else this.#stall = setTimeout(giveUp, stop.signal.aborted ? Math.min(stallMs, lastCallMs) : stallMs).unref();
@@ -106,7 +113,7 @@ export class EventStream {
 
   /** Something to send, or "" at the end. Rejects only where nobody is left to tell. */
   async #nextText(): Promise<string> {
-    const { stream, describe, client } = this.#options;
+    const { stream, describe, client, hangUp } = this.#options;
     try {
       for (;;) {
         const news = await this.#nextOrQuiet();
@@ -121,6 +128,7 @@ export class EventStream {
     } catch (error) {
       if (client.aborted) {
         this.#abandon(toError(client.reason));
+        if (hangUp !== undefined) return "";
         throw client.reason;
       }
       const text = stream.error(describe(error));
@@ -138,10 +146,8 @@ export class EventStream {
       return text;
     }
     let text = "";
-    for (const event of events) {
-      onEvent(event);
-      text += this.#encoder?.event(event) ?? "";
-    }
+    for (const event of events) onEvent(event);
+    for (const event of joined(events)) text += this.#encoder?.event(event) ?? "";
     return text;
   }
 
@@ -173,6 +179,22 @@ export class EventStream {
     clearTimeout(this.#stall);
     this.#options.onEnd();
   }
+}
+
+/** Texts that follow each other in one answer are one piece. */
+function joined(events: readonly InferenceEvent[]): InferenceEvent[] {
+  const pieces: InferenceEvent[] = [];
+  for (const event of events) {
+    const last = pieces.at(-1);
+    const isMore = isPlainText(event) && last !== undefined && isPlainText(last) && last.choice === event.choice;
+    if (isMore) pieces[pieces.length - 1] = { ...last, text: last.text + event.text };
+    else pieces.push(event);
+  }
+  return pieces;
+}
+
+function isPlainText(event: InferenceEvent): event is InferenceEvent & { type: "text" } {
+  return event.type === "text" && event.logprobs === undefined;
 }
 
 function toError(reason: unknown): Error {

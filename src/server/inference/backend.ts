@@ -24,6 +24,12 @@ export interface BackendOptions {
   readonly filter: ContentFilter | undefined;
 }
 
+/**
+ * Milliseconds that a piece of text may wait for the next ones, but never the first. As many as the engine lets a single stream's
+ * tokens wait; those of several it hands over at once, and each would cost its client a packet.
+ */
+const gatherMs = 25;
+
 /** A request in progress. */
 export interface Run {
   readonly info: AnswerInfo;
@@ -49,7 +55,8 @@ export class Backend {
   }
 
   /** Loads the model where that is needed and starts the request. Aborting the signal ends it in any state. */
-  async run(request: InferenceRequest, options: RunOptions): Promise<Run> {
+  async run(asked: InferenceRequest, options: RunOptions): Promise<Run> {
+    const request = this.#withoutOptionalLogprobs(asked);
     const entry = this.pool.find(request.model);
     const filtered = this.#filteredRequest(request, entry, options);
     await this.#askFilter(request, filtered);
@@ -110,6 +117,11 @@ export class Backend {
     return { id: requestId, model: entry.id, messages: chat?.messages, texts, user, metadata, signal };
   }
 
+  #withoutOptionalLogprobs(request: InferenceRequest): InferenceRequest {
+    if (this.#options.filter?.output === undefined || request.logprobsAreOptional !== true) return request;
+    return { ...request, options: { ...request.options, logprobs: false } };
+  }
+
   async #askFilter({ options, prompts }: InferenceRequest, filtered: FilteredRequest): Promise<void> {
     const { filter } = this.#options;
     if (filter?.output !== undefined && options.logprobs !== undefined && options.logprobs !== false) {
@@ -162,7 +174,7 @@ export class Backend {
 
 /** The generations of one request, whose events come together in one queue. */
 class Answers {
-  readonly queue = new BatchQueue<InferenceEvent>();
+  readonly queue = new BatchQueue<InferenceEvent>(gatherMs);
   readonly #request: InferenceRequest;
   readonly #lease: Lease;
   readonly #defaults: BackendOptions["defaults"];

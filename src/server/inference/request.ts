@@ -16,6 +16,8 @@ export interface InferenceRequest {
   readonly n: number;
   readonly options: Omit<RequestOptions, "signal" | "onToken">;
   readonly format: AnswerFormat;
+  /** Whether the answer has log-probabilities for its own sake, and goes without where a content filter reads it. */
+  readonly logprobsAreOptional?: boolean;
   /** Begin each answer's text with its prompt. */
   readonly echo: boolean;
   /** Whether the stream's beginning must know how long the prompt is. */

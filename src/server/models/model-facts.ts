@@ -1,3 +1,5 @@
+import type { LlamaContext } from "../../llama-context.js";
+import type { LlamaModel } from "../../llama-model.js";
 import type { PooledModel } from "./model-pool.js";
 
 /** What the server tells of a model; null where it is not known before the model is loaded. */
@@ -25,6 +27,8 @@ export interface LoadedFacts {
   readonly metadata: Readonly<Record<string, string>>;
   /** Estimated bytes of weights, KV cache and buffers, where the server loaded it. */
   readonly estimatedBytes: number | null;
+  /** Of weights, KV cache and buffers that are on GPUs. */
+  readonly deviceBytes: number;
 }
 
 export function factsOf(entry: PooledModel): ModelFacts {
@@ -58,5 +62,11 @@ function loadedFacts({ loaded, needs, served }: PooledModel): LoadedFacts | null
     canFillGaps: fimPrefix !== null && fimSuffix !== null && fimMiddle !== null,
     metadata: model.metadata,
     estimatedBytes: needs?.bytes ?? null,
+    deviceBytes: deviceBytes(model, context),
   };
+}
+
+function deviceBytes({ fit: weights }: LlamaModel, { fit: cache }: LlamaContext): number {
+  const onDevices = (cache?.shares ?? []).filter(({ where }) => weights?.devices.includes(where) === true);
+  return Math.round(onDevices.reduce((sum, { neededBytes }) => sum + neededBytes, weights?.weightBytes ?? 0));
 }

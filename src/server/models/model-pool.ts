@@ -29,9 +29,8 @@ export interface Lease extends LoadedModel {
   release(keepMs?: number): void;
 }
 
-const defaultContextSize = 8192;
-const defaultSequences = 8;
-const defaultQueueSize = 256;
+/** What a context of the server is made with; of a smaller model as many tokens as it was trained for. */
+export const contextDefaults = { contextSize: 8192, sequences: 8, queueSize: 256 } as const;
 
 /** One model of the server, loaded or not. */
 export class PooledModel {
@@ -206,8 +205,9 @@ export class ModelPool {
     if (entry.loaded !== undefined) return; // there was room for the other one after all
     const { load, context = {}, template } = entry.served;
     const started = performance.now();
-    const wish = { sequences: defaultSequences, queueSize: defaultQueueSize, ...context };
-    const needs = await modelNeeds(path, wish, defaultContextSize, this.#options.memoryBudgetBytes);
+    const { contextSize, ...sharing } = contextDefaults;
+    const wish = { ...sharing, ...context };
+    const needs = await modelNeeds(path, wish, contextSize, this.#options.memoryBudgetBytes);
     await this.#makeRoom(entry, needs);
     const model = await loadModel(path, { ...load, signal });
     try {

@@ -78,7 +78,7 @@ function toPs(facts: ModelFacts): object {
     ...tag,
     size: facts.details?.estimatedBytes ?? facts.details?.sizeBytes ?? 0,
     expires_at: expires,
-    size_vram: 0,
+    size_vram: facts.details?.deviceBytes ?? 0,
     context_length: facts.details?.contextSize ?? 0,
   };
 }

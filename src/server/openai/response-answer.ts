@@ -3,9 +3,11 @@ import { z } from "zod";
 import type { Answer, AnswerInfo, CalledTool, RequestUsage, TokenLogprob } from "../inference/events.js";
 import { totalUsage } from "../inference/events.js";
 import { seconds, timingsSchema, tokenLogprobSchema, toTimings, toTokenLogprob } from "./answer-parts.js";
+import { jsonObject } from "../http/schema.js";
+import { toolChoice } from "./response-request.js";
 import type { ResponseBody } from "./response-request.js";
 
-const outputText = z.strictObject({
+export const outputText = z.strictObject({
   type: z.literal("output_text"),
   text: z.string(),
   annotations: z.array(z.never()),
@@ -27,7 +29,15 @@ const callItem = z.strictObject({
   arguments: z.string(),
   status,
 });
-const outputItem = z.union([messageItem, callItem]);
+export const outputItem = z.discriminatedUnion("type", [messageItem, callItem]);
+/** As requests have them, with nulls for what they leave out. */
+const toolAnswer = z.strictObject({
+  type: z.literal("function"),
+  name: z.string(),
+  description: z.string().nullable(),
+  parameters: jsonObject.nullable(),
+  strict: z.boolean().nullable(),
+});
 const usageSchema = z.strictObject({
   input_tokens: z.int(),
   input_tokens_details: z.strictObject({ cached_tokens: z.int(), cache_write_tokens: z.int() }),
@@ -35,6 +45,19 @@ const usageSchema = z.strictObject({
   output_tokens_details: z.strictObject({ reasoning_tokens: z.int() }),
   total_tokens: z.int(),
 });
+
+/** How the answer had to look. */
+const formatAnswer = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("text") }),
+  z.strictObject({ type: z.literal("json_object") }),
+  z.strictObject({
+    type: z.literal("json_schema"),
+    name: z.string(),
+    schema: jsonObject,
+    description: z.string().optional(),
+    strict: z.boolean().nullable(),
+  }),
+]);
 
 export const response = z.strictObject({
   id: z.string().startsWith("resp_"),
@@ -53,18 +76,17 @@ export const response = z.strictObject({
   previous_response_id: z.null(),
   store: z.literal(false),
   temperature: z.number().nullable(),
-  text: z.strictObject({ format: z.unknown() }),
-  tool_choice: z.unknown(),
-  tools: z.array(z.unknown()),
+  text: z.strictObject({ format: formatAnswer }),
+  tool_choice: toolChoice,
+  tools: z.array(toolAnswer),
   top_p: z.number().nullable(),
   truncation: z.literal("disabled"),
-  usage: usageSchema.nullable(),
+  usage: usageSchema.optional(),
   timings: timingsSchema.optional(),
   user: z.string().optional(),
 });
 
 type ResponseAnswer = z.output<typeof response>;
-type OutputItem = z.output<typeof outputItem>;
 
 function toUsage({ promptTokens, cachedTokens, completionTokens }: RequestUsage): z.output<typeof usageSchema> {
   return {
@@ -81,12 +103,12 @@ export function toMessageItem(
   text: string,
   logprobs: readonly TokenLogprob[] | undefined,
   state: z.output<typeof status>,
-): OutputItem {
+): z.output<typeof messageItem> & { content: [z.output<typeof outputText>] } {
   const part = { type: "output_text" as const, text, annotations: [], logprobs: (logprobs ?? []).map(toTokenLogprob) };
   return { type: "message", id: `msg_${id}`, status: state, role: "assistant", content: [part] };
 }
 
-export function toCallItem({ id, name, arguments: args }: CalledTool): OutputItem {
+export function toCallItem({ id, name, arguments: args }: CalledTool): z.output<typeof callItem> {
   const suffix = id.replace(/^call_/, "");
   return { type: "function_call", id: `fc_${suffix}`, call_id: id, name, arguments: args, status: "completed" };
 }
@@ -110,14 +132,25 @@ export function emptyResponse(body: ResponseBody, info: AnswerInfo): ResponseAns
     previous_response_id: null,
     store: false,
     temperature: body.temperature ?? null,
-    text: { format: body.text?.format ?? { type: "text" } },
+    text: { format: toFormat(body) },
     tool_choice: body.tool_choice ?? "auto",
-    tools: body.tools ?? [],
+    tools: (body.tools ?? []).map(toTool),
     top_p: body.top_p ?? null,
     truncation: "disabled",
-    usage: null,
     ...(typeof body.user === "string" ? { user: body.user } : {}),
   };
+}
+
+function toFormat({ text }: ResponseBody): ResponseAnswer["text"]["format"] {
+  const format = text?.format ?? { type: "text" as const };
+  if (format.type !== "json_schema") return format;
+  const { description, strict, ...rest } = format;
+  return { ...rest, ...(typeof description === "string" ? { description } : {}), strict: strict ?? null };
+}
+
+function toTool(tool: NonNullable<ResponseBody["tools"]>[number]): z.output<typeof toolAnswer> {
+  const { type, name, description, parameters, strict } = tool;
+  return { type, name, description: description ?? null, parameters: parameters ?? null, strict: strict ?? null };
 }
 
 export function toResponse(body: ResponseBody, answer: Answer, info: AnswerInfo): ResponseAnswer {

@@ -49,6 +49,11 @@ const tool = z.strictObject({
   strict: maybe(z.boolean()),
 });
 
+export const toolChoice = z.union([
+  z.enum(["none", "auto", "required"]),
+  z.strictObject({ type: z.literal("function"), name: z.string().min(1) }),
+]);
+
 const textFormat = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("text") }),
   z.strictObject({ type: z.literal("json_object") }),
@@ -73,12 +78,7 @@ export const responseBody = z.strictObject({
   ...extensionFields,
   text: maybe(z.strictObject({ format: maybe(textFormat), verbosity: refused("models here have no such setting") })),
   tools: maybe(z.array(tool)),
-  tool_choice: maybe(
-    z.union([
-      z.enum(["none", "auto", "required"]),
-      z.strictObject({ type: z.literal("function"), name: z.string().min(1) }),
-    ]),
-  ),
+  tool_choice: maybe(toolChoice),
   parallel_tool_calls: maybe(z.boolean()),
   top_logprobs: maybe(z.int().min(0).max(20)),
   include: maybe(

@@ -1,10 +1,9 @@
-import { z } from "zod";
-
 import type { GenerationRoute } from "../dialect.js";
 import { generationRoute } from "../dialect.js";
 import { eventStream, sse } from "../http/event-stream.js";
 import { lastOf } from "./chat-answer.js";
 import { response, toResponse } from "./response-answer.js";
+import { responseEvent } from "./response-events.js";
 import { responseBody, toResponseRequest } from "./response-request.js";
 import { ResponseStream } from "./response-stream.js";
 
@@ -13,7 +12,7 @@ export const responseRoute: GenerationRoute = generationRoute({
   summary: "Answers an input; nothing is stored",
   body: responseBody,
   answer: response,
-  chunk: z.looseObject({ type: z.string(), sequence_number: z.int() }),
+  chunk: responseEvent,
   prepare: (body) => {
     let stream: ResponseStream | undefined;
     return {

@@ -48,7 +48,7 @@ type GenerateBody = z.output<typeof generateBody>;
 /** The original's own default. */
 const defaultMaxTokens = 100;
 
-function toRequest({ inputs, parameters: given }: GenerateBody, wantsTokens: boolean): InferenceRequest {
+function toRequest({ inputs, parameters: given }: GenerateBody, streams: boolean): InferenceRequest {
   const p: Partial<z.output<typeof parameters>> = given ?? {};
   // As the original does it: a request that says nothing of sampling is answered greedily.
   const samples =
@@ -64,7 +64,7 @@ function toRequest({ inputs, parameters: given }: GenerateBody, wantsTokens: boo
     frequencyPenalty: p.frequency_penalty,
     seed: typeof p.seed === "number" ? p.seed % 0xffffffff : undefined,
     stop: p.stop,
-    logprobs: wantsTokens ? true : undefined,
+    logprobs: streams || p.details === true ? true : undefined,
   };
   return {
     model: undefined,
@@ -74,6 +74,7 @@ function toRequest({ inputs, parameters: given }: GenerateBody, wantsTokens: boo
     format: p.grammar
       ? { type: "schema", schema: p.grammar.value, param: "parameters.grammar.value" }
       : { type: "text" },
+    logprobsAreOptional: streams,
     echo: p.return_full_text === true,
     countsPrompt: false,
     user: undefined,
@@ -126,7 +127,10 @@ function toAnswer([answer]: readonly Answer[], wantsDetails: boolean): z.output<
   return { generated_text: answer.text, ...(wantsDetails ? { details } : {}) };
 }
 
-/** One chunk a token; the last one has the whole text too, so each waits for the next. */
+/**
+ * One chunk a token; the last one has the whole text too, so each waits for the next. What a content filter passes on are no
+ * tokens any more, but pieces of text: their chunks have 0 for what is not known.
+ */
 class TokenStream implements StreamEncoder {
   #text = "";
   #index = 0;
@@ -141,7 +145,8 @@ class TokenStream implements StreamEncoder {
     if (event.type === "end") this.#end = event;
     if (event.type !== "text") return "";
     this.#text += event.text;
-    return (event.logprobs ?? []).map((token) => this.#hold(token)).join("");
+    const tokens = event.logprobs ?? [{ ...noToken, text: event.text }];
+    return tokens.map((token) => this.#hold(token)).join("");
   }
 
   end(): string {
@@ -198,7 +203,7 @@ const generate = generationRoute({
   answer: generateAnswer,
   chunk: undefined,
   prepare: (body) => ({
-    request: toRequest(body, body.parameters?.details === true || body.stream === true),
+    request: toRequest(body, body.stream === true),
     streams: body.stream === true,
     answer: (answers) => toAnswer(answers, body.parameters?.details === true),
     stream: { ...eventStream, encoder: () => new TokenStream(), error: (error) => sse(error) },

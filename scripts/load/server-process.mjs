@@ -1,0 +1,35 @@
+// The server, and what can only be measured from within.
+
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { packageDir } from "../lib/paths.mjs";
+import { answer, meter } from "./channel.mjs";
+import { context } from "./plan.mjs";
+
+const { createServer } = await import(pathToFileURL(join(packageDir, "dist", "server", "index.js")).href);
+
+/** @type {any} */
+let server;
+let end = meter();
+
+/** @param {{ model: string }} order */
+async function open({ model }) {
+  server = await createServer({ port: 0, models: { source: model, name: "model", context } });
+  await server.ready;
+  return { url: server.url };
+}
+
+function memory() {
+  // What nobody holds any more is no growth.
+  globalThis.gc?.();
+  const { heapUsed, external, rss } = process.memoryUsage();
+  return { heapMiB: (heapUsed + external) / 2 ** 20, memoryMiB: rss / 2 ** 20 };
+}
+
+answer({
+  open,
+  memory,
+  measure: () => void (end = meter()),
+  measured: () => end(),
+  close: () => server.close(),
+});

@@ -1,0 +1,72 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+
+import { BatchQueue } from "../../src/server/inference/batch-queue.js";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+/** What the consumer has got so far. */
+function consume(queue: BatchQueue<number>): (number[] | string)[] {
+  const got: (number[] | string)[] = [];
+  const run = async (): Promise<void> => {
+    for (let batch = await queue.next(); batch !== undefined; batch = await queue.next()) got.push(batch);
+    got.push("end");
+  };
+  run().catch((error: unknown) => got.push((error as Error).message));
+  return got;
+}
+
+const settle = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0);
+
+describe("a queue that gathers", () => {
+  test("hands on the first item at once, and later ones together after a while", async () => {
+    const queue = new BatchQueue<number>(25);
+    const got = consume(queue);
+    queue.push(1);
+    await settle();
+    expect(got).toEqual([[1]]);
+    queue.push(2);
+    await vi.advanceTimersByTimeAsync(15);
+    queue.push(3);
+    await vi.advanceTimersByTimeAsync(9);
+    expect(got).toEqual([[1]]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(got).toEqual([[1], [2, 3]]);
+  });
+
+  test("makes nobody wait who was slow already", async () => {
+    const queue = new BatchQueue<number>(25);
+    const got = consume(queue);
+    queue.push(1);
+    await vi.advanceTimersByTimeAsync(30);
+    queue.push(2);
+    await settle();
+    expect(got).toEqual([[1], [2]]);
+  });
+
+  test.each<[string, (queue: BatchQueue<number>) => void, string]>([
+    ["the end", (queue) => queue.end(), "end"],
+    ["a failure", (queue) => queue.fail(new Error("broken")), "broken"],
+  ])("hands on what it has before %s, without waiting, and leaves no timer", async (_, finish, last) => {
+    const queue = new BatchQueue<number>(25);
+    const got = consume(queue);
+    queue.push(1);
+    await settle();
+    queue.push(2);
+    finish(queue);
+    queue.push(3);
+    await settle();
+    expect(got).toEqual([[1], [2], last]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+test("a queue that does not gather hands on every item as it comes", async () => {
+  const queue = new BatchQueue<number>();
+  const got = consume(queue);
+  for (const item of [1, 2, 3]) {
+    queue.push(item);
+    await settle();
+  }
+  expect(got).toEqual([[1], [2], [3]]);
+});

@@ -1,0 +1,84 @@
+// The memory of models that are loaded, in use, and on their way out.
+
+import { afterEach, describe, expect, test, vi } from "vitest";
+
+import { ModelPool } from "../../src/server/models/model-pool.js";
+import { silentLog } from "../../src/server/operation/log.js";
+
+/** Settles when a test says so. */
+class Gate {
+  open!: () => void;
+  readonly passed = new Promise<void>((resolve) => (this.open = resolve));
+}
+
+const disposals = new Map<string, Gate>();
+const loads: string[] = [];
+
+vi.mock("../../src/hub/index.js", () => ({
+  identifyModel: () => ({ names: [] }),
+  resolveModel: async (source: string) => source,
+}));
+vi.mock("../../src/server/models/model-needs.js", () => ({
+  modelNeeds: async () => ({ context: {}, bytes: 60 }),
+}));
+vi.mock("../../src/load-model.js", () => ({
+  loadModel: async (path: string) => {
+    loads.push(path);
+    const gate = new Gate();
+    disposals.set(path, gate);
+    return { metadata: {}, createContext: async () => ({}), dispose: () => gate.passed };
+  },
+}));
+
+afterEach(() => {
+  for (const gate of disposals.values()) gate.open();
+  disposals.clear();
+  loads.length = 0;
+});
+
+const never = new AbortController().signal;
+const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
+
+function make(memoryBudgetBytes: number): ModelPool {
+  const models = ["/a.gguf", "/b.gguf"].map((source) => ({ source }));
+  return new ModelPool(models, { memoryBudgetBytes, idleUnloadMs: 0, log: silentLog });
+}
+
+async function use(pool: ModelPool, name: string): Promise<void> {
+  (await pool.acquire(pool.find(name), never)).release();
+}
+
+describe("a model that is being unloaded", () => {
+  test("counts against the budget until its memory is free", async () => {
+    const pool = make(100);
+    await use(pool, "a");
+    let isLoaded = false;
+    const second = use(pool, "b").then(() => (isLoaded = true));
+    await turn();
+    expect([loads, isLoaded]).toEqual([["/a.gguf"], false]);
+    expect(pool.find("a").loaded).toBeUndefined();
+    disposals.get("/a.gguf")!.open();
+    await second;
+    expect(loads).toEqual(["/a.gguf", "/b.gguf"]);
+  });
+
+  test("is loaded again only when it is gone", async () => {
+    const pool = make(100);
+    await use(pool, "a");
+    pool.unload(pool.find("a"));
+    const again = use(pool, "a");
+    await turn();
+    expect(loads).toEqual(["/a.gguf"]);
+    disposals.get("/a.gguf")!.open();
+    await again;
+    expect(loads).toEqual(["/a.gguf", "/a.gguf"]);
+  });
+
+  test("keeps nobody waiting where there is room for both", async () => {
+    const pool = make(200);
+    await use(pool, "a");
+    pool.unload(pool.find("a"));
+    await use(pool, "b");
+    expect(loads).toEqual(["/a.gguf", "/b.gguf"]);
+  });
+});
