@@ -6,10 +6,13 @@ import { faults } from "./outcome.mjs";
 /**
  * @typedef {object} Side of one round
  * @property {number} seconds
- * @property {number} different answers with another text than the library's first
+ * @property {number} answers that could be compared
+ * @property {number} drifted
+ * @property {number} crossed
+ * @property {number} failed requests that came to no good end
  *
  * @typedef {object} Findings
- * @property {{ library: Side, server: Side }[]} rounds
+ * @property {Record<"alone" | "library" | "server", Side>[]} rounds the library by itself, with the clients, and the server
  * @property {number} sent requests of the storm
  * @property {number} silent requests of it whose clients left before they had heard anything
  * @property {Record<string, import("./outcome.mjs").Tally>} kinds
@@ -34,12 +37,19 @@ export function failures(findings, bounds) {
 }
 
 /** @param {Findings} findings @param {Bounds} bounds */
-function throughput({ rounds }, { leastShare }) {
-  const share = median(shares(rounds));
-  const different = rounds.map(({ library, server }) => library.different + server.different);
+function throughput({ rounds }, { leastShare, mostDrifted }) {
+  const share = median(shares(rounds, "library", "server"));
+  const sides = rounds.flatMap((round) => Object.entries(round));
+  const total = (/** @type {"answers" | "drifted" | "crossed" | "failed"} */ key) =>
+    sum(sides.map(([, side]) => side[key]));
   return [
     ...failed(share >= leastShare, `the server's throughput is ${share} of the library's, and must be ${leastShare}`),
-    ...failed(sum(different) === 0, `${sum(different)} answers of the rounds differ from the library's first`),
+    ...failed(total("crossed") === 0, `${total("crossed")} answers of the rounds were crossed`),
+    ...failed(total("failed") === 0, `${total("failed")} requests of the rounds came to no good end`),
+    ...failed(
+      total("drifted") <= mostDrifted * total("answers"),
+      `${total("drifted")} of ${total("answers")} answers of the rounds are the library's only up to a point`,
+    ),
   ];
 }
 

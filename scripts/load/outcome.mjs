@@ -25,6 +25,16 @@ import { maxTokens } from "./plan.mjs";
  * @typedef {"same" | "drifted" | "crossed"} Likeness
  */
 
+/** @param {readonly (Likeness | null)[]} likeness of several answers */
+export function countLikeness(likeness) {
+  const count = (/** @type {Likeness} */ which) => likeness.filter((one) => one === which).length;
+  return {
+    answers: likeness.filter((one) => one !== null).length,
+    drifted: count("drifted"),
+    crossed: count("crossed"),
+  };
+}
+
 /** @type {readonly Outcome[]} */
 export const faults = ["lost", "crossed", "unexplained", "failed"];
 

@@ -6,7 +6,8 @@ import type { Findings } from "../../scripts/load/judgement.mjs";
 import { failures } from "../../scripts/load/judgement.mjs";
 import { bounds } from "../../scripts/load/plan.mjs";
 
-const side = (seconds: number, different = 0): { seconds: number; different: number } => ({ seconds, different });
+type Side = Findings["rounds"][number]["server"];
+const side = (seconds: number): Side => ({ seconds, answers: 40, drifted: 0, crossed: 0, failed: 0 });
 
 function passed(): Findings {
   const counts = (outcome: string, status: number): Findings["kinds"][string] => ({
@@ -16,9 +17,9 @@ function passed(): Findings {
   });
   return {
     rounds: [
-      { library: side(10), server: side(10.2) },
-      { library: side(12), server: side(12.1) },
-      { library: side(11), server: side(30) }, // another process had the machine
+      { alone: side(9), library: side(10), server: side(10.2) },
+      { alone: side(9), library: side(12), server: side(12.1) },
+      { alone: side(9), library: side(11), server: side(30) }, // another process had the machine
     ],
     sent: 500,
     silent: 90,
@@ -56,11 +57,20 @@ describe("it is failed", () => {
     expect(after((findings) => (findings.rounds = []))).toEqual([expect.stringContaining("throughput is NaN")]);
   });
 
-  test.each(["library", "server"] as const)("by an answer of the %s in the rounds that is another", (which) => {
-    expect(after(({ rounds }) => (rounds[1]![which].different = 1))).toEqual([
-      expect.stringContaining("1 answers of the rounds"),
-    ]);
-  });
+  test.each(["alone", "library", "server"] as const)(
+    "by an answer of a round (%s) that is another's, or none",
+    (which) => {
+      expect(after(({ rounds }) => (rounds[1]![which].crossed = 1))).toEqual(["1 answers of the rounds were crossed"]);
+      expect(after(({ rounds }) => (rounds[1]![which].failed = 1))).toEqual([
+        expect.stringContaining("1 requests of the rounds"),
+      ]);
+      // Of three rounds with 40 answers on each side.
+      expect(after(({ rounds }) => (rounds[1]![which].drifted = 36))).toEqual([]);
+      expect(after(({ rounds }) => (rounds[1]![which].drifted = 37))).toEqual([
+        expect.stringContaining("37 of 360 answers"),
+      ]);
+    },
+  );
 
   test.each(["lost", "crossed", "unexplained", "failed"])("by one request that was %s", (fault) => {
     expect(
@@ -92,9 +102,9 @@ describe("it is failed", () => {
 
   test("by more answers that drifted than evictions explain", () => {
     // 400 ended, of which 90 said nothing.
-    expect(after(({ kinds }) => (kinds["plain"]!.drifted = 15))).toEqual([]);
-    expect(after(({ kinds }) => (kinds["plain"]!.drifted = 16))).toEqual([
-      expect.stringContaining("16 of 310 answers"),
+    expect(after(({ kinds }) => (kinds["plain"]!.drifted = 31))).toEqual([]);
+    expect(after(({ kinds }) => (kinds["plain"]!.drifted = 32))).toEqual([
+      expect.stringContaining("32 of 310 answers"),
     ]);
   });
 
