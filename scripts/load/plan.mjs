@@ -35,10 +35,12 @@ export const bounds = {
   /** Requests each, so that a share or a kind of client has been tried at all. */
   leastOfEachKind: 5,
   /**
-   * Of the answers, as a share: those that are the library's only up to a point. Who leaves leaves holes in the cache, and cells in
-   * another order than their tokens are summed in another order.
+   * Of the storm's answers, as a share: those that are the library's only up to a point. Who leaves leaves holes in the cache, and
+   * cells in another order than their tokens are summed in another order.
    */
   mostDrifted: 0.1,
+  /** Of the rounds' answers, beyond the share that the library by itself has for the same reason. */
+  mostDifferent: 0.1,
 };
 
 const subjects =

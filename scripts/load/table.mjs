@@ -42,12 +42,12 @@ function roundsTable(rounds) {
 /** @param {Rounds} rounds */
 function roundsText(rounds) {
   const ofAlone = (/** @type {"library" | "server"} */ side) => median(shares(rounds, "alone", side)).toFixed(3);
-  const different = rounds.flatMap((round) => Object.values(round)).reduce((sum, { drifted }) => sum + drifted, 0);
-  const answers = rounds.flatMap((round) => Object.values(round)).reduce((sum, side) => sum + side.answers, 0);
+  const different = (/** @type {"alone" | "library" | "server"} */ side) =>
+    `${rounds.reduce((sum, round) => sum + round[side].different, 0)} of ${rounds.reduce((sum, round) => sum + round[side].answers, 0)}`;
   return (
     `Median share of the library with the same clients: **${median(shares(rounds, "library", "server")).toFixed(3)}**. Of the ` +
     `library alone, whose engine has all cores: ${ofAlone("server")}, and ${ofAlone("library")} for the library with clients. ` +
-    `${different} of ${answers} answers drifted. Seconds of JavaScript's thread and of the clients are core time.`
+    `Drifted: ${different("alone")} answers of the library alone, ${different("library")} with clients, ${different("server")} of the server. Seconds of JavaScript's thread and of the clients are core time.`
   );
 }
 
