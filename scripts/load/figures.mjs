@@ -9,11 +9,12 @@ export function median(values) {
 }
 
 /**
- * What each pair of rounds says: the library's time for the work, by the server's.
- * @param {readonly { library: { seconds: number }, server: { seconds: number } }[]} rounds
+ * What each round says of a side's throughput for the same work: the other's time by its own.
+ * @template {string} Side
+ * @param {readonly Record<Side, { seconds: number }>[]} rounds @param {Side} of @param {Side} side
  */
-export function shares(rounds) {
-  return rounds.map(({ library, server }) => library.seconds / server.seconds);
+export function shares(rounds, of, side) {
+  return rounds.map((round) => round[of].seconds / round[side].seconds);
 }
 
 /**

@@ -6,10 +6,12 @@ import { faults } from "./outcome.mjs";
 /**
  * @typedef {object} Side of one round
  * @property {number} seconds
- * @property {number} different answers with another text than the library's first
+ * @property {number} answers that could be compared
+ * @property {number} different with another text than the library gave for the prompt alone
+ * @property {number} failed requests that came to no good end
  *
  * @typedef {object} Findings
- * @property {{ library: Side, server: Side }[]} rounds
+ * @property {Record<"alone" | "library" | "server", Side>[]} rounds the library by itself, with the clients, and the server
  * @property {number} sent requests of the storm
  * @property {number} silent requests of it whose clients left before they had heard anything
  * @property {Record<string, import("./outcome.mjs").Tally>} kinds
@@ -34,12 +36,19 @@ export function failures(findings, bounds) {
 }
 
 /** @param {Findings} findings @param {Bounds} bounds */
-function throughput({ rounds }, { leastShare }) {
-  const share = median(shares(rounds));
-  const different = rounds.map(({ library, server }) => library.different + server.different);
+function throughput({ rounds }, { leastShare, mostDifferent }) {
+  const share = median(shares(rounds, "library", "server"));
+  const failures = sum(rounds.flatMap((round) => Object.values(round).map((side) => side.failed)));
+  const different = (/** @type {"alone" | "library" | "server"} */ side) =>
+    sum(rounds.map((round) => round[side].different)) / sum(rounds.map((round) => round[side].answers));
+  const own = different("alone");
   return [
     ...failed(share >= leastShare, `the server's throughput is ${share} of the library's, and must be ${leastShare}`),
-    ...failed(sum(different) === 0, `${sum(different)} answers of the rounds differ from the library's first`),
+    ...failed(failures === 0, `${failures} requests of the rounds came to no good end`),
+    ...failed(
+      different("server") <= own + mostDifferent,
+      `${different("server")} of the server's answers in the rounds are not the library's, of whose own ${own} are not`,
+    ),
   ];
 }
 

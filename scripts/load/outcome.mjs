@@ -25,6 +25,16 @@ import { maxTokens } from "./plan.mjs";
  * @typedef {"same" | "drifted" | "crossed"} Likeness
  */
 
+/**
+ * Of several answers. Those that drift soon repeat themselves, and may well fall into the same words as others: who they
+ * belong to is not asked here.
+ * @param {readonly (Likeness | null)[]} likeness
+ */
+export function countLikeness(likeness) {
+  const answers = likeness.filter((one) => one !== null);
+  return { answers: answers.length, different: answers.filter((one) => one !== "same").length };
+}
+
 /** @type {readonly Outcome[]} */
 export const faults = ["lost", "crossed", "unexplained", "failed"];
 

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { packageDir } from "../lib/paths.mjs";
 import { Part } from "./channel.mjs";
 import { metricOf } from "./figures.mjs";
-import { judge, References, tally } from "./outcome.mjs";
+import { countLikeness, judge, References, tally } from "./outcome.mjs";
 import { context, prompts, roundTasks } from "./plan.mjs";
 
 /**
@@ -13,6 +13,8 @@ import { context, prompts, roundTasks } from "./plan.mjs";
  * @typedef {import("./outcome.mjs").Taken} Taken
  * @typedef {{ seconds: number, cpuSeconds: number, jsSeconds: number | null }} Cost
  * @typedef {{ prompt: number, text: string, left: boolean }} Text
+ * @typedef {Cost & import("./judgement.mjs").Side & { clientSeconds: number }} Side
+ * @typedef {Record<"alone" | "library" | "server", Side>} Round
  */
 
 /** Requests that are in work or wait at any time, on both sides. */
@@ -24,64 +26,62 @@ const settleMs = 5000;
 const program = (/** @type {string} */ name) => join(packageDir, "scripts", "load", `${name}-process.mjs`);
 
 /**
- * Every round is the same work twice, by turns the one or the other side first.
+ * Every round is the same work three times, in turns: with the library by itself, with the library and the clients, and with the
+ * server and the clients. These cost the same core time on both sides, which all share.
  * @param {string} model path of its file @param {number} count
  */
 export async function runRounds(model, count) {
   const [library, server, clients] = [new Part(program("library")), openServer(), new Part(program("client"))];
   try {
-    const [{ url }] = await Promise.all([server.ask("open", { model }), library.ask("open", { model })]);
+    await library.ask("open", { model });
+    const [plain, full] = [await library.ask("listen"), await server.ask("open", { model })];
     const references = await learn(library);
-    const sides = {
-      library: () => libraryRound(library, references),
-      server: () => serverRound({ server, clients, url }, references),
-    };
-    await sides.server()(0); // nothing is compiled yet
+    /** @type {[keyof Round, (round: number) => Promise<Side>][]} */
+    const sides = [
+      ["alone", (round) => roundAlone(library, references, round)],
+      ["library", (round) => roundOfClients({ part: library, clients, url: plain.url }, references, round)],
+      ["server", (round) => roundOfClients({ part: server, clients, url: full.url }, references, round)],
+    ];
+    for (const [, side] of sides) await side(0); // nothing is compiled yet
     const rounds = [];
-    for (let round = 0; round < count; round++) rounds.push(await oneRound(sides, round));
+    for (let round = 0; round < count; round++) rounds.push(await runRound(sides, round));
     return rounds;
   } finally {
     for (const part of [library, server, clients]) part.end();
   }
 }
 
+/** Each side is the first in its turn. @param {[keyof Round, (round: number) => Promise<Side>][]} sides @param {number} round */
+async function runRound(sides, round) {
+  const first = round % sides.length;
+  /** @type {Partial<Round>} */
+  const results = {};
+  for (const [name, side] of [...sides.slice(first), ...sides.slice(0, first)]) results[name] = await side(round);
+  return /** @type {Round} */ (results);
+}
+
+/** @param {Part} library @param {References} references @param {number} round @returns {Promise<Side>} */
+async function roundAlone(library, references, round) {
+  const { texts, ...cost } = await library.ask("round", { tasks: roundTasks(round), workers });
+  const likeness = texts.map((/** @type {Text} */ { prompt, text, left }) => references.compare(prompt, text, !left));
+  return { ...rounded(cost), ...countLikeness(likeness), clientSeconds: 0, failed: 0 };
+}
+
 /**
- * @template Library, Server
- * @param {{ library: () => (round: number) => Promise<Library>, server: () => (round: number) => Promise<Server> }} sides
- * @param {number} round
+ * @param {{ part: Part, clients: Part, url: string }} parts @param {References} references @param {number} round
+ * @returns {Promise<Side>}
  */
-async function oneRound(sides, round) {
-  if (round % 2 === 0) {
-    const library = await sides.library()(round);
-    return { library, server: await sides.server()(round) };
-  }
-  const server = await sides.server()(round);
-  return { library: await sides.library()(round), server };
-}
-
-/** @param {Part} library @param {References} references */
-function libraryRound(library, references) {
-  return async (/** @type {number} */ round) => {
-    const { texts, ...cost } = await library.ask("round", { tasks: roundTasks(round), workers });
-    const likeness = texts.map((/** @type {Text} */ { prompt, text, left }) => references.compare(prompt, text, !left));
-    return { ...rounded(cost), different: differences(likeness) };
-  };
-}
-
-/** @param {{ server: Part, clients: Part, url: string }} parts @param {References} references */
-function serverRound({ server, clients, url }, references) {
-  return async (/** @type {number} */ round) => {
-    await server.ask("measure");
-    const { taken, ...cost } = await clients.ask("round", { url, tasks: roundTasks(round), workers });
-    const own = await server.ask("measured");
-    const judged = taken.map((/** @type {Taken} */ one) => judge(one, references).likeness);
-    return { ...rounded(own), seconds: rounded(cost).seconds, clients: rounded(cost), different: differences(judged) };
-  };
-}
-
-/** @param {readonly (string | null)[]} likeness */
-function differences(likeness) {
-  return likeness.filter((one) => one !== "same").length;
+async function roundOfClients({ part, clients, url }, references, round) {
+  await part.ask("measure");
+  const { taken, ...cost } = await clients.ask("round", { url, tasks: roundTasks(round), workers });
+  const own = rounded(await part.ask("measured"));
+  /** @type {ReturnType<typeof judge>[]} */
+  const judged = taken.map((/** @type {Taken} */ one) => judge(one, references));
+  const failed = judged.filter(
+    ({ outcome }) => outcome !== "finished" && outcome !== "left" && outcome !== "crossed",
+  ).length;
+  const { seconds, cpuSeconds: clientSeconds } = rounded(cost);
+  return { ...own, seconds, clientSeconds, ...countLikeness(judged.map(({ likeness }) => likeness)), failed };
 }
 
 /** @param {Cost} cost */

@@ -13,7 +13,7 @@ export function toMarkdown({ when, seconds, clients, rounds, storm, failed }) {
     failed.length === 0 ? "Everything that must hold does." : `What does not hold: ${failed.join("; ")}.`,
     "## Throughput",
     roundsTable(rounds),
-    `Median share: **${median(shares(rounds)).toFixed(3)}**.`,
+    roundsText(rounds),
     `## ${clients} clients for ${seconds} seconds`,
     kindsTable(storm.kinds),
     serverText(storm),
@@ -23,28 +23,32 @@ export function toMarkdown({ when, seconds, clients, rounds, storm, failed }) {
 
 /** @param {Rounds} rounds */
 function roundsTable(rounds) {
-  const all = shares(rounds);
-  const rows = rounds.map(({ library, server }, index) => [
+  const all = shares(rounds, "library", "server");
+  const fixed = (/** @type {number | null} */ value) => value?.toFixed(2) ?? "";
+  const rows = rounds.map(({ alone, library, server }, index) => [
     index + 1,
-    index % 2 === 0 ? "library" : "server",
-    library.seconds.toFixed(2),
-    server.seconds.toFixed(2),
+    ...[alone, library, server].map(({ seconds }) => fixed(seconds)),
     (all[index] ?? NaN).toFixed(3),
-    library.jsSeconds?.toFixed(2) ?? "",
-    server.jsSeconds?.toFixed(2) ?? "",
-    server.clients.cpuSeconds.toFixed(2),
+    ...[alone, library, server].map(({ jsSeconds }) => fixed(jsSeconds)),
+    ...[library, server].map(({ clientSeconds }) => fixed(clientSeconds)),
   ]);
-  const head = [
-    "round",
-    "first",
-    "library s",
-    "server s",
-    "share",
-    "library's JS s",
-    "server's JS s",
-    "clients' CPU s",
-  ];
-  return table(head, rows);
+  const times = ["library alone, s", "library, s", "server, s", "share"];
+  return table(
+    ["round", ...times, "JS alone, s", "JS of library, s", "of server, s", "its clients, s", "server's, s"],
+    rows,
+  );
+}
+
+/** @param {Rounds} rounds */
+function roundsText(rounds) {
+  const ofAlone = (/** @type {"library" | "server"} */ side) => median(shares(rounds, "alone", side)).toFixed(3);
+  const different = (/** @type {"alone" | "library" | "server"} */ side) =>
+    `${rounds.reduce((sum, round) => sum + round[side].different, 0)} of ${rounds.reduce((sum, round) => sum + round[side].answers, 0)}`;
+  return (
+    `Median share of the library with the same clients: **${median(shares(rounds, "library", "server")).toFixed(3)}**. Of the ` +
+    `library alone, whose engine has all cores: ${ofAlone("server")}, and ${ofAlone("library")} for the library with clients. ` +
+    `Drifted: ${different("alone")} answers of the library alone, ${different("library")} with clients, ${different("server")} of the server. Seconds of JavaScript's thread and of the clients are core time.`
+  );
 }
 
 /** @param {Storm["kinds"]} kinds */

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-import { BatchQueue } from "../../src/server/inference/batch-queue.js";
+import { BatchQueue, Ticker } from "../../src/server/inference/batch-queue.js";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -20,7 +20,7 @@ const settle = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0);
 
 describe("a queue that gathers", () => {
   test("hands on the first item at once, and later ones together after a while", async () => {
-    const queue = new BatchQueue<number>(25);
+    const queue = new BatchQueue<number>(new Ticker(25));
     const got = consume(queue);
     queue.push(1);
     await settle();
@@ -35,7 +35,7 @@ describe("a queue that gathers", () => {
   });
 
   test("makes nobody wait who was slow already", async () => {
-    const queue = new BatchQueue<number>(25);
+    const queue = new BatchQueue<number>(new Ticker(25));
     const got = consume(queue);
     queue.push(1);
     await vi.advanceTimersByTimeAsync(30);
@@ -47,8 +47,8 @@ describe("a queue that gathers", () => {
   test.each<[string, (queue: BatchQueue<number>) => void, string]>([
     ["the end", (queue) => queue.end(), "end"],
     ["a failure", (queue) => queue.fail(new Error("broken")), "broken"],
-  ])("hands on what it has before %s, without waiting, and leaves no timer", async (_, finish, last) => {
-    const queue = new BatchQueue<number>(25);
+  ])("hands on what it has before %s, without waiting", async (_, finish, last) => {
+    const queue = new BatchQueue<number>(new Ticker(25));
     const got = consume(queue);
     queue.push(1);
     await settle();
@@ -57,8 +57,30 @@ describe("a queue that gathers", () => {
     queue.push(3);
     await settle();
     expect(got).toEqual([[1], [2], last]);
-    expect(vi.getTimerCount()).toBe(0);
   });
+});
+
+test("queues of one ticker hand on together, and it ticks for nobody else", async () => {
+  const ticker = new Ticker(25);
+  const queues = [new BatchQueue<number>(ticker), new BatchQueue<number>(ticker)];
+  const got = queues.map(consume);
+  const push = async (item: number, ms: number): Promise<void> => {
+    for (const queue of queues) {
+      queue.push(item);
+      await vi.advanceTimersByTimeAsync(ms);
+    }
+  };
+  await push(1, 10);
+  expect(got).toEqual([[[1]], [[1]]]);
+  await push(2, 1);
+  expect(got).toEqual([[[1]], [[1]]]);
+  await vi.advanceTimersByTimeAsync(3);
+  expect(got).toEqual([
+    [[1], [2]],
+    [[1], [2]],
+  ]);
+  await vi.advanceTimersByTimeAsync(25);
+  expect(vi.getTimerCount()).toBe(0);
 });
 
 test("a queue that does not gather hands on every item as it comes", async () => {

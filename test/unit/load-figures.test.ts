@@ -10,8 +10,10 @@ test("the median is the middle value, or between the two", () => {
   expect(median([])).toBeNaN();
 });
 
-test("a pair of rounds gives the library's time by the server's", () => {
-  expect(shares([{ library: { seconds: 9 }, server: { seconds: 10 } }])).toEqual([0.9]);
+test("a round gives the one side's time by the other's", () => {
+  const round = { alone: { seconds: 8 }, library: { seconds: 9 }, server: { seconds: 10 } };
+  expect(shares([round, round], "library", "server")).toEqual([0.9, 0.9]);
+  expect(shares([round], "alone", "server")).toEqual([0.8]);
 });
 
 test("the slope of a value is what it grows by in a minute, whatever single peaks do", () => {

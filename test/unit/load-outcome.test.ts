@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import type { Taken } from "../../scripts/load/outcome.mjs";
-import { judge, References, tally } from "../../scripts/load/outcome.mjs";
+import { countLikeness, judge, References, tally } from "../../scripts/load/outcome.mjs";
 import { maxTokens } from "../../scripts/load/plan.mjs";
 
 const own = " the sea is wide and full of salt, as everybody knows";
@@ -97,6 +97,10 @@ describe("a status", () => {
       likeness: null,
     });
   });
+});
+
+test("answers are counted by what they are like", () => {
+  expect(countLikeness(["same", "drifted", "crossed", "drifted", null])).toEqual({ answers: 4, different: 3 });
 });
 
 test("requests are counted by kind of client, with their statuses", () => {

@@ -48,7 +48,10 @@ export class EventStream {
   readonly #options: EventStreamOptions;
   #encoder: StreamEncoder | undefined;
   #news: Promise<News> | undefined;
+  /** Both timers are made once and then refreshed, as every piece of a stream sets them anew. */
   #stall: NodeJS.Timeout | undefined;
+  #quiet: NodeJS.Timeout | undefined;
+  #onQuiet: (() => void) | undefined;
   /** Whether the client waits for something. */
   #pulling = false;
   #ended = false;
@@ -76,7 +79,6 @@ export class EventStream {
   }
 
   async #pull(controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> {
-    clearTimeout(this.#stall);
     this.#pulling = true;
     const text = await this.#nextText();
     this.#pulling = false;
@@ -87,21 +89,30 @@ export class EventStream {
 
   /** While the client does not ask for more: gives it up after a time, of which it has less once the request was ended. */
   #watch(controller: ReadableStreamDefaultController<Uint8Array>): void {
-    clearTimeout(this.#stall);
     if (this.#ended || this.#pulling) return;
-    const { stop, client, stallMs, hangUp } = this.#options;
-    const giveUp = (): void => {
-      const reason = client.aborted ? toError(client.reason) : new Error("The client takes nothing");
-      this.#abandon(reason);
-      if (hangUp === undefined) {
-        controller.error(reason);
-      } else {
-        hangUp();
-        controller.close();
-      }
-    };
-    if (client.aborted) giveUp();
-    else this.#stall = setTimeout(giveUp, stop.signal.aborted ? Math.min(stallMs, lastCallMs) : stallMs).unref();
+    const { stop, client, stallMs } = this.#options;
+    if (client.aborted) {
+      this.#giveUp(controller);
+    } else if (stop.signal.aborted) {
+      clearTimeout(this.#stall);
+      this.#stall = setTimeout(() => this.#giveUp(controller), Math.min(stallMs, lastCallMs)).unref();
+    } else {
+      this.#stall ??= setTimeout(() => this.#giveUp(controller), stallMs).unref();
+      this.#stall.refresh();
+    }
+  }
+
+  #giveUp(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    if (this.#ended || this.#pulling) return; // it has asked for more meanwhile
+    const { client, hangUp } = this.#options;
+    const reason = client.aborted ? toError(client.reason) : new Error("The client takes nothing");
+    this.#abandon(reason);
+    if (hangUp === undefined) {
+      controller.error(reason);
+    } else {
+      hangUp();
+      controller.close();
+    }
   }
 
   #abandon(reason: Error): void {
@@ -151,18 +162,14 @@ export class EventStream {
     return text;
   }
 
-  async #nextOrQuiet(): Promise<News | typeof quiet> {
-    this.#news ??= this.#next();
-    this.#news.catch(() => undefined); // it is awaited below, but maybe in a later call
-    let timer: NodeJS.Timeout | undefined;
-    const silence = new Promise<typeof quiet>((resolve) => {
-      timer = setTimeout(() => resolve(quiet), this.#options.keepAliveMs);
+  #nextOrQuiet(): Promise<News | typeof quiet> {
+    const news = (this.#news ??= this.#next());
+    this.#quiet ??= setTimeout(() => this.#onQuiet?.(), this.#options.keepAliveMs).unref();
+    this.#quiet.refresh();
+    return new Promise((resolve, reject) => {
+      this.#onQuiet = (): void => resolve(quiet);
+      news.then(resolve, reject);
     });
-    try {
-      return await Promise.race([this.#news, silence]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   async #next(): Promise<News> {
@@ -177,6 +184,7 @@ export class EventStream {
     if (this.#ended) return;
     this.#ended = true;
     clearTimeout(this.#stall);
+    clearTimeout(this.#quiet);
     this.#options.onEnd();
   }
 }

@@ -9,7 +9,7 @@ import { jsonObjectGrammar, jsonSchemaGrammar } from "../../sampling/json-schema
 import { abortable } from "../abortable.js";
 import { Problem } from "../http/problem.js";
 import type { Lease, ModelPool, PooledModel } from "../models/model-pool.js";
-import { BatchQueue } from "./batch-queue.js";
+import { BatchQueue, Ticker } from "./batch-queue.js";
 import type { ContentFilter, FilteredRequest } from "./content-filter.js";
 import type { AnswerInfo, Finish, InferenceEvent } from "./events.js";
 import { EventFilter } from "./filter-events.js";
@@ -28,7 +28,7 @@ export interface BackendOptions {
  * Milliseconds that a piece of text may wait for the next ones, but never the first. As many as the engine lets a single stream's
  * tokens wait; those of several it hands over at once, and each would cost its client a packet.
  */
-const gatherMs = 25;
+const ticker = new Ticker(25);
 
 /** A request in progress. */
 export interface Run {
@@ -174,7 +174,7 @@ export class Backend {
 
 /** The generations of one request, whose events come together in one queue. */
 class Answers {
-  readonly queue = new BatchQueue<InferenceEvent>(gatherMs);
+  readonly queue = new BatchQueue<InferenceEvent>(ticker);
   readonly #request: InferenceRequest;
   readonly #lease: Lease;
   readonly #defaults: BackendOptions["defaults"];

@@ -1,20 +1,42 @@
 /**
- * Hands items from one producer to one consumer, who gets all that have come since the last time at once. What comes within
- * `gatherMs` of the last batch waits for more: each batch costs its way to the client, and a few tokens together no more than
- * one. The first item never waits, nor does the end.
+ * Ticks while anybody waits for it, for all at once: streams that send together wake the system, their clients, and the engine's
+ * threads beside them, once instead of one by one.
+ */
+export class Ticker {
+  readonly #ms: number;
+  #waiting: (() => void)[] = [];
+
+  constructor(ms: number) {
+    this.#ms = ms;
+  }
+
+  /** Calls `then` at the next tick, which is at most one interval away. */
+  next(then: () => void): void {
+    if (this.#waiting.push(then) === 1) setTimeout(this.#tick, this.#ms);
+  }
+
+  readonly #tick = (): void => {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const then of waiting) then();
+  };
+}
+
+/**
+ * Hands items from one producer to one consumer, who gets all that have come since the last time at once. With a ticker, what
+ * comes after a batch waits for the next tick: each batch costs its way to the client, and a few tokens together no more
+ * than one. The first item never waits, nor does the end.
  */
 export class BatchQueue<T> {
-  readonly #gatherMs: number;
+  readonly #ticker: Ticker | undefined;
   #items: T[] = [];
   #state: "open" | "ended" | "failed" = "open";
   #error: unknown;
   #wake: (() => void) | undefined;
-  /** Since the last batch; one timer for all of them. */
-  #timer: NodeJS.Timeout | undefined;
   #gathers = false;
 
-  constructor(gatherMs = 0) {
-    this.#gatherMs = gatherMs;
+  constructor(ticker?: Ticker) {
+    this.#ticker = ticker;
   }
 
   push(item: T): void {
@@ -24,51 +46,42 @@ export class BatchQueue<T> {
   }
 
   end(): void {
-    if (this.#state === "open") this.#close("ended");
-    this.#notify();
+    if (this.#state === "open") this.#state = "ended";
+    this.#release();
   }
 
   /** The consumer gets what was pushed before, then the error. */
   fail(error: unknown): void {
     if (this.#state === "open") {
-      this.#close("failed");
+      this.#state = "failed";
       this.#error = error;
     }
-    this.#notify();
+    this.#release();
   }
 
   /** At least one item, or undefined once there will be no more. */
   async next(): Promise<T[] | undefined> {
     while (this.#items.length === 0 || this.#gathers) {
-      if (this.#items.length === 0 && this.#state === "failed") throw this.#error;
-      if (this.#items.length === 0 && this.#state === "ended") return undefined;
+      if (this.#state === "failed") throw this.#error;
+      if (this.#state === "ended") return undefined;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
     const batch = this.#items;
     this.#items = [];
-    if (this.#gatherMs > 0 && this.#state === "open") this.#gather();
+    if (this.#ticker !== undefined && this.#state === "open") {
+      this.#gathers = true;
+      this.#ticker.next(this.#release);
+    }
     return batch;
   }
 
-  #gather(): void {
-    this.#gathers = true;
-    if (this.#timer !== undefined) {
-      this.#timer.refresh();
-      return;
-    }
-    this.#timer = setTimeout(() => {
-      this.#gathers = false;
-      if (this.#items.length > 0) this.#notify();
-    }, this.#gatherMs);
-  }
-
-  #close(state: "ended" | "failed"): void {
-    this.#state = state;
+  /** Gathers no more. */
+  readonly #release = (): void => {
     this.#gathers = false;
-    clearTimeout(this.#timer);
-  }
+    if (this.#items.length > 0 || this.#state !== "open") this.#notify();
+  };
 
   #notify(): void {
     const wake = this.#wake;
