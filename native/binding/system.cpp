@@ -2,6 +2,7 @@
 #include "binding/exports.h"
 #include "build-info.h"
 #include "core/decoder.h"
+#include "core/kernels.h"
 #include "core/runtime.h"
 #include "ggml-backend.h"
 #include "llama.h"
@@ -62,6 +63,7 @@ Napi::Value system_info(const Options & options) {
     info.Set("llamaVersion", llama_version());
     info.Set("compiler", llama_compiler());
     info.Set("cpuFeatures", to_js(env, cpu_features()));
+    info.Set("cpuVariant", kernel_variant().empty() ? env.Null() : Napi::String::New(env, kernel_variant()));
     info.Set("devices", devices(env));
     info.Set("supportsMmap", llama_supports_mmap());
     info.Set("supportsMlock", llama_supports_mlock());
