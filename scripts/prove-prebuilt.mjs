@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { format, resolveConfig } from "prettier";
 import { buildAddon } from "./lib/build-addon.mjs";
-import { readJson } from "./lib/files.mjs";
+import { listIfThere, readJson } from "./lib/files.mjs";
 import { packageDir } from "./lib/paths.mjs";
 import { LLAMA_CPP_VERSION } from "./lib/pins.mjs";
 import { createReporter } from "./lib/reporter.mjs";
@@ -85,10 +85,11 @@ async function main() {
  */
 function judgeInstall({ folder, env, output }, name) {
   const own = join(folder, "node_modules", "llama-native", "native");
+  const cached = listIfThere(env.LLAMA_NATIVE_CACHE_DIR ?? "");
   return [
     ...(output.includes(`nothing to build for cpu: ${name} is used`) ? [] : [`npm said:\n${output}`]),
     ...(readdirSync(own).includes("dist") ? ["an addon was built"] : []),
-    ...(readdirSync(env.HOME ?? "").includes("cache") ? ["the cache was written to"] : []),
+    ...["addons", "build", "sources"].filter((each) => cached.includes(each)).map((each) => `the cache has ${each}`),
   ];
 }
 

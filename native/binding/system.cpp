@@ -63,7 +63,8 @@ Napi::Value system_info(const Options & options) {
     info.Set("llamaVersion", llama_version());
     info.Set("compiler", llama_compiler());
     info.Set("cpuFeatures", to_js(env, cpu_features()));
-    info.Set("cpuVariant", kernel_variant().empty() ? env.Null() : Napi::String::New(env, kernel_variant()));
+    const std::string variant = kernel_variant();
+    info.Set("cpuVariant", variant.empty() ? env.Null() : Napi::String::New(env, variant));
     info.Set("devices", devices(env));
     info.Set("supportsMmap", llama_supports_mmap());
     info.Set("supportsMlock", llama_supports_mlock());

@@ -22,8 +22,6 @@ namespace llama_native {
 
 namespace {
 
-std::string loaded_variant;
-
 #ifdef LLAMA_NATIVE_VARIANTS
 
 namespace fs = std::filesystem;
@@ -40,12 +38,12 @@ constexpr char cpu[] = "cpu-";
 
 using Library = HMODULE;
 
-fs::path own_file() {
-    HMODULE self;
+fs::path file_with(void * function) {
+    HMODULE library;
     GetModuleHandleExW(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
-                       reinterpret_cast<LPCWSTR>(&own_file), &self);
+                       static_cast<LPCWSTR>(function), &library);
     std::vector<wchar_t> name(32768);
-    GetModuleFileNameW(self, name.data(), DWORD(name.size()));
+    GetModuleFileNameW(library, name.data(), DWORD(name.size()));
     return name.data();
 }
 
@@ -63,9 +61,9 @@ std::string last_failure() { return "error " + std::to_string(GetLastError()); }
 
 using Library = void *;
 
-fs::path own_file() {
-    Dl_info self;
-    return dladdr(reinterpret_cast<void *>(&own_file), &self) ? self.dli_fname : "";
+fs::path file_with(void * function) {
+    Dl_info found;
+    return dladdr(function, &found) ? found.dli_fname : "";
 }
 
 Library open_library(const fs::path & path) { return dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL); }
@@ -109,9 +107,8 @@ void add_backend(Library library) {
 
 // ggml's own score, which is 0 where the machine cannot run it.
 struct Choice {
-    std::string name;
-    Library     library;
-    int         score;
+    Library library;
+    int     score;
 };
 
 // `failures` gets what the system says of those that cannot be loaded.
@@ -131,7 +128,7 @@ std::optional<Choice> choose_variant(const fs::path & folder, const std::vector<
             continue;
         }
         if (best) close_library(best->library);
-        best = Choice{name.substr(std::size(cpu) - 1), library, score};
+        best = Choice{ library, score };
     }
     return best;
 }
@@ -144,11 +141,11 @@ void load_kernels() {
 #ifdef LLAMA_NATIVE_VARIANTS
     // Another copy of this package in the process, which shares ggml's registry, was first.
     if (ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU)) return;
-    const fs::path folder = own_file().parent_path();
+    const fs::path folder = file_with(reinterpret_cast<void *>(&load_kernels)).parent_path();
     const auto     names = list_backends(folder);
     std::string    failures;
     const auto     best = choose_variant(folder, names, failures);
-    const auto     in = ErrorDetails{{"folder", folder.u8string()}};
+    const auto     in = ErrorDetails{ { "folder", folder.u8string() } };
     if (!best) {
         throw Error("BACKEND_UNAVAILABLE",
                     "Expected kernels for this CPU beside the addon (" + std::string(prefix) + cpu + "*" + suffix +
@@ -164,10 +161,20 @@ void load_kernels() {
         add_backend(library);
     }
     add_backend(best->library);
-    loaded_variant = best->name;
 #endif
 }
 
-const std::string & kernel_variant() { return loaded_variant; }
+std::string kernel_variant() {
+#ifdef LLAMA_NATIVE_VARIANTS
+    ggml_backend_dev_t device = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+    if (!device) return "";
+    ggml_backend_reg_t registry = ggml_backend_dev_backend_reg(device);
+    const std::string  name =
+        file_with(ggml_backend_reg_get_proc_address(registry, "ggml_threadpool_new")).stem().u8string();
+    return name.substr(std::min(name.size(), std::size(prefix) - 1 + std::size(cpu) - 1));
+#else
+    return "";
+#endif
+}
 
 } // namespace llama_native

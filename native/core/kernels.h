@@ -11,6 +11,6 @@ void load_kernels();
 
 // The kind of CPU that the loaded library was compiled for, such as "haswell"; empty where kernels are part of the
 // addon.
-const std::string & kernel_variant();
+std::string kernel_variant();
 
 } // namespace llama_native

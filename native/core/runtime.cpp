@@ -84,13 +84,17 @@ Guard::~Guard() {
 std::string Guard::log() const { return lines; }
 
 void ensure_backend() {
-    static std::once_flag once;
-    std::call_once(once, [] {
-        load_kernels();
-        llama_log_set(on_log, nullptr);
-        previous_on_abort = ggml_set_abort_callback(on_abort);
-        llama_backend_init();
-    });
+    // Not std::call_once, since an error would go through the C library: its frames ask the system's libgcc how to unwind, and
+    // the addon has one of its own.
+    static std::mutex           mutex;
+    static bool                 done = false;
+    std::lock_guard<std::mutex> lock(mutex);
+    if (done) return;
+    load_kernels();
+    llama_log_set(on_log, nullptr);
+    previous_on_abort = ggml_set_abort_callback(on_abort);
+    llama_backend_init();
+    done = true;
 }
 
 #ifdef __linux__
