@@ -1,5 +1,6 @@
 // Runs before `npm pack` and `npm publish`: puts the sources of llama.cpp that the addon is built from into the package,
-// so that installing it needs nothing but npm. The folder is never committed.
+// so that installing it needs nothing but npm, and takes out what was compiled from files that are gone. The folder is never
+// committed.
 
 import { cpSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join, relative, sep } from "node:path";
@@ -7,7 +8,9 @@ import { temporaryName } from "./lib/files.mjs";
 import { cacheDir, packageDir } from "./lib/paths.mjs";
 import { isPacked, LLAMA_CPP_PATHS } from "./lib/source-tree.mjs";
 import { resolveSources } from "./lib/sources.mjs";
+import { removeStale } from "./lib/stale.mjs";
 
+removeStale(join(packageDir, "dist"), join(packageDir, "src"));
 const target = join(packageDir, "llama.cpp");
 const temporary = temporaryName(target);
 rmSync(target, { recursive: true, force: true });

@@ -1,5 +1,6 @@
 import { resolveModel } from "./hub/index.js";
 import { LlamaModel } from "./llama-model.js";
+import { toNativeDevices } from "./model/devices.js";
 import type { LoadModelOptions, ReadLoadOptions } from "./model/load-options.js";
 import { readLoadOptions } from "./model/load-options.js";
 import { LoadMemory } from "./model/model-memory.js";
@@ -22,6 +23,7 @@ export async function loadModel(source: string, options?: LoadModelOptions): Pro
   const read = readLoadOptions(options);
   read.signal?.throwIfAborted();
   const addon = loadAddon(read.gpu);
+  toNativeDevices(addon, read); // refuses what no device can do before anything is fetched
   const progress = new Progress(read.onProgress);
   const path = await resolveModel(source, {
     onProgress: (fraction) => progress.downloaded(fraction),

@@ -44,6 +44,24 @@ MetadataOverride metadata_override(const Options & options) {
     return out;
 }
 
+TensorOverride tensor_override(const Options & options) { return { options.string("pattern"), options.string("device") }; }
+
+DevicePlan device_plan(const Options & options) {
+    DevicePlan plan;
+    plan.automatic = options.get("devices").IsNull();
+    if (!plan.automatic) plan.names = options.strings("devices");
+    const std::string mode = options.string("splitMode");
+    if (mode != "layer" && mode != "row") throw Error("INVALID_OPTION", "Expected \"layer\" or \"row\" for splitMode but received \"" + mode + "\"");
+    plan.split_mode = mode == "row" ? LLAMA_SPLIT_MODE_ROW : LLAMA_SPLIT_MODE_LAYER;
+    plan.tensor_split = options.floats("tensorSplit");
+    const Napi::Value overrides = options.get("tensorOverrides");
+    if (!overrides.IsArray()) throw Error("INVALID_OPTION", "Expected an array for tensorOverrides");
+    for (uint32_t i = 0; i < overrides.As<Napi::Array>().Length(); i++) {
+        plan.tensor_overrides.push_back(tensor_override(Options(overrides.As<Napi::Array>().Get(i))));
+    }
+    return plan;
+}
+
 LoadParams load_params(const Options & options) {
     LoadParams params;
     params.path = options.string("path");
@@ -52,6 +70,7 @@ LoadParams load_params(const Options & options) {
     params.check_tensors = options.boolean("checkTensors");
     params.gpu_layers = options.int32("gpuLayers");
     params.repack = options.boolean("repack");
+    params.devices = device_plan(options);
     const Napi::Value overrides = options.get("metadataOverrides");
     if (!overrides.IsArray()) throw Error("INVALID_OPTION", "Expected an array for metadataOverrides");
     for (uint32_t i = 0; i < overrides.As<Napi::Array>().Length(); i++) {

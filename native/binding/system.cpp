@@ -2,6 +2,7 @@
 #include "binding/exports.h"
 #include "build-info.h"
 #include "core/decoder.h"
+#include "core/device_plan.h"
 #include "core/kernels.h"
 #include "core/runtime.h"
 #include "ggml-backend.h"
@@ -36,6 +37,7 @@ Napi::Value devices(Napi::Env env) {
         item.Set("backend", ggml_backend_reg_name(ggml_backend_dev_backend_reg(device)));
         item.Set("freeBytes", double(free));
         item.Set("totalBytes", double(total));
+        item.Set("splitsRows", splits_rows(device));
         list.Set(uint32_t(i), item);
     }
     return list;

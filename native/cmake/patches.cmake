@@ -25,6 +25,12 @@ function(patch_llama_cpp)
   patch_source(ggml-base ggml.c huge_pages.h
     "int result = posix_memalign(&aligned_memory, alignment, size)\\;" "int result = llama_native_allocate(&aligned_memory, alignment, size)\\;")
 
+  # Embeddings are made without logits, see the header.
+  patch_source(llama llama-model.cpp embeddings.h
+    "    // add on pooling layer\n" "    llama_native_drop_logits(llm->res, params.cparams)\;\n    // add on pooling layer\n")
+  patch_source(llama llama-context.cpp ""
+    "bool has_logits     = true\;" "bool has_logits     = !cparams.embeddings || cparams.pooling_type == LLAMA_POOLING_TYPE_NONE\;")
+
   # AMX works whatever the compiler; see the header.
   patch_source("${cpu}" mmq.cpp tile_config.h)
 

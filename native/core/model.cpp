@@ -1,7 +1,9 @@
 #include "core/model.h"
 
+#include "core/device_plan.h"
 #include "core/error.h"
 #include "core/file_pages.h"
+#include "core/first_characters.h"
 #include "core/gguf_file.h"
 #include "core/runtime.h"
 
@@ -82,6 +84,7 @@ std::shared_ptr<Model> Model::load(const LoadParams & params, const std::functio
     ensure_backend();
     const std::vector<std::string> paths = check_model_files(params.path);
     const auto                     overrides = convert_overrides(params.overrides);
+    NativeDevices                  devices(params.devices);
 
     const bool         mapped = params.load_mode == LLAMA_LOAD_MODE_MMAP;
     const FilePages    pages(mapped ? paths : std::vector<std::string>());
@@ -92,6 +95,7 @@ std::shared_ptr<Model> Model::load(const LoadParams & params, const std::functio
     native.n_gpu_layers = params.gpu_layers;
     native.use_extra_bufts = params.repack;
     native.kv_overrides = overrides.data();
+    devices.apply(native);
 
     // One load at a time maps files. A cancelled one does not wait.
     std::unique_lock<std::timed_mutex> lock(FilePages::mappings(), std::defer_lock);
@@ -154,6 +158,11 @@ uint64_t Model::fingerprint() const {
     mix(static_cast<uint64_t>(head_count_kv()));
     mix(static_cast<uint64_t>(size));
     return hash;
+}
+
+const FirstCharacters & Model::first_characters() const {
+    std::call_once(first_characters_made, [this] { firsts = std::make_unique<const FirstCharacters>(vocabulary); });
+    return *firsts;
 }
 
 std::vector<std::string> Model::special_texts() const {

@@ -6,11 +6,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
 
 namespace llama_native {
+
+struct FirstCharacters;
 
 struct MetadataOverride {
     std::string key;
@@ -21,6 +24,21 @@ struct MetadataOverride {
     std::string string_value;
 };
 
+// Tensors whose name holds a match of `pattern` (ECMAScript's grammar) are kept on `device`, wherever their layer is.
+struct TensorOverride {
+    std::string pattern;
+    std::string device;  // ggml's name; "CPU" for RAM
+};
+
+// Where a model's layers may go. Names are ggml's, as `systemInfo` lists them.
+struct DevicePlan {
+    bool                        automatic = true;  // llama.cpp's own choice in place of `names`
+    std::vector<std::string>    names;
+    enum llama_split_mode       split_mode = LLAMA_SPLIT_MODE_LAYER;
+    std::vector<float>          tensor_split;  // proportions by device; empty: by free memory
+    std::vector<TensorOverride> tensor_overrides;
+};
+
 struct LoadParams {
     std::string                   path;
     llama_load_mode               load_mode = LLAMA_LOAD_MODE_MMAP;
@@ -28,6 +46,7 @@ struct LoadParams {
     bool                          check_tensors = false;
     int32_t                       gpu_layers = -1;  // -1: all
     bool                          repack = true;
+    DevicePlan                    devices;
     std::vector<MetadataOverride> overrides;
 };
 
@@ -56,6 +75,9 @@ public:
     int32_t head_count() const { return only_vocabulary ? 0 : llama_model_n_head(model); }
     int32_t head_count_kv() const { return only_vocabulary ? 0 : llama_model_n_head_kv(model); }
 
+    // Made when first asked for, which takes some milliseconds.
+    const FirstCharacters & first_characters() const;
+
     // Identifies models whose saved sequence states are interchangeable.
     uint64_t fingerprint() const;
 
@@ -78,6 +100,9 @@ private:
     bool                     only_vocabulary;
     bool                     truncatable;
     std::vector<llama_token> eog;
+
+    mutable std::once_flag                         first_characters_made;
+    mutable std::unique_ptr<const FirstCharacters> firsts;
 };
 
 } // namespace llama_native

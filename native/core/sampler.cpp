@@ -1,90 +1,18 @@
 #include "core/sampler.h"
 
 #include "core/error.h"
+#include "core/grammar.h"
 #include "core/runtime.h"
 #include "core/top_k.h"
-#include "llama-grammar.h"
 #include "sampling.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <numeric>
 
 namespace llama_native {
 
 namespace {
-
-constexpr size_t most_grammar_bytes = 1 << 20;
-constexpr size_t deepest_grammar = 128;       // of parentheses; llama.cpp's parser recurses
-constexpr size_t most_grammar_rules = 10000;  // llama.cpp's check for left recursion recurses from rule to rule
-constexpr size_t most_repeated_bytes = 4 << 20;
-
-// Refuses what would overflow the stack or fill the memory of llama.cpp's parser: depth of parentheses, and repetitions
-// {n} or {n,m}, which are written out, of long items.
-void check_grammar_size(const std::string & source) {
-    if (source.size() > most_grammar_bytes) throw Error("GRAMMAR", "The grammar is longer than 1 MiB");
-    size_t depth = 0, repeated = 0, rule_start = 0;
-    char   quote = 0;
-    for (size_t i = 0; i < source.size(); i++) {
-        const char c = source[i];
-        if (c == '\\') {
-            i++;
-        } else if (quote) {
-            if (c == quote) quote = 0;
-        } else if (c == '"' || c == '[') {
-            quote = c == '[' ? ']' : c;
-        } else if (c == '(') {
-            if (++depth > deepest_grammar) throw Error("GRAMMAR", "The grammar nests more than 128 parentheses");
-        } else if (c == ')') {
-            depth -= depth > 0;
-        } else if (c == '\n' && depth == 0) {
-            rule_start = i;
-        } else if (c == '{') {
-            size_t largest = 0, number = 0;
-            for (i++; i < source.size() && source[i] != '}'; i++) {
-                number = source[i] >= '0' && source[i] <= '9' ? std::min<size_t>(number * 10 + size_t(source[i] - '0'), 1 << 20) : 0;
-                largest = std::max(largest, number);
-            }
-            repeated += largest * (i - rule_start);
-            if (repeated > most_repeated_bytes) throw Error("GRAMMAR", "The grammar's repetitions are too large");
-        }
-    }
-}
-
-// llama_grammar_parser::parse prints errors to standard error; its steps throw them.
-void check_grammar(const llama_vocab * vocab, const std::string & source) {
-    if (source.find('\0') != std::string::npos) throw Error("GRAMMAR", "The grammar contains a NUL character");
-    check_grammar_size(source);
-    llama_grammar_parser parser(vocab);
-    const char *         at = source.c_str();
-    const auto skip_blank = [&] {
-        while (*at == ' ' || *at == '\t' || *at == '\r' || *at == '\n' || *at == '#') {
-            if (*at == '#') at += std::strcspn(at, "\r\n");
-            else at++;
-        }
-    };
-    const char * rule_start = at;
-    try {
-        for (skip_blank(); *at; skip_blank()) {
-            rule_start = at;
-            at = parser.parse_rule(at);
-        }
-    } catch (const std::exception & error) {
-        const auto  line = 1 + std::count(source.c_str(), rule_start, '\n');
-        std::string reason = error.what();
-        if (reason.size() > 200) reason = reason.substr(0, 200) + "…";
-        throw Error("GRAMMAR", "The grammar cannot be parsed (in the rule at line " + std::to_string(line) + "): " + reason,
-            { { "line", double(line) } });
-    }
-    if (parser.rules.size() > most_grammar_rules) throw Error("GRAMMAR", "The grammar has more than 10000 rules");
-    for (const auto & [name, id] : parser.symbol_ids) {
-        if (id >= parser.rules.size() || parser.rules[id].empty()) {
-            throw Error("GRAMMAR", "The grammar uses the rule \"" + name + "\" but does not define it");
-        }
-    }
-    if (!parser.symbol_ids.count("root")) throw Error("GRAMMAR", "The grammar has no rule named \"root\"");
-}
 
 enum common_sampler_type sampler_type(const std::string & name) {
     const auto types = common_sampler_types_from_names({ name });
@@ -139,7 +67,6 @@ common_params_sampling convert(const SamplingParams & in, int32_t context_size) 
     out.mirostat_tau = in.mirostat_tau;
     out.mirostat_eta = in.mirostat_eta;
     out.no_perf = true;
-    if (!in.grammar.empty()) out.grammar = { COMMON_GRAMMAR_TYPE_USER, in.grammar };
     out.samplers.clear();
     for (const auto & name : in.order) {
         const auto type = sampler_type(name);
@@ -184,10 +111,7 @@ private:
 
 Sampler::Sampler(const Model & model, SamplingParams params, int32_t context_size) : model(model) {
     Guard guard;
-    if (!params.grammar.empty()) {
-        if (params.grammar.rfind("%llguidance", 0) == 0) throw Error("GRAMMAR", "llguidance grammars are not supported; use GBNF");
-        check_grammar(model.vocab(), params.grammar);
-    }
+    if (!params.grammar.empty()) grammar = std::make_unique<Grammar>(model, params.grammar);
     if (params.mirostat < 0 || params.mirostat > 2) throw Error("INVALID_OPTION", "Expected 0, 1 or 2 for mirostat");
     for (const auto & bias : params.logit_bias) model.check_token(bias.token, "logitBias");
     if (params.ignore_eos) {
@@ -196,28 +120,23 @@ Sampler::Sampler(const Model & model, SamplingParams params, int32_t context_siz
     biases = std::move(params.logit_bias);
 
     common_params_sampling native = convert(params, context_size);
-    has_grammar = !params.grammar.empty();
     looks_back = is_active(COMMON_SAMPLER_TYPE_PENALTIES, native) || is_active(COMMON_SAMPLER_TYPE_DRY, native);
     look_back = static_cast<size_t>(std::max(native.penalty_last_n, native.dry_penalty_last_n));
 
     int32_t suppressed = 0;
     llama_vocab_get_suppress_tokens(model.vocab(), &suppressed);
-    greedy = params.temperature <= 0 && params.mirostat == 0 && !has_grammar && !looks_back && suppressed == 0 && !is_active(COMMON_SAMPLER_TYPE_XTC, native);
+    greedy = params.temperature <= 0 && params.mirostat == 0 && !looks_back && suppressed == 0 && !is_active(COMMON_SAMPLER_TYPE_XTC, native);
     if (greedy) return;
     // Most often the chain begins with top-k. Choosing those directly costs a tenth of building, and then sorting, a list
     // of the whole vocabulary.
-    if (params.mirostat == 0 && !has_grammar && suppressed == 0 && !native.samplers.empty() &&
+    if (params.mirostat == 0 && suppressed == 0 && !native.samplers.empty() &&
         native.samplers.front() == COMMON_SAMPLER_TYPE_TOP_K && params.min_keep <= params.top_k) {
         leading_top_k = params.top_k;
     }
     try {
         chain = common_sampler_init(model.get(), native);
     } catch (const std::exception & error) {
-        const std::string log = guard.log();
-        if (has_grammar && std::string(error.what()).find("grammar") != std::string::npos) {
-            throw Error("GRAMMAR", "The grammar cannot be used: " + (log.empty() ? error.what() : log.substr(0, log.find('\n'))), {}, log);
-        }
-        throw Error("INVALID_OPTION", std::string("These sampling options cannot be used: ") + error.what(), {}, log);
+        throw Error("INVALID_OPTION", std::string("These sampling options cannot be used: ") + error.what(), {}, guard.log());
     }
 }
 
@@ -237,27 +156,33 @@ llama_token Sampler::sample(llama_context * context, int32_t index) {
     if (token < 0 || token >= model.vocabulary_size() || std::isnan(logits[token])) {
         throw Error("DECODE", "The model's output is not a number; its weights are damaged, or overflow in this precision");
     }
-    if (!greedy) {
-        try {
-            common_sampler_accept(chain, token, /* is_generated */ true);
-        } catch (const std::exception & error) {
-            if (has_grammar) throw Error("GRAMMAR", std::string("No token of the model continues the grammar: ") + error.what());
-            throw;
-        }
-    }
+    if (grammar) grammar->accept(token);
+    if (!greedy) common_sampler_accept(chain, token, /* is_generated */ true);
     return token;
 }
 
+// What would be taken without a grammar is taken where the grammar allows it, so that it costs next to nothing for a model
+// that keeps to it by itself; else the likeliest of what it allows.
 llama_token Sampler::choose(llama_context * context, int32_t index, const float * logits) {
-    if (greedy) return argmax(logits, model.vocabulary_size());
-    if (leading_top_k > 0) return sample_top_k(logits);
-    return common_sampler_sample(chain, context, index);
+    const llama_token token = choose_freely(context, index, logits);
+    if (!grammar || token == LLAMA_TOKEN_NULL || grammar->allows(token)) return token;
+    if (greedy) grammar->best(logits, 1, candidates);
+    else if (leading_top_k > 0) grammar->best(logits, leading_top_k, candidates);
+    else grammar->all(logits, candidates);
+    if (candidates.empty()) throw Error("GRAMMAR", "No token of the model continues the grammar");
+    return greedy ? candidates.front().id : sample_candidates();
 }
 
-llama_token Sampler::sample_top_k(const float * logits) {
+llama_token Sampler::choose_freely(llama_context * context, int32_t index, const float * logits) {
+    if (greedy) return argmax(logits, model.vocabulary_size());
+    if (leading_top_k == 0) return common_sampler_sample(chain, context, index);
     top_k(logits, model.vocabulary_size(), leading_top_k, candidates);
-    if (candidates.empty()) return LLAMA_TOKEN_NULL;  // not-a-number only
-    llama_token_data_array array{ candidates.data(), candidates.size(), -1, /* sorted */ true };
+    return candidates.empty() ? LLAMA_TOKEN_NULL : sample_candidates();  // empty: not-a-number only
+}
+
+llama_token Sampler::sample_candidates() {
+    const bool             sorted = leading_top_k > 0;
+    llama_token_data_array array{ candidates.data(), candidates.size(), -1, sorted };
     llama_sampler_apply(common_sampler_get(chain), &array);
     return array.selected < 0 ? LLAMA_TOKEN_NULL : array.data[array.selected].id;
 }

@@ -10,6 +10,8 @@ struct common_sampler;
 
 namespace llama_native {
 
+class Grammar;
+
 // Sampling options in llama.cpp's terms; src/native/contract.ts says what each means.
 struct SamplingParams {
     uint32_t                 seed = 0;
@@ -65,16 +67,17 @@ public:
 private:
     class BiasedLogits;
     llama_token choose(llama_context * context, int32_t index, const float * logits);
-    llama_token sample_top_k(const float * logits);
+    llama_token choose_freely(llama_context * context, int32_t index, const float * logits);
+    llama_token sample_candidates();
 
     const Model &    model;
     common_sampler * chain = nullptr;
+    std::unique_ptr<Grammar> grammar;  // null: anything may come
     std::vector<llama_logit_bias> biases;
     bool             greedy = false;  // plain argmax: nothing but biases changes the logits, nothing depends on history
     int32_t          leading_top_k = 0;  // > 0: the chain begins with this top-k, so it needs to see no other candidates
     std::vector<llama_token_data> candidates;
     bool             looks_back = false;
-    bool             has_grammar = false;
     size_t           look_back = 0;
 };
 

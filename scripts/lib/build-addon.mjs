@@ -5,13 +5,13 @@
 //   <cache>/build/<key>/, <cache>/logs/<key>.log      CMake's build folder, and what the tools printed
 //   <cache>/sources/                                  llama.cpp
 
-import { statSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { dirname, join, sep } from "node:path";
 import { ADDON, keepInCache, serves, takeFromCache } from "./addon-store.mjs";
 import { buildKey, inBuildFolder, lockPath, shortHash } from "./build-folder.mjs";
 import { collectInputs, hashInputs, isPortable } from "./build-inputs.mjs";
 import { defaultJobs, runCmake } from "./cmake.mjs";
-import { BuildError } from "./errors.mjs";
+import { BuildError, messageOf } from "./errors.mjs";
 import { diskProblem } from "./gpu/choose.mjs";
 import { freeDisk } from "./gpu/facts.mjs";
 import { checkLoads } from "./load-check.mjs";
@@ -68,7 +68,20 @@ export async function buildAddon(options) {
  */
 function asBuildError(error, env) {
   if (!(error instanceof Error) || !("syscall" in error)) return error;
-  return new BuildError("build-failed", `llama-native: the addon was not built: ${error.message}\n${cacheAdvice(env)}`);
+  const { path = "", dest = path } = /** @type {{ path?: string, dest?: string }} */ (error);
+  const dist = distDir(env);
+  const advice = isBelow(dist, dest) ? distAdvice(dist) : cacheAdvice(env);
+  return new BuildError("build-failed", `llama-native: the addon was not built: ${error.message}\n${advice}`);
+}
+
+/** @param {string} folder @param {string} path */
+function isBelow(folder, path) {
+  return path === folder || path.startsWith(folder + sep);
+}
+
+/** @param {string} dist */
+function distAdvice(dist) {
+  return `Addons are put into ${dist}; LLAMA_NATIVE_OUT_DIR names another folder, when building and when running.`;
 }
 
 /** @param {NodeJS.ProcessEnv} env */
@@ -89,6 +102,8 @@ async function bringUpToDate(target, options, env) {
   if (!options.force && serves(target, inputs)) return "current";
   if (!options.force && takeFromCache(cache, inputs, target)) return "cached";
   if ("missing" in found) throw new BuildError("missing-tools", missingToolsMessage(found.missing, env));
+  // Before minutes of work, which would have nowhere to go.
+  requireWritable(target, env);
   const key = buildKey(inputs, found.toolchain);
   const work = async () => {
     if (!options.force && takeFromCache(cache, inputs, target)) return "cached";
@@ -98,6 +113,21 @@ async function bringUpToDate(target, options, env) {
   const onWait = (/** @type {number | null} */ pid) =>
     options.reporter.say(`llama-native: waiting for another install (process ${pid ?? "unknown"}) to finish`);
   return await withLock(lockPath(cache, key), work, { onWait });
+}
+
+/**
+ * @param {string} target
+ * @param {NodeJS.ProcessEnv} env
+ */
+function requireWritable(target, env) {
+  let folder = target;
+  while (!existsSync(folder) && folder !== dirname(folder)) folder = dirname(folder);
+  try {
+    accessSync(folder, constants.W_OK);
+  } catch (error) {
+    const why = `llama-native: the addon was not built: ${messageOf(error)}`;
+    throw new BuildError("build-failed", `${why}\n${distAdvice(distDir(env))}`);
+  }
 }
 
 /**
@@ -152,7 +182,6 @@ async function compile({ cache, key, toolchain, env }, { reporter, backend, plan
     backend,
     gpuSettings,
     llamaDir,
-    toolchain,
     portable,
     cpuNamespace,
     jobs,
@@ -160,12 +189,25 @@ async function compile({ cache, key, toolchain, env }, { reporter, backend, plan
     env,
     reporter,
   };
-  const addon = await inBuildFolder(folder, (buildDir) =>
-    runCmake({ ...settings, buildDir, verbose: options.verbose === true }),
-  );
+  const make = (/** @type {Toolchain} */ tools) =>
+    inBuildFolder(folder, (buildDir) =>
+      runCmake({ ...settings, toolchain: tools, buildDir, verbose: options.verbose === true }),
+    );
+  const addon = await make(toolchain).catch((/** @type {unknown} */ error) => {
+    const problem = ccacheProblem(error, toolchain);
+    if (problem === null) throw error;
+    reporter.say(`llama-native: building without ccache, which does not work here: ${problem}`);
+    return make({ ...toolchain, ccache: null });
+  });
   checkSize(addon, backend, logPath);
   await checkLoads(addon, logPath);
   return addon;
+}
+
+/** ccache fails every compilation where its own folder cannot be written. @param {unknown} error @param {Toolchain} toolchain */
+function ccacheProblem(error, { ccache }) {
+  if (ccache === null || !(error instanceof BuildError)) return null;
+  return /ccache: error: (.*)/.exec(error.message)?.[1] ?? null;
 }
 
 /**

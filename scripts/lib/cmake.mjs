@@ -60,18 +60,42 @@ export function defaultJobs(env = process.env, backend = "cpu") {
  */
 export async function runCmake(build) {
   mkdirSync(build.buildDir, { recursive: true });
-  mkdirSync(dirname(build.logPath), { recursive: true });
-  const log = createWriteStream(build.logPath);
+  const log = openLog(build.logPath);
   try {
     const system = createBuildSystem(build);
     const configure = await system.getConfigureCommand();
     await step([...configure, ...settings(build)], "configuring", build, log);
     await step(await system.getBuildCommand(), "building", build, log);
   } finally {
-    await new Promise((resolve) => log.end(resolve));
+    await log.close();
   }
   const config = process.platform === "win32" ? "" : "Release";
   return join(build.buildDir, config, "llama-native.node");
+}
+
+/**
+ * @typedef {object} Log
+ * @property {(text: string) => void} write
+ * @property {() => Promise<boolean>} close tells whether all of it was written; may be called again
+ */
+
+/** A log that cannot be written - a full disk, a folder of another user - ends no build. @param {string} path @returns {Log} */
+function openLog(path) {
+  let whole = true;
+  const fail = () => void (whole = false);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+  } catch {
+    fail();
+  }
+  const stream = whole ? createWriteStream(path).on("error", fail) : null;
+  /** @type {Promise<boolean> | undefined} */
+  let closed;
+  return {
+    write: (text) => void (whole && stream?.write(text)),
+    close: () =>
+      (closed ??= new Promise((resolve) => (stream === null ? resolve(false) : stream.end(() => resolve(whole))))),
+  };
 }
 
 /** @param {CmakeBuild} build */
@@ -103,7 +127,9 @@ function settings({ llamaDir, toolchain, portable, backend, gpuSettings, env }) 
     "-DCMAKE_BUILD_TYPE=Release",
     // cmake-js sets the flags of C++ alone and thereby hides CXXFLAGS.
     ...(env.CXXFLAGS ? [`-DCMAKE_CXX_FLAGS=-DBUILDING_NODE_EXTENSION ${env.CXXFLAGS}`] : []),
-    ...(ccache === null ? [] : [`-DCMAKE_C_COMPILER_LAUNCHER=${ccache}`, `-DCMAKE_CXX_COMPILER_LAUNCHER=${ccache}`]),
+    // Said without a ccache too, since CMake remembers what an earlier run said.
+    `-DCMAKE_C_COMPILER_LAUNCHER=${ccache ?? ""}`,
+    `-DCMAKE_CXX_COMPILER_LAUNCHER=${ccache ?? ""}`,
     ...(env.LLAMA_NATIVE_CMAKE_ARGS ?? "").split(/\s+/).filter((arg) => arg !== ""),
   ];
 }
@@ -112,7 +138,7 @@ function settings({ llamaDir, toolchain, portable, backend, gpuSettings, env }) 
  * @param {string[]} command
  * @param {string} what
  * @param {CmakeBuild} build
- * @param {import("node:fs").WriteStream} log
+ * @param {Log} log
  */
 async function step([program = "", ...args], what, build, log) {
   const { reporter, env, llamaDir, cpuNamespace, verbose, logPath } = build;
@@ -139,10 +165,13 @@ async function step([program = "", ...args], what, build, log) {
   });
   if (code === 0) return;
   const shown = (errors.length > 0 ? errors : output.trim().split("\n")).slice(-SHOWN_ERROR_LINES);
+  const kept = (await log.close())
+    ? `the complete output is in ${logPath}`
+    : `its log could not be written to ${logPath}`;
   throw new BuildError(
     "build-failed",
     [
-      `llama-native: the addon was not built, because ${what} it failed (${signal ?? `code ${code}`}); the complete output is in ${logPath}`,
+      `llama-native: the addon was not built, because ${what} it failed (${signal ?? `code ${code}`}); ${kept}`,
       ...shown.map((line) => `  ${line}`),
     ].join("\n"),
     { logPath },

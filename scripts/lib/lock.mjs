@@ -17,9 +17,9 @@ const OWNERLESS_MS = 10_000;
 /**
  * @typedef {object} LockOptions
  * @property {(pid: number | null) => void} [onWait] called once when the lock is held by another process
- * @property {() => void} [onPoll] called each time it is found to be held
+ * @property {(() => void) | undefined} [onPoll] called each time it is found to be held
  * @property {number} [pollMs]
- * @property {AbortSignal} [signal] stops waiting; its reason is thrown
+ * @property {AbortSignal | undefined} [signal] stops waiting; its reason is thrown
  */
 
 /**

@@ -1,13 +1,14 @@
 // Says in two lines which build tools are missing and how to install them here.
 
 import { findExecutable } from "./executables.mjs";
+import { MIN_CMAKE } from "./toolchain.mjs";
 
 /** @typedef {import("./toolchain.mjs").MissingTool} MissingTool */
 
 /** @type {Record<MissingTool, string>} */
 const NAMES = {
   cmake: "CMake",
-  "cmake-too-old": "CMake 3.18 or newer",
+  "cmake-too-old": `CMake ${MIN_CMAKE.major}.${MIN_CMAKE.minor} or newer`,
   compiler: "a C++17 compiler",
   make: "Ninja or Make",
 };

@@ -25,7 +25,12 @@ import { writeJson } from "./files.mjs";
 export function recordFailure(dist, error, backend = "cpu") {
   if (existsSync(join(dist, backend, "llama-native.node"))) return;
   const { reason, message, logPath } = error;
-  writeJson(notBuiltPath(dist, backend), { reason, message, logPath: logPath ?? null, at: new Date().toISOString() });
+  const note = { reason, message, logPath: logPath ?? null, at: new Date().toISOString() };
+  try {
+    writeJson(notBuiltPath(dist, backend), note);
+  } catch {
+    // A package folder that cannot be written: the reason was said, and the library's general message tells what to run.
+  }
 }
 
 /** @param {string} dist @param {Backend} backend */

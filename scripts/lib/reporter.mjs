@@ -81,7 +81,7 @@ function standardOutput() {
  * @returns {{ output: Output, close: () => void } | null}
  */
 function openHiddenTerminal(env) {
-  const swallowed = env.npm_lifecycle_event === "postinstall" && process.stdout.isTTY !== true;
+  const swallowed = env.npm_lifecycle_event === "install" && process.stdout.isTTY !== true;
   const quiet = env.CI !== undefined || env.TERM === "dumb" || env.npm_config_loglevel === "silent";
   if (!swallowed || quiet || process.platform === "win32") return null;
   try {

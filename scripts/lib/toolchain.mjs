@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { findExecutable } from "./executables.mjs";
 
 /** What native/CMakeLists.txt asks for. */
-const MIN_CMAKE = { major: 3, minor: 18 };
+export const MIN_CMAKE = { major: 3, minor: 20 };
 
 /**
  * @typedef {object} Tool

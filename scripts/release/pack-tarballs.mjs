@@ -24,7 +24,7 @@ export async function packMain(out) {
     const manifest = join(work, "package", "package.json");
     const published = readJson(manifest);
     delete published.devDependencies;
-    published.scripts = { postinstall: published.scripts.postinstall };
+    published.scripts = { install: published.scripts.install };
     writeJson(manifest, { ...published, ...publishedDependencies(published.version) });
     // Its scripts have run.
     return await pack(join(work, "package"), out, ["--ignore-scripts"]);

@@ -56,6 +56,16 @@ export function countProducts(log) {
   return [...log.matchAll(/^.*MUL_MAT.*?: (\d+) x /gm)].reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
+/**
+ * The devices of a model's layers and of its output behind them, by what llama.cpp's log says.
+ * @param {string} log
+ */
+export function readAssignments(log) {
+  return [...log.matchAll(/layer\s+(\d+) assigned to device (\w+)/g)]
+    .sort(([, one], [, two]) => Number(one) - Number(two))
+    .map(([, , device = ""]) => device);
+}
+
 /** @param {Float32Array} row */
 function likeliest(row) {
   return row.reduce((best, value, index) => (value > (row[best] ?? -Infinity) ? index : best), 0);

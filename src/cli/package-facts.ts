@@ -1,9 +1,7 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-import { packageRoot } from "../native/load-addon.js";
-
-export { packageVersion } from "../server/package-version.js";
+import { packageRoot } from "../native/own-package.js";
 
 /** The version of llama.cpp that this package is written for. */
 export async function llamaCppVersion(): Promise<string> {

@@ -2,7 +2,8 @@ import { Command } from "commander";
 
 import { reportFailure } from "./failure.js";
 import { flushOutput, watchOutput } from "./output.js";
-import { llamaCppVersion, packageVersion } from "./package-facts.js";
+import { packageVersion } from "../native/own-package.js";
+import { llamaCppVersion } from "./package-facts.js";
 
 interface CommandEntry {
   readonly usage: string;
@@ -91,7 +92,7 @@ export async function run(args: readonly string[]): Promise<void> {
 async function createProgram(): Promise<Command> {
   const program = new Command("llama-native")
     .description("Runs GGUF models on this machine.")
-    .version(`llama-native ${packageVersion()} (llama.cpp ${await llamaCppVersion()})`)
+    .version(`llama-native ${packageVersion} (llama.cpp ${await llamaCppVersion()})`)
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({

@@ -2,6 +2,7 @@ import { InvalidOptionError, LlamaError } from "../errors.js";
 import type { ContextFit, ContextPlace, ContextWish, Drafter } from "../model/fit.js";
 import { contextBudget, fitContext } from "../model/fit.js";
 import type { KvType } from "../model/ggml-types.js";
+import { divide } from "../model/devices.js";
 import { placeLayers } from "../model/gpu-layers.js";
 import type { LoadModelOptions } from "../model/load-options.js";
 import { readLoadOptions } from "../model/load-options.js";
@@ -10,7 +11,8 @@ import { overheadBytes } from "../model/memory-estimate.js";
 import type { ModelMemory } from "../model/model-memory.js";
 import { readModelShape, staysMapped } from "../model/model-memory.js";
 import type { Model } from "../model/model.js";
-import { layerDevices, weightNeeds } from "../model/placement.js";
+import type { DeviceMemory } from "../model/placement.js";
+import { holdsLayers, layerDevices, weightNeeds } from "../model/placement.js";
 import type { NativeContextParams } from "../native/contract.js";
 import { loadAddon } from "../native/load-addon.js";
 import type { Check, OptionsOf, RulesFor } from "../validate.js";
@@ -165,7 +167,7 @@ function fitBeside(model: Model, draft: Model | undefined, read: ReadContextOpti
   const place: ContextPlace = {
     placement: memory.placement,
     offloadKv: read.offloadKv,
-    deviceBytes: layerDevices(model.addon.systemInfo({}).devices, available.bytes).map(({ freeBytes }) => freeBytes),
+    deviceBytes: freeByName(layerDevices(model.addon.systemInfo({}).devices.filter(holdsLayers), available.bytes)),
     draft: draft?.memory,
   };
   const sum = (mapped: readonly ModelMemory[]): number =>
@@ -175,6 +177,10 @@ function fitBeside(model: Model, draft: Model | undefined, read: ReadContextOpti
     return fitContext(memory.shape, wishOf(read, model.info.contextLength), budget, place);
   };
   return fitWithMapped(fit, sum(memories), sum(memories.filter(({ staysMapped }) => !staysMapped)));
+}
+
+function freeByName(devices: readonly DeviceMemory[]): Map<string, number> {
+  return new Map(devices.map(({ name, freeBytes }) => [name, freeBytes]));
 }
 
 /**
@@ -246,26 +252,27 @@ export async function checkContextFits(
   const read = readOptions(owner, contextRules, options);
   readShape(read);
   const available = availableMemory();
-  let devices = layerDevices(loadAddon(model.load.gpu).systemInfo({}).devices, available.bytes);
+  const found = loadAddon(model.load.gpu).systemInfo({}).devices;
+  const free = freeByName(layerDevices(found.filter(holdsLayers), available.bytes));
   const planned: (Drafter & { ramBytes: number; staysMapped: boolean })[] = [];
   for (const { path, load } of draft === undefined ? [model] : [model, draft]) {
     const loadOptions = readLoadOptions(load);
     const shape = await readModelShape(path, loadOptions).catch(() => undefined); // loading will say what is wrong
     if (shape === undefined) return;
-    const { placement } = placeLayers(shape, loadOptions.gpuLayers, devices, path);
+    const division = divide(found, loadOptions, available.bytes);
+    const devices = division.devices.map((device) => ({ ...device, freeBytes: free.get(device.name) ?? 0 }));
+    const { placement } = placeLayers(shape, loadOptions.gpuLayers, { ...division, devices }, path);
     const weights = weightNeeds(shape, placement);
     planned.push({ shape, placement, ramBytes: weights.ram, staysMapped: staysMapped(loadOptions) });
-    devices = devices.map((device, index) => ({
-      ...device,
-      freeBytes: device.freeBytes - (weights.devices[index] ?? 0),
-    }));
+    for (const [index, { name, freeBytes }] of devices.entries())
+      free.set(name, freeBytes - (weights.devices[index] ?? 0));
   }
   const [target, drafter] = planned;
   if (target === undefined) return;
   const place = {
     placement: target.placement,
     offloadKv: read.offloadKv,
-    deviceBytes: devices.map(({ freeBytes }) => freeBytes),
+    deviceBytes: free,
     draft: drafter,
   };
   const overhead = planned.reduce((sum, { shape }) => sum + overheadBytes(shape), 0);

@@ -1,7 +1,3 @@
-interface LockModule {
-  withLock<T>(path: string, work: () => Promise<T>, options: LockOptions): Promise<T>;
-}
-
 export interface LockOptions {
   /** Stops waiting for the lock. */
   signal?: AbortSignal | undefined;
@@ -11,7 +7,7 @@ export interface LockOptions {
 
 /** Runs `work` while no other process runs any with this lock. A lock whose holder was killed is taken over. */
 export async function withLock<T>(path: string, work: () => Promise<T>, options: LockOptions): Promise<T> {
-  // The build scripts need the same lock, before anything is compiled.
-  const lock = (await import(new URL("../../scripts/lib/lock.mjs", import.meta.url).href)) as LockModule;
-  return lock.withLock(path, work, options);
+  // The build scripts need the same lock, before anything is compiled; package.json names it for bundlers to find.
+  const { withLock: withScriptsLock } = await import("#lock");
+  return withScriptsLock(path, work, options);
 }

@@ -31,8 +31,8 @@ export interface ContextPlace {
   placement: Placement;
   /** Whether layers on a device keep their cache there. */
   offloadKv: boolean;
-  /** Bytes that each device has for the context. */
-  deviceBytes: readonly number[];
+  /** Bytes that devices have for the context, by their names. */
+  deviceBytes: ReadonlyMap<string, number>;
   /** A model that drafts, which gets a context of its own on the same devices. */
   draft?: Drafter | undefined;
 }
@@ -94,7 +94,7 @@ export function fitContext(
   return new ContextSearch(shape, wish, ramBytes, place).run();
 }
 
-const ramAlone: ContextPlace = { placement: inRam, offloadKv: true, deviceBytes: [] };
+const ramAlone: ContextPlace = { placement: inRam, offloadKv: true, deviceBytes: new Map() };
 
 type KvTypes = ContextFit["kvType"];
 
@@ -156,10 +156,9 @@ class ContextSearch {
 
   /** What it takes of RAM, and of the devices that it takes anything of. */
   #shares(contextSize: number, type: KvTypes): MemoryShare[] {
-    const { placement, deviceBytes } = this.#place;
     const { ram, devices } = this.#needs(contextSize, type);
-    const onDevices = placement.devices.map(({ name: where }, index) => {
-      return { where, neededBytes: devices[index] ?? 0, availableBytes: deviceBytes[index] ?? 0 };
+    const onDevices = [...devices].map(([where, neededBytes]) => {
+      return { where, neededBytes, availableBytes: this.#place.deviceBytes.get(where) ?? 0 };
     });
     return [
       { where: "RAM", neededBytes: ram, availableBytes: this.#ramBytes },
@@ -167,17 +166,21 @@ class ContextSearch {
     ];
   }
 
-  #needs(contextSize: number, type: KvTypes): Needs {
+  /** Of RAM and by devices' names; a draft model may be on others than its model. */
+  #needs(contextSize: number, type: KvTypes): { ram: number; devices: Map<string, number> } {
     const { placement, offloadKv, draft } = this.#place;
     const { sequences, microBatchSize, flashAttention } = this.#wish;
     const plan = { contextSize, kvTypeK: type.k, kvTypeV: type.v, sequences, microBatchSize, flashAttention };
-    const own = contextNeeds(this.#shape, plan, placement, offloadKv);
-    if (draft === undefined) return own;
-    const other = contextNeeds(draft.shape, draftPlan(plan), draft.placement, offloadKv);
-    return {
-      ram: own.ram + other.ram,
-      devices: own.devices.map((bytes, index) => bytes + (other.devices[index] ?? 0)),
+    const sum = { ram: 0, devices: new Map<string, number>() };
+    const add = ({ ram, devices }: Needs, on: Placement): void => {
+      sum.ram += ram;
+      for (const [index, { name }] of on.devices.entries()) {
+        sum.devices.set(name, (sum.devices.get(name) ?? 0) + (devices[index] ?? 0));
+      }
     };
+    add(contextNeeds(this.#shape, plan, placement, offloadKv), placement);
+    if (draft) add(contextNeeds(draft.shape, draftPlan(plan), draft.placement, offloadKv), draft.placement);
+    return sum;
   }
 
   /** The most tokens, in steps in which caches grow, that fit; 0 where none do. */
@@ -214,7 +217,9 @@ class ContextSearch {
 
   /** Over all memories, of which devices that share RAM are none of their own. */
   #sums(shares: readonly MemoryShare[]): { neededBytes: number; availableBytes: number } {
-    const sharing = new Set(this.#place.placement.devices.filter(({ sharesRam }) => sharesRam).map(({ name }) => name));
+    const { placement, draft } = this.#place;
+    const devices = [...placement.devices, ...(draft?.placement.devices ?? [])];
+    const sharing = new Set(devices.filter(({ sharesRam }) => sharesRam).map(({ name }) => name));
     const own = shares.filter(({ where }) => !sharing.has(where));
     const sum = (field: "neededBytes" | "availableBytes"): number => own.reduce((all, share) => all + share[field], 0);
     return { neededBytes: sum("neededBytes"), availableBytes: sum("availableBytes") };

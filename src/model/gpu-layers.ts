@@ -3,7 +3,7 @@ import { gigabytes } from "./gigabytes.js";
 import type { ContextPlan } from "./memory-estimate.js";
 import { smallContext } from "./memory-estimate.js";
 import type { ModelShape } from "./model-shape.js";
-import type { DeviceMemory, Placement } from "./placement.js";
+import type { Division, Placement } from "./placement.js";
 import { contextNeeds, weightNeeds } from "./placement.js";
 
 /** How many layers of a model are on GPUs. */
@@ -17,12 +17,13 @@ export interface GpuFit {
 }
 
 /** As many layers as fit with their part of the context's cache, together with what computing takes. */
-export function fitGpuLayers(shape: ModelShape, plan: ContextPlan, memories: readonly DeviceMemory[]): GpuFit {
+export function fitGpuLayers(shape: ModelShape, plan: ContextPlan, division: Division): GpuFit {
+  const { devices: memories } = division;
   const devices = memories.map(({ name }) => name);
   if (devices.length === 0)
-    return { gpuLayers: 0, devices, reason: "No layers are on a GPU: there is none that this build uses" };
+    return { gpuLayers: 0, devices, reason: "No layers are on a GPU: there is none that this build uses, or may use" };
   const all = shape.layerCount + 1;
-  const gpuLayers = largestNumber(shape, plan, memories);
+  const gpuLayers = largestNumber(shape, plan, division);
   const names = devices.join(", ");
   const free = gigabytes(memories.reduce((sum, { freeBytes }) => sum + freeBytes, 0));
   const context = `a context of ${plan.contextSize} tokens`;
@@ -30,7 +31,7 @@ export function fitGpuLayers(shape: ModelShape, plan: ContextPlan, memories: rea
     const reason = `No layers are on ${names}: not one fits with ${context} in the ${free} that are free there`;
     return { gpuLayers, devices, reason };
   }
-  const needs = deviceNeeds(shape, plan, { gpuLayers, devices: memories });
+  const needs = deviceNeeds(shape, plan, { ...division, gpuLayers });
   const taken = gigabytes(needs.reduce((sum, bytes) => sum + bytes, 0));
   const how =
     gpuLayers === all
@@ -51,7 +52,7 @@ function checkGpuLayers(shape: ModelShape, placement: Placement, path: string): 
   const tight = placement.devices.findIndex(({ freeBytes }, index) => (needs[index] ?? 0) > freeBytes);
   const device = placement.devices[tight];
   if (device === undefined) return;
-  const fittingGpuLayers = largestNumber(shape, plan, placement.devices);
+  const fittingGpuLayers = largestNumber(shape, plan, placement);
   const neededBytes = needs[tight] ?? 0;
   throw new LlamaError(
     "INSUFFICIENT_MEMORY",
@@ -69,17 +70,18 @@ function checkGpuLayers(shape: ModelShape, placement: Placement, path: string): 
 export function placeLayers(
   shape: ModelShape,
   wanted: number | "auto" | "all",
-  devices: readonly DeviceMemory[],
+  division: Division,
   path: string,
 ): { placement: Placement; fit: GpuFit } {
+  const { devices } = division;
   if (wanted === "auto" || devices.length === 0) {
     const plan = { ...usualContext, contextSize: Math.min(4096, shape.contextLength || 4096) };
-    const fit = fitGpuLayers(shape, plan, devices);
-    return { placement: { gpuLayers: fit.gpuLayers, devices }, fit };
+    const fit = fitGpuLayers(shape, plan, division);
+    return { placement: { ...division, gpuLayers: fit.gpuLayers }, fit };
   }
   const all = shape.layerCount + 1;
   const gpuLayers = wanted === "all" ? all : Math.min(all, wanted);
-  const placement = { gpuLayers, devices };
+  const placement = { ...division, gpuLayers };
   checkGpuLayers(shape, placement, path);
   const reason = `${gpuLayers} of ${all} layers are on GPUs, as asked for`;
   return { placement, fit: { gpuLayers, devices: devices.map(({ name }) => name), reason } };
@@ -94,10 +96,10 @@ const usualContext: Omit<ContextPlan, "contextSize"> = {
   flashAttention: "auto",
 };
 
-function largestNumber(shape: ModelShape, plan: ContextPlan, devices: readonly DeviceMemory[]): number {
+function largestNumber(shape: ModelShape, plan: ContextPlan, division: Division): number {
   for (let gpuLayers = shape.layerCount + 1; gpuLayers > 0; gpuLayers--) {
-    const needs = deviceNeeds(shape, plan, { gpuLayers, devices });
-    if (devices.every(({ freeBytes }, index) => (needs[index] ?? 0) <= freeBytes)) return gpuLayers;
+    const needs = deviceNeeds(shape, plan, { ...division, gpuLayers });
+    if (division.devices.every(({ freeBytes }, index) => (needs[index] ?? 0) <= freeBytes)) return gpuLayers;
   }
   return 0;
 }

@@ -3,13 +3,18 @@ import { resolve } from "node:path";
 import { InvalidOptionError } from "../errors.js";
 import type { GpuChoice } from "../native/backends.js";
 import { gpuChoices } from "../native/backends.js";
-import type { NativeLoadOptions, NativeMetadataOverride } from "../native/contract.js";
+import type { NativeDevicePlan, NativeLoadOptions, NativeMetadataOverride } from "../native/contract.js";
 import type { DownloadProgress } from "../progress.js";
+import type { SplitMode, TensorOverride } from "./devices.js";
+import { splitModes } from "./devices.js";
 import type { Check, OptionsOf, RulesFor } from "../validate.js";
 import {
   aBoolean,
   aFunction,
   anAbortSignal,
+  aNonEmptyString,
+  anArrayOf,
+  aNumber,
   asRecord,
   oneOf,
   optional,
@@ -48,6 +53,25 @@ export interface LoadModelOptions {
   gpu?: GpuChoice | undefined;
   /** Layers to put on GPUs. Default "auto": as many as fit their free memory; without a GPU it means nothing. */
   gpuLayers?: number | "auto" | "all" | undefined;
+  /**
+   * Names of the GPUs to use, as `systemInfo().devices` has them, in the order in which they get layers. `[]` uses none, not
+   * even for long prompts. Default: all, or where there is none the integrated ones.
+   */
+  devices?: readonly string[] | undefined;
+  /**
+   * How a model is divided among several devices: "layer" gives each some of the layers, "row" some rows of every matrix
+   * (CUDA and HIP), "none" uses `mainGpu` alone. Default "layer".
+   */
+  splitMode?: SplitMode | undefined;
+  /** The device that `splitMode: "none"` uses. Default: the first. */
+  mainGpu?: string | undefined;
+  /** What each device gets, in proportion, in the order of `devices`. Default: by their free memory. */
+  tensorSplit?: readonly number[] | undefined;
+  /**
+   * Devices of single tensors, wherever their layer is: by regular expressions that are found in a tensor's name, of which the
+   * first decides, the name of a device or "CPU" for RAM. `{ "ffn_.*_exps": "CPU" }` keeps a mixture's experts in RAM.
+   */
+  tensorOverrides?: Readonly<Record<string, string>> | undefined;
   /** Load the vocabulary without the weights: enough for `tokenizer` and `chatTemplate`. Default false. */
   vocabularyOnly?: boolean | undefined;
   /** Metadata to use in place of the file's, by GGUF key; keys and texts have at most 127 bytes. */
@@ -67,6 +91,26 @@ const aLayerCount: Check<number | "auto" | "all"> = (value, name) => {
   }
   return value;
 };
+
+const aTensorSplit: Check<number[]> = (value, name) => {
+  const parts = anArrayOf(aNumber(0), "an array of numbers")(value, name);
+  if (!parts.some((part) => part > 0)) throw new InvalidOptionError(name, "numbers with one above 0", value);
+  return parts;
+};
+
+const tensorOverrides: Check<TensorOverride[]> = (value, name) =>
+  Object.entries(asRecord(value, name)).map(([pattern, device]) => {
+    if (!isExpression(pattern)) throw new InvalidOptionError(`a key of ${name}`, "a regular expression", pattern);
+    return { pattern, device: aNonEmptyString(device, `${name}[${JSON.stringify(pattern)}]`) };
+  });
+
+function isExpression(pattern: string): boolean {
+  try {
+    return pattern !== "" && new RegExp(pattern) instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
 
 const metadataOverrides: Check<NativeMetadataOverride[]> = (value, name) =>
   Object.entries(asRecord(value, name)).map(([key, item]) => {
@@ -126,6 +170,11 @@ const rules = {
   directIo: withDefault(aBoolean, false),
   gpu: optional(oneOf(...gpuChoices)),
   gpuLayers: withDefault(aLayerCount, "auto"),
+  devices: optional(anArrayOf(aNonEmptyString, "an array of devices' names")),
+  splitMode: withDefault(oneOf(...splitModes), "layer"),
+  mainGpu: optional(aNonEmptyString),
+  tensorSplit: optional(aTensorSplit),
+  tensorOverrides: withDefault(tensorOverrides, []),
   vocabularyOnly: withDefault(aBoolean, false),
   metadataOverrides: withDefault(metadataOverrides, []),
   checkTensors: withDefault(aBoolean, false),
@@ -139,13 +188,24 @@ export function readLoadOptions(options: unknown): ReadLoadOptions {
   if (read.directIo && read.useMmap === true)
     throw new InvalidOptionError("useMmap", "false together with directIo", true);
   if (read.directIo && read.useMlock) throw new InvalidOptionError("useMlock", "false together with directIo", true);
+  checkSplit(read);
   return read;
+}
+
+function checkSplit({ splitMode, mainGpu, tensorSplit }: ReadLoadOptions): void {
+  if (splitMode !== "none" && mainGpu !== undefined) {
+    throw new InvalidOptionError("mainGpu", 'nothing without the splitMode "none"', mainGpu);
+  }
+  if (splitMode === "none" && tensorSplit !== undefined) {
+    throw new InvalidOptionError("tensorSplit", 'nothing together with the splitMode "none"', tensorSplit);
+  }
 }
 
 /** `automaticLayers` is what "auto" means for GPUs; undefined where there is none. */
 export function toNativeLoadOptions(
   path: string,
   options: ReadLoadOptions,
+  devices: NativeDevicePlan,
   automaticLayers?: number,
 ): Omit<NativeLoadOptions, "onProgress"> {
   const { gpuLayers } = options;
@@ -155,6 +215,7 @@ export function toNativeLoadOptions(
     vocabularyOnly: options.vocabularyOnly,
     checkTensors: options.checkTensors,
     gpuLayers: typeof gpuLayers === "number" ? gpuLayers : gpuLayers === "auto" ? (automaticLayers ?? -1) : -1,
+    ...devices,
     repack: options.repack,
     metadataOverrides: options.metadataOverrides,
   };

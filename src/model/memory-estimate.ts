@@ -145,12 +145,8 @@ function stepTokens(plan: ContextPlan): number {
   return Math.ceil(Math.min(plan.microBatchSize, roundUpCells(plan.contextSize)) / slots) * slots;
 }
 
-/**
- * Bytes of a context that makes embeddings of texts of so many tokens. llama.cpp computes every token's logits with them,
- * and keeps them a second time beside what it computes in.
- */
+/** Bytes of a context that makes embeddings of texts of so many tokens, without their logits; see native/cmake/embeddings.h. */
 export function embeddingBytes(shape: ModelShape, contextSize: number, sequences: number): number {
-  const rows = contextSize * shape.vocabularySize * 4;
   const plan: ContextPlan = {
     contextSize,
     kvTypeK: "f16",
@@ -161,7 +157,7 @@ export function embeddingBytes(shape: ModelShape, contextSize: number, sequences
     flashAttention: "auto",
   };
   const vectors = contextSize * shape.embeddingLength * 4;
-  return cacheBytes(shape, plan) + Math.max(rows, bufferBytes(shape, plan)) + rows + vectors;
+  return cacheBytes(shape, plan) + bufferBytes({ ...shape, vocabularySize: 0 }, plan) + vectors;
 }
 
 /** What a step gets to compute with: its tokens' embeddings, and the mask. */

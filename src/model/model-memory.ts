@@ -3,13 +3,14 @@ import { checkModelFits } from "./fit.js";
 import type { GgufHeader } from "./gguf-header.js";
 import { readGgufFile } from "./gguf-header.js";
 import type { GpuFit } from "./gpu-layers.js";
+import { divide } from "./devices.js";
 import { placeLayers } from "./gpu-layers.js";
 import type { ReadLoadOptions } from "./load-options.js";
 import { anonymousBytes, availableMemory } from "./machine-memory.js";
 import type { ModelShape } from "./model-shape.js";
-import { checkAgainstTensors, shapeOf } from "./model-shape.js";
+import { checkAgainstTensors, overriddenWeights, shapeOf } from "./model-shape.js";
 import type { Placement } from "./placement.js";
-import { layerDevices, weightNeeds } from "./placement.js";
+import { weightNeeds } from "./placement.js";
 import { splitPaths } from "./split-paths.js";
 
 /** What is known of a loaded model's memory. */
@@ -48,8 +49,8 @@ export class LoadMemory {
     const shape = await readModelShape(path, options).catch(() => undefined);
     if (shape === undefined) return undefined;
     const available = availableMemory();
-    const devices = layerDevices(addon.systemInfo({}).devices, available.bytes);
-    const { placement, fit } = placeLayers(shape, options.gpuLayers, devices, path);
+    const division = divide(addon.systemInfo({}).devices, options, available.bytes);
+    const { placement, fit } = placeLayers(shape, options.gpuLayers, division, path);
     checkModelFits(shape, { mapped: staysMapped(options), placement }, available, path);
     return new LoadMemory(shape, options, placement, fit);
   }
@@ -82,13 +83,15 @@ export function staysMapped({ useMmap, directIo, useMlock, repack }: ReadLoadOpt
 }
 
 /** By the headers of a model's files. Throws LlamaError `MODEL_FORMAT` where these contradict themselves. */
-export async function readModelShape(path: string, { repack = true } = {}): Promise<ModelShape> {
+export async function readModelShape(
+  path: string,
+  { repack = true, tensorOverrides = [] }: Partial<Pick<ReadLoadOptions, "repack" | "tensorOverrides">> = {},
+): Promise<ModelShape> {
   const headers: GgufHeader[] = [];
   for (const file of splitPaths(path)) headers.push(await readGgufFile(file));
   const shape = shapeOf(headers);
-  checkAgainstTensors(
-    shape,
-    headers.flatMap(({ tensors }) => tensors),
-  );
-  return repack ? shape : { ...shape, tiedCopyBytes: 0 };
+  const tensors = headers.flatMap((header) => header.tensors);
+  checkAgainstTensors(shape, tensors);
+  const overridden = overriddenWeights(tensors, shape.layerCount, tensorOverrides);
+  return { ...shape, overridden, tiedCopyBytes: repack ? shape.tiedCopyBytes : 0 };
 }

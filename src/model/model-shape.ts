@@ -8,6 +8,8 @@ export interface ModelShape {
   parameterCount: number;
   /** Of all tensors. */
   weightBytes: number;
+  /** Tensors that are kept on a device of their own, wherever their layer is. */
+  overridden?: readonly OverriddenWeights[] | undefined;
   /** Of each layer's tensors. */
   layerWeightBytes: readonly number[];
   /** Of what makes logits: the output, or the embeddings in its place. */
@@ -34,6 +36,15 @@ export interface ModelShape {
   stateBytes: number;
   /** Whether the rules below are known to hold: of an encoder, or an architecture with states, they are an approximation. */
   isExact: boolean;
+}
+
+/** A tensor on a device of its own. */
+export interface OverriddenWeights {
+  /** The layer that it belongs to, one more than the last for the output; undefined for the rest, which is in RAM. */
+  layer: number | undefined;
+  bytes: number;
+  /** A device's name, or "CPU" for RAM. */
+  device: string;
 }
 
 /** More than any model has, of layers, and of numbers, heads or tokens in a row. */
@@ -96,6 +107,25 @@ export function checkAgainstTensors(shape: ModelShape, tensors: readonly GgufTen
   const sizes = [shape.embeddingLength, shape.feedForwardLength, ...shape.keyLengths, ...shape.valueLengths];
   if (shape.layerCount <= tensors.length && sizes.every((size) => size <= widest)) return;
   throw new LlamaError("MODEL_FORMAT", "The file's metadata tell of sizes that its tensors do not have");
+}
+
+/** What options keep on devices of their own; the first pattern that is found in a name decides. */
+export function overriddenWeights(
+  tensors: readonly GgufTensor[],
+  layerCount: number,
+  overrides: readonly { pattern: string; device: string }[],
+): OverriddenWeights[] {
+  const patterns = overrides.map(({ pattern, device }) => ({ expression: new RegExp(pattern), device }));
+  return tensors.flatMap(({ name, sizeBytes }) => {
+    const device = patterns.find(({ expression }) => expression.test(name))?.device;
+    return device === undefined ? [] : [{ layer: layerOf(name, layerCount), bytes: sizeBytes, device }];
+  });
+}
+
+function layerOf(name: string, layerCount: number): number | undefined {
+  if (name.startsWith("output")) return layerCount;
+  const layer = /^blk\.(\d+)\./.exec(name)?.[1];
+  return layer === undefined ? undefined : Number(layer);
 }
 
 interface Facts {

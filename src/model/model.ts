@@ -1,6 +1,7 @@
 import { DisposedError } from "../errors.js";
 import type { ModelHandle, NativeAddon } from "../native/contract.js";
 import { awaitAddon, callAddon, isCancelled } from "../native/errors.js";
+import { toNativeDevices } from "./devices.js";
 import type { ReadLoadOptions } from "./load-options.js";
 import { toNativeLoadOptions } from "./load-options.js";
 import type { ModelInfo } from "./model-info.js";
@@ -41,7 +42,7 @@ export class Model {
   }
 
   static async load(addon: NativeAddon, path: string, options: ReadLoadOptions, memory?: LoadMemory): Promise<Model> {
-    const native = toNativeLoadOptions(path, options, memory?.gpuLayers);
+    const native = toNativeLoadOptions(path, options, toNativeDevices(addon, options), memory?.gpuLayers);
     const handle = await loadHandle(addon, native, options);
     return new Model(addon, handle, native.path, options.vocabularyOnly, memory?.outcome());
   }

@@ -12,12 +12,20 @@ export interface DeviceMemory {
   sharesRam: boolean;
 }
 
-/** Which parts of a model are on devices. */
-export interface Placement {
-  /** As llama.cpp counts: the output is the first, then come the last layers; one more than the model has is all. */
-  gpuLayers: number;
+/** Devices, and how layers are divided among them. */
+export interface Division {
   /** By their free memory at loading, which layers are divided by. */
   devices: readonly DeviceMemory[];
+  /** Proportions to divide by in its place. */
+  split?: readonly number[] | undefined;
+  /** Whether each matrix is divided, and not whole layers. The cache of a layer is on one device in any case. */
+  rows?: boolean | undefined;
+}
+
+/** Which parts of a model are on devices. */
+export interface Placement extends Division {
+  /** As llama.cpp counts: the output is the first, then come the last layers; one more than the model has is all. */
+  gpuLayers: number;
 }
 
 export const inRam: Placement = { gpuLayers: 0, devices: [] };
@@ -31,15 +39,19 @@ export interface Needs {
 /** Share of a device's free memory that is used. */
 export const usedShare = 0.94;
 
+export function holdsLayers({ type }: NativeDevice): boolean {
+  return type === "gpu" || type === "integrated-gpu";
+}
+
 /** The devices that llama.cpp puts layers on: GPUs, or where there is none integrated ones. */
 export function gpusAmong(devices: readonly NativeDevice[]): NativeDevice[] {
   const gpus = devices.filter(({ type }) => type === "gpu");
   return gpus.length > 0 ? gpus : devices.filter(({ type }) => type === "integrated-gpu");
 }
 
-/** The same, by what models may use of their memory. */
+/** Devices by what models may use of their memory. */
 export function layerDevices(devices: readonly NativeDevice[], ramBytes: number): DeviceMemory[] {
-  return gpusAmong(devices).map(({ name, type, backend, freeBytes, totalBytes }) => {
+  return devices.map(({ name, type, backend, freeBytes, totalBytes }) => {
     // Some tell nothing of their memory, and have the machine's.
     const isSilent = totalBytes === 0;
     return {
@@ -51,16 +63,24 @@ export function layerDevices(devices: readonly NativeDevice[], ramBytes: number)
 }
 
 /** The index of the device of each layer, and of the output behind them; undefined for RAM. By llama.cpp's rules. */
-export function devicesOfLayers(layerCount: number, { gpuLayers, devices }: Placement): (number | undefined)[] {
+export function devicesOfLayers(layerCount: number, placement: Placement): (number | undefined)[] {
+  const { gpuLayers, devices } = placement;
   const onDevices = devices.length === 0 ? 0 : Math.min(gpuLayers, layerCount + 1);
   const first = layerCount + 1 - onDevices;
-  const free = devices.reduce((sum, { freeBytes }) => sum + freeBytes, 0);
+  const parts = proportions(placement);
   return Array.from({ length: layerCount + 1 }, (_, layer) => {
     if (layer < first) return undefined;
     let split = 0;
-    const index = devices.findIndex(({ freeBytes }) => (split += freeBytes / free) > (layer - first) / onDevices);
+    const index = parts.findIndex((part) => (split += part) > (layer - first) / onDevices);
     return index < 0 ? devices.length - 1 : index;
   });
+}
+
+/** Each device's part of one. */
+function proportions({ devices, split }: Division): number[] {
+  const weights = split ?? devices.map(({ freeBytes }) => freeBytes);
+  const sum = weights.reduce((all, weight) => all + weight, 0);
+  return weights.map((weight) => weight / sum);
 }
 
 /** Where the weights go. */
@@ -72,9 +92,22 @@ export function weightNeeds(shape: ModelShape, placement: Placement): Needs {
     const isOutput = layer === shape.layerCount;
     const bytes = isOutput ? shape.outputWeightBytes : (shape.layerWeightBytes[layer] ?? 0);
     // The embeddings that some models have for an output too are in RAM in any case.
-    sum.move(device, bytes, isOutput && shape.hasTiedOutput);
+    const inBoth = isOutput && shape.hasTiedOutput;
+    if (placement.rows !== true || device === undefined) sum.move(device, bytes, inBoth);
+    else for (const [index, part] of proportions(placement).entries()) sum.move(index, bytes * part, inBoth);
+  }
+  for (const { layer, bytes, device } of shape.overridden ?? []) {
+    const index = placement.devices.findIndex(({ name }) => name === device);
+    sum.moveBetween(layer === undefined ? undefined : places[layer], index < 0 ? undefined : index, bytes);
   }
   return sum.needs;
+}
+
+/** Of one matrix at most that is in RAM while its layer is computed on a device: of what is overridden, or of a layer. */
+function copiedBytes(shape: ModelShape, places: readonly (number | undefined)[]): number {
+  const layers = shape.layerWeightBytes.filter((_, layer) => places[layer] === undefined);
+  const kept = (shape.overridden ?? []).filter(({ device }) => device === "CPU").map(({ bytes }) => bytes);
+  return Math.max(0, ...layers, ...kept);
 }
 
 /** Where KV cache, states and buffers of a context go. */
@@ -87,14 +120,14 @@ export function contextNeeds(
   const places = devicesOfLayers(shape.layerCount, placement);
   const cacheBytes = layerCacheBytes(shape, plan);
   const buffer = bufferBytes(shape, plan);
-  const isSplit = !offloadKv || places.includes(undefined);
+  const isSplit = !offloadKv || places.includes(undefined) || (shape.overridden?.length ?? 0) > 0;
   const used = new Set(places.filter((device) => device !== undefined));
   // What nothing is computed in RAM of still gives the inputs from there.
   const inRamAlone = used.size === 0 || isSplit ? buffer : inputBytes(shape, plan);
   const sum = new NeedsSum(placement, inRamAlone + outputBytes(shape, plan) + cacheBytes.reduce((a, b) => a + b, 0));
   if (offloadKv) for (const [layer, bytes] of cacheBytes.entries()) sum.move(places[layer], bytes);
   // Prompts are computed on devices with copies of the weights that are in RAM, a matrix at a time.
-  const copied = isSplit ? Math.max(0, ...shape.layerWeightBytes.filter((_, layer) => places[layer] === undefined)) : 0;
+  const copied = isSplit ? copiedBytes(shape, places) : 0;
   for (const device of used) sum.move(device, buffer + copied, true);
   return sum.needs;
 }
@@ -121,5 +154,11 @@ class NeedsSum {
     this.needs.devices[device] = (this.needs.devices[device] ?? 0) + bytes;
     const sharesRam = this.#devices[device]?.sharesRam === true;
     this.needs.ram += (sharesRam ? bytes : 0) - (inBoth ? 0 : bytes);
+  }
+
+  /** From one place to another; undefined is RAM. */
+  moveBetween(from: number | undefined, to: number | undefined, bytes: number): void {
+    this.move(from, -bytes);
+    this.move(to, bytes);
   }
 }

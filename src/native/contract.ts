@@ -24,6 +24,8 @@ export interface NativeDevice {
   backend: string;
   freeBytes: number;
   totalBytes: number;
+  /** Whether its backend can divide matrices by rows among its devices. */
+  splitsRows: boolean;
 }
 
 export interface NativeSystemInfo {
@@ -48,7 +50,17 @@ export interface NativeMetadataOverride {
   value: number | boolean | string;
 }
 
-export interface NativeLoadOptions {
+export interface NativeDevicePlan {
+  /** Names of the devices that layers may go to, in order; null leaves the choice to llama.cpp, without all of the rest here. */
+  devices: string[] | null;
+  splitMode: "layer" | "row";
+  /** A proportion for each device; empty for their free memory. */
+  tensorSplit: Float32Array;
+  /** The first whose pattern (ECMAScript's grammar, as C++ has it) is found in a tensor's name decides; "CPU" is RAM. */
+  tensorOverrides: { pattern: string; device: string }[];
+}
+
+export interface NativeLoadOptions extends NativeDevicePlan {
   /** Absolute path of the GGUF file, or of the first part of a split one. */
   path: string;
   loadMode: "mmap" | "mlock" | "mmap+mlock" | "read" | "direct-io";

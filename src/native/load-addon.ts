@@ -1,5 +1,4 @@
 import { readdirSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { isAbsolute, join, resolve } from "node:path";
 
 import { InvalidOptionError, LlamaError } from "../errors.js";
@@ -7,10 +6,8 @@ import type { Backend, GpuChoice, PassedOverBackend } from "./backends.js";
 import { explainLoadFailure, explainNoDevice, explainOtherCpu, gpuBackends, gpuChoices, rebuild } from "./backends.js";
 import type { NativeAddon, NativeSystemInfo } from "./contract.js";
 import { missingInstructionSets } from "./instruction-sets.js";
-import { namedByHand, packageRoot } from "./package-root.js";
+import { packageRoot, requireOf } from "./own-package.js";
 import { findPrebuilt } from "./prebuilt.js";
-
-export { packageRoot } from "./package-root.js";
 
 /** What the addon in use found on this machine, and why other addons that are there are not in use. */
 export interface SystemInfo extends NativeSystemInfo {
@@ -243,18 +240,14 @@ function isMissing(error: unknown): boolean {
 }
 
 function requireFile(path: string): NativeAddon {
-  return createRequire(path)(path) as NativeAddon; // not import.meta.url, which a bundle in CommonJS does not have
+  return requireOf(path)(path) as NativeAddon; // not import.meta.url, which a bundle in CommonJS does not have
 }
 
 /** `packaged` is why a package's addon does not serve in its place. */
 function notBuilt(path: string, packaged?: LlamaError): LlamaError {
   const note = readNote(join(addonFolder(), "not-built.json"));
   if (note === undefined && packaged !== undefined) return packaged;
-  // A bundler moves this code out of the package, and an addon that is built is then looked for in the wrong place.
-  const message =
-    note?.message ??
-    `The native addon is not built: there is no ${path}; run \`npx llama-native build\`, or, where llama-native was bundled ` +
-      `into another file, ${namedByHand}`;
+  const message = note?.message ?? `The native addon is not built: there is no ${path}; run \`npx llama-native build\``;
   const also = packaged === undefined ? "" : `\n${packaged.message}`;
   return new LlamaError("NOT_BUILT", message + also, { details: { path, reason: note?.reason ?? "missing" } });
 }

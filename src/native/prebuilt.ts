@@ -1,11 +1,8 @@
 import { closeSync, openSync, readFileSync, readSync } from "node:fs";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 
 import type { Backend } from "./backends.js";
-import { packageRoot } from "./package-root.js";
-
-const ownName = "llama-native";
+import { packageRoot, packageVersion, requireOf } from "./own-package.js";
 
 /** A package with a finished addon, beside this one among the installed packages. */
 export interface Prebuilt {
@@ -18,43 +15,29 @@ export interface Prebuilt {
 
 /** The installed package for a backend on this system, if there is one. `scripts/lib/prebuilt.mjs` has the same rules. */
 export function findPrebuilt(backend: Backend): Prebuilt | undefined {
-  const own = readOwnManifest();
-  if (own === undefined) return undefined;
   const name = prebuiltName(backend);
   let manifest;
   try {
-    manifest = createRequire(own.path).resolve(`${name}/package.json`);
+    manifest = requireOf(join(packageRoot(), "package.json")).resolve(`${name}/package.json`);
   } catch {
-    return undefined; // another system's, or left out
+    return undefined; // another system's, left out, or nothing tells where packages are looked for
   }
   const version = readManifest(manifest)?.version;
   const problem =
-    version === own.version
+    version === packageVersion
       ? null
-      : `expected version ${String(own.version)} of the package ${name} but found ${String(version)}`;
+      : `expected version ${packageVersion} of the package ${name} but found ${String(version)}`;
   return { name, path: join(dirname(manifest), "llama-native.node"), problem };
 }
 
 export function prebuiltName(backend: Backend): string {
   const system = `${process.platform}-${process.arch}${usesMusl() ? "-musl" : ""}`;
-  return `${ownName}-${system}${backend === "cpu" ? "" : `-${backend}`}`;
+  return `llama-native-${system}${backend === "cpu" ? "" : `-${backend}`}`;
 }
 
-/** None where a bundler has moved this code out of its package: then nothing tells which version it needs. */
-function readOwnManifest(): { path: string; version: unknown } | undefined {
-  let path;
+function readManifest(path: string): { version?: unknown } | undefined {
   try {
-    path = join(packageRoot(), "package.json");
-  } catch {
-    return undefined;
-  }
-  const manifest = readManifest(path);
-  return manifest?.name === ownName ? { path, version: manifest.version } : undefined;
-}
-
-function readManifest(path: string): { name?: unknown; version?: unknown } | undefined {
-  try {
-    return JSON.parse(readFileSync(path, "utf8")) as { name?: unknown; version?: unknown };
+    return JSON.parse(readFileSync(path, "utf8")) as { version?: unknown };
   } catch {
     return undefined;
   }

@@ -1,3 +1,4 @@
+import { packageVersion } from "../native/own-package.js";
 import type { PlainServices, TokenPiece } from "./dialect.js";
 import { Problem } from "./http/problem.js";
 import { Backend } from "./inference/backend.js";
@@ -6,7 +7,6 @@ import { factsOf } from "./models/model-facts.js";
 import { ModelPool } from "./models/model-pool.js";
 import { Metrics } from "./operation/metrics.js";
 import type { ReadHandlerOptions } from "./server-options.js";
-import { packageVersion } from "./package-version.js";
 
 /** The server behind its routes: models, what runs, and its way from start to end. */
 export class Service implements PlainServices {
@@ -14,7 +14,7 @@ export class Service implements PlainServices {
   readonly pool: ModelPool;
   readonly backend: Backend;
   readonly metrics: Metrics;
-  readonly version = packageVersion();
+  readonly version = packageVersion;
   /** Settles when the models of the start are loaded. */
   readonly ready: Promise<void>;
   #state: "loading" | "ready" | "failed" | "draining" = "loading";

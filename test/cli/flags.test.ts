@@ -57,6 +57,21 @@ describe("flags", () => {
     [requestFlags, "--logprobs 3", { logprobs: 3 }],
     [contextFlags, "--kv-type q8_0 --threads 2", { kvType: "q8_0", threads: 2 }],
     [contextFlags, "--kv-type q8_0,f16 --no-offload-kv", { kvType: { k: "q8_0", v: "f16" }, offloadKv: false }],
+    [
+      loadFlags,
+      "--devices CUDA0,CUDA1 --split-mode row --tensor-split 3,1",
+      { devices: ["CUDA0", "CUDA1"], splitMode: "row", tensorSplit: [3, 1] },
+    ],
+    [
+      loadFlags,
+      "--devices none --split-mode none --main-gpu CUDA1",
+      { devices: [], splitMode: "none", mainGpu: "CUDA1" },
+    ],
+    [
+      loadFlags,
+      "--tensor-override ffn_(?=up)=CPU --tensor-override attn=CUDA0",
+      { tensorOverrides: { "ffn_(?=up)": "CPU", attn: "CUDA0" } },
+    ],
     [loadFlags, "--no-mmap --mlock --no-repack", { useMmap: false, useMlock: true, repack: false }],
     [loadFlags, "--gpu-layers all", { gpuLayers: "all" }],
     [

@@ -1,6 +1,9 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { missingToolsMessage } from "../../scripts/lib/missing-tools.mjs";
-import { Sandbox } from "./sandbox.js";
+import { MIN_CMAKE } from "../../scripts/lib/toolchain.mjs";
+import { packageDir, Sandbox } from "./sandbox.js";
 
 let sandbox: Sandbox;
 beforeEach(() => {
@@ -57,12 +60,12 @@ describe.runIf(process.platform === "linux")("an install without build tools", (
     expect(sandbox.notBuilt).toMatchObject({ reason: "missing-tools", message: lines.join("\n"), logPath: null });
   });
 
-  it("asks for a newer CMake where there is an old one", async () => {
+  it.each(["3.10.2", "3.19.8"])("asks for a newer CMake where there is %s", async (version) => {
     for (const name of ["cc", "c++", "ninja", "apt-get"]) sandbox.addTool(name);
-    sandbox.addTool("cmake", 'echo "cmake version 3.10.2"');
+    sandbox.addTool("cmake", `echo "cmake version ${version}"`);
     const { code, output } = await sandbox.run("install.mjs");
     expect(code).toBe(0);
-    expect(output).toContain("because CMake 3.18 or newer is missing.\nTo get it, run: pip install cmake &&");
+    expect(output).toContain("because CMake 3.20 or newer is missing.\nTo get it, run: pip install cmake &&");
   });
 
   it("takes a compiler that does not run for a missing one", async () => {
@@ -77,6 +80,13 @@ describe.runIf(process.platform === "linux")("an install without build tools", (
     const built = await sandbox.run("build.mjs");
     expect(built).toMatchObject({ code: 1, output: installed.output });
   });
+});
+
+it("what is asked of CMake is what the build asks for", () => {
+  const asked = /cmake_minimum_required\(VERSION (\d+)\.(\d+)\)/.exec(
+    readFileSync(join(packageDir, "native", "CMakeLists.txt"), "utf8"),
+  );
+  expect(asked?.slice(1).map(Number)).toEqual([MIN_CMAKE.major, MIN_CMAKE.minor]);
 });
 
 describe("what to install", () => {

@@ -1,7 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { removeStale } from "../../scripts/lib/stale.mjs";
+import { PAGE, renderPage, SECTIONS } from "../../scripts/package/page.mjs";
 import { packageDir } from "./sandbox.js";
 
 interface PackReport {
@@ -45,7 +48,9 @@ describe("the published package", () => {
       scripts: Record<string, string>;
     };
     expect(manifest.gypfile).toBe(false);
-    expect(manifest.scripts["install"]).toBeUndefined();
+    // `npm rebuild` forgets gypfile, and other package managers do not know it: with binding.gyp and no such script they
+    // would run node-gyp, which downloads Node's headers.
+    expect(manifest.scripts["install"]).toBe("node scripts/install.mjs");
   });
 
   it("carries the notices of what is compiled into the addon", () => {
@@ -53,5 +58,35 @@ describe("the published package", () => {
     for (const holder of ["The ggml authors", "Niels Lohmann", "Mozilla Foundation", "Node.js API collaborators"]) {
       expect(notices).toContain(holder);
     }
+  });
+
+  it("leaves out what was compiled from files that are gone", () => {
+    const root = mkdtempSync(join(tmpdir(), "llama-native-stale-"));
+    try {
+      const [dist, src] = [join(root, "dist"), join(root, "src")];
+      for (const folder of [dist, src]) mkdirSync(join(folder, "native"), { recursive: true });
+      writeFileSync(join(src, "native", "kept.ts"), "");
+      for (const name of ["kept", "gone"]) {
+        for (const end of [".js", ".js.map", ".d.ts", ".d.ts.map"]) writeFileSync(join(dist, "native", name + end), "");
+      }
+      const gone = ["gone.d.ts", "gone.d.ts.map", "gone.js", "gone.js.map"];
+      expect(removeStale(dist, src)).toEqual(gone.map((name) => join("native", name)));
+      expect(readdirSync(join(dist, "native"))).toHaveLength(4);
+    } finally {
+      rmSync(root, { recursive: true });
+    }
+  });
+});
+
+describe("docs/package.md", () => {
+  it.each(SECTIONS)("has the figures of the proof of $name", ({ name, figures }) => {
+    const page = readFileSync(PAGE, "utf8");
+    expect(page).toContain(`<!-- ${name}: made from ${figures} -->`);
+    expect(readdirSync(join(packageDir, "docs"))).toContain(figures);
+  });
+
+  it("is what its figures make of it", async () => {
+    const page = readFileSync(PAGE, "utf8");
+    expect(await renderPage(page)).toBe(page);
   });
 });

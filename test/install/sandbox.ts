@@ -24,15 +24,22 @@ export interface NotBuilt {
  * there, so that neither the machine's tools nor the package's real addon take part.
  */
 export class Sandbox {
-  readonly root = mkdtempSync(join(tmpdir(), "llama-native-install-"));
-  readonly bin = join(this.root, "bin");
-  readonly cache = join(this.root, "cache");
-  readonly dist = join(this.root, "dist");
-  readonly sources = join(this.root, "llama.cpp");
-  readonly addon = join(this.dist, "cpu", "llama-native.node");
-  readonly #calls = join(this.root, "calls");
+  readonly root: string;
+  readonly bin: string;
+  readonly cache: string;
+  readonly dist: string;
+  readonly sources: string;
+  readonly addon: string;
+  readonly #calls: string;
 
-  constructor() {
+  constructor(name = "llama-native-install-") {
+    this.root = mkdtempSync(join(tmpdir(), name));
+    this.bin = join(this.root, "bin");
+    this.cache = join(this.root, "cache");
+    this.dist = join(this.root, "dist");
+    this.sources = join(this.root, "llama.cpp");
+    this.addon = join(this.dist, "cpu", "llama-native.node");
+    this.#calls = join(this.root, "calls");
     mkdirSync(this.bin);
   }
 
@@ -97,9 +104,16 @@ esac`,
   }
 
   /** Starts `node scripts/<script>`; the second promise settles when it has ended. */
-  start(script: string, extra: Record<string, string> = {}, args: string[] = []): [ChildProcess, Promise<Outcome>] {
+  start(
+    script: string,
+    extra: Record<string, string> = {},
+    args: string[] = [],
+    mounts: Mounts = {},
+  ): [ChildProcess, Promise<Outcome>] {
     const began = Date.now();
-    const child = spawn(process.execPath, [join(packageDir, "scripts", script), ...args], { env: this.env(extra) });
+    const command = [process.execPath, join(packageDir, "scripts", script), ...args];
+    const [program = "", ...rest] = Object.keys(mounts).length === 0 ? command : mounted(mounts, command);
+    const child = spawn(program, rest, { env: this.env(extra) });
     let output = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
     child.stderr.setEncoding("utf8").on("data", (text: string) => (output += text));
@@ -112,12 +126,29 @@ esac`,
     return [child, outcome];
   }
 
-  async run(script: string, extra: Record<string, string> = {}, args: string[] = []): Promise<Outcome> {
-    return await this.start(script, extra, args)[1];
+  async run(
+    script: string,
+    extra: Record<string, string> = {},
+    args: string[] = [],
+    mounts: Mounts = {},
+  ): Promise<Outcome> {
+    return await this.start(script, extra, args, mounts)[1];
   }
 
   get notBuilt(): NotBuilt | undefined {
     const path = join(this.dist, "not-built.json");
     return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as NotBuilt) : undefined;
   }
+}
+
+/** By folder: options of an empty file system that is mounted there for one program, such as `size=1m` and `ro`. */
+export type Mounts = Record<string, string>;
+
+/** The command in a name space of its own, where the mounts are seen by nobody else and go with it. */
+function mounted(mounts: Mounts, command: string[]): string[] {
+  const each = Object.entries(mounts).flatMap(([folder, options]) => [options, folder]);
+  const script = `set -e
+for _ in $(/usr/bin/seq ${each.length / 2}); do /bin/mount -t tmpfs -o "$1" tmpfs "$2"; shift 2; done
+exec "$@"`;
+  return ["/usr/bin/unshare", "--mount", "--map-root-user", "/bin/sh", "-c", script, "sh", ...each, ...command];
 }

@@ -12,6 +12,7 @@ import type { DeviceMemory, Placement } from "../../src/model/placement.js";
 import {
   contextNeeds,
   devicesOfLayers,
+  gpusAmong,
   inRam,
   layerDevices,
   totalBytes,
@@ -193,16 +194,16 @@ const gpu = (freeBytes: number, more: Partial<DeviceMemory> = {}): DeviceMemory 
 
 describe("devices that layers go to", () => {
   const device = (type: "cpu" | "gpu" | "integrated-gpu", freeBytes: number, backend = "CUDA") => {
-    return { name: `${type}0`, description: "", type, backend, freeBytes, totalBytes: freeBytes };
+    return { name: `${type}0`, description: "", type, backend, freeBytes, totalBytes: freeBytes, splitsRows: false };
   };
 
   it("are GPUs, and integrated ones only without them, with the machine's memory", () => {
     const all = [device("cpu", 64e9), device("gpu", 10e9), device("integrated-gpu", 8e9)];
-    expect(layerDevices(all, 64e9)).toEqual([{ name: "gpu0", freeBytes: 9.4e9, sharesRam: false }]);
-    expect(layerDevices([all[0]!, all[2]!], 64e9)).toEqual([
+    expect(layerDevices(gpusAmong(all), 64e9)).toEqual([{ name: "gpu0", freeBytes: 9.4e9, sharesRam: false }]);
+    expect(layerDevices(gpusAmong([all[0]!, all[2]!]), 64e9)).toEqual([
       { name: "integrated-gpu0", freeBytes: 7.52e9, sharesRam: true },
     ]);
-    expect(layerDevices([all[0]!], 64e9)).toEqual([]);
+    expect(layerDevices(gpusAmong([all[0]!]), 64e9)).toEqual([]);
   });
 
   it("have the machine's memory where they tell of none, and on Apple's", () => {
@@ -214,6 +215,43 @@ describe("devices that layers go to", () => {
     expect(devicesOfLayers(4, { gpuLayers: 2, devices: [gpu(1e9)] })).toEqual([undefined, undefined, undefined, 0, 0]);
     expect(devicesOfLayers(3, { gpuLayers: 99, devices: [gpu(3e9), gpu(1e9)] })).toEqual([0, 0, 0, 1]);
     expect(devicesOfLayers(2, { gpuLayers: 3, devices: [] })).toEqual([undefined, undefined, undefined]);
+  });
+});
+
+describe("layers on several devices", () => {
+  const devices = [gpu(3e9), gpu(1e9, { name: "GPU1" })];
+  const all = (more: Partial<Placement> = {}): Placement => ({ gpuLayers: 33, devices, ...more });
+  const share = (placement: Placement): number[] =>
+    weightNeeds(q4, placement).devices.map((bytes) => bytes / q4.weightBytes);
+
+  it("are divided by proportions where these are given", () => {
+    expect(devicesOfLayers(3, { gpuLayers: 4, devices, split: [1, 3] })).toEqual([0, 1, 1, 1]);
+    expect(devicesOfLayers(3, { gpuLayers: 4, devices, split: [0, 1] })).toEqual([1, 1, 1, 1]);
+    expect(share(all({ split: [0, 5] }))).toEqual([0, expect.closeTo(0.98, 6)]);
+  });
+
+  it("are divided by rows with the cache of a layer in one place", () => {
+    expect(share(all({ rows: true }))).toEqual([expect.closeTo(0.735, 6), expect.closeTo(0.245, 6)]);
+    expect(share(all({ rows: true, split: [1, 1] }))).toEqual([expect.closeTo(0.49, 6), expect.closeTo(0.49, 6)]);
+    expect(contextNeeds(q4, plan(4096), all({ rows: true }))).toEqual(contextNeeds(q4, plan(4096), all()));
+  });
+
+  it("without some of their tensors leave these where they are to be", () => {
+    const overridden = [
+      { layer: 31, bytes: 1e8, device: "CPU" },
+      { layer: 0, bytes: 2e8, device: "GPU1" },
+      { layer: undefined, bytes: 5e7, device: "GPU0" },
+    ];
+    const before = weightNeeds(q4, all());
+    const after = weightNeeds({ ...q4, overridden }, all());
+    expect(after.devices[0]! - before.devices[0]!).toBeCloseTo(-2e8 + 5e7, 0);
+    expect(after.devices[1]! - before.devices[1]!).toBeCloseTo(-1e8 + 2e8, 0);
+    expect(after.ram - before.ram).toBeCloseTo(1e8 - 5e7, 0);
+    // Where all that is big is kept in RAM, all layers fit.
+    const experts = Array.from({ length: 32 }, (_, layer) => ({ layer, bytes: 1.2e8, device: "CPU" }));
+    const usual = fitGpuLayers(q4, plan(4096), { devices: [gpu(2e9)] });
+    const kept = fitGpuLayers({ ...q4, overridden: experts }, plan(4096), { devices: [gpu(2e9)] });
+    expect([usual.gpuLayers, kept.gpuLayers]).toEqual([12, 33]);
   });
 });
 
@@ -260,7 +298,7 @@ describe("layers for a GPU", () => {
     [3e9, 18],
     [0.1e9, 0],
   ])("of %i free bytes are %i, the most that fit", (free, layers) => {
-    const { gpuLayers } = fitGpuLayers(q4, plan(4096), [gpu(free)]);
+    const { gpuLayers } = fitGpuLayers(q4, plan(4096), { devices: [gpu(free)] });
     expect(gpuLayers).toBe(layers);
     const taken = (count: number): number => {
       const placement = { gpuLayers: count, devices: [gpu(free)] };
@@ -272,7 +310,7 @@ describe("layers for a GPU", () => {
 
   it("fit each of several", () => {
     const devices = [gpu(2.4e9), gpu(1.2e9, { name: "GPU1" })];
-    const { gpuLayers } = fitGpuLayers(q4, plan(4096), devices);
+    const { gpuLayers } = fitGpuLayers(q4, plan(4096), { devices });
     const placement = { gpuLayers, devices };
     const [first, second] = weightNeeds(q4, placement).devices;
     const context = contextNeeds(q4, plan(4096), placement).devices;
@@ -291,15 +329,15 @@ describe("layers for a GPU", () => {
       [gpu(0.1e9)],
       /^No layers are on GPU0: not one fits with a context of 4096 tokens in the 100 MB that are free there$/,
     ],
-    [[], /^No layers are on a GPU: there is none that this build uses$/],
+    [[], /^No layers are on a GPU: there is none that this build uses, or may use$/],
   ])("are chosen with a reason", (devices, reason) => {
-    expect(fitGpuLayers(q4, plan(4096), devices).reason).toMatch(reason);
+    expect(fitGpuLayers(q4, plan(4096), { devices }).reason).toMatch(reason);
   });
 
   it("that were asked for are refused where they do not fit, with the number that would", () => {
-    expect(placeLayers(q4, 40, [gpu(24e9)], "m.gguf").placement.gpuLayers).toBe(33);
-    expect(placeLayers(q4, "all", [], "m.gguf").placement.gpuLayers).toBe(0);
-    expect(() => placeLayers(q4, "all", [gpu(3e9)], "m.gguf")).toThrow(
+    expect(placeLayers(q4, 40, { devices: [gpu(24e9)] }, "m.gguf").placement.gpuLayers).toBe(33);
+    expect(placeLayers(q4, "all", { devices: [] }, "m.gguf").placement.gpuLayers).toBe(0);
+    expect(() => placeLayers(q4, "all", { devices: [gpu(3e9)] }, "m.gguf")).toThrow(
       expect.objectContaining({
         code: "INSUFFICIENT_MEMORY",
         message: expect.stringMatching(
@@ -307,8 +345,12 @@ describe("layers for a GPU", () => {
         ),
       }),
     );
-    const fitting = /gpuLayers of (\d+)/.exec(String(catchError(() => placeLayers(q4, "all", [gpu(3e9)], "m.gguf"))));
-    expect(placeLayers(q4, Number(fitting?.[1]), [gpu(3e9)], "m.gguf").placement.gpuLayers).toBe(Number(fitting?.[1]));
+    const fitting = /gpuLayers of (\d+)/.exec(
+      String(catchError(() => placeLayers(q4, "all", { devices: [gpu(3e9)] }, "m.gguf"))),
+    );
+    expect(placeLayers(q4, Number(fitting?.[1]), { devices: [gpu(3e9)] }, "m.gguf").placement.gpuLayers).toBe(
+      Number(fitting?.[1]),
+    );
   });
 
   it("leave RAM to the rest of a model", () => {
@@ -333,7 +375,7 @@ describe("a context's fit beside layers on a GPU", () => {
   const place = (gpuBytes: number, more: Partial<ContextPlace> = {}): ContextPlace => ({
     placement: { gpuLayers: 33, devices: [gpu(24e9)] },
     offloadKv: true,
-    deviceBytes: [gpuBytes],
+    deviceBytes: new Map([["GPU0", gpuBytes]]),
     ...more,
   });
 
@@ -376,7 +418,7 @@ describe("a draft model's context", () => {
     shape: { ...q4, layerCount: 8, keyLengths: q4.keyLengths.slice(0, 8), valueLengths: q4.valueLengths.slice(0, 8) },
     placement: inRam,
   };
-  const place: ContextPlace = { placement: inRam, offloadKv: true, deviceBytes: [], draft };
+  const place: ContextPlace = { placement: inRam, offloadKv: true, deviceBytes: new Map(), draft };
 
   it("is a part of what fits", () => {
     const alone = fitContext(q4, wish(), 2e9);
@@ -387,6 +429,31 @@ describe("a draft model's context", () => {
     const its = estimateMemory(draft.shape, { ...plan(both.contextSize + 256), slots: 4 });
     expect(both.neededBytes).toBe(own + its.cacheBytes + its.computeBytes);
     expect(both.reason).toContain("with a KV cache in f16 and one for the draft model: it takes");
+  });
+
+  it("is counted on the devices that it is on", () => {
+    const here: Placement = { gpuLayers: 33, devices: [gpu(24e9)] };
+    const there: Placement = { gpuLayers: 33, devices: [gpu(24e9, { name: "GPU1" })] };
+    const both = { placement: here, offloadKv: true, draft: { ...draft, placement: there } };
+    const bytes = new Map([
+      ["GPU0", 2e9],
+      ["GPU1", 3e9],
+    ]);
+    const { shares } = fitContext(q4, wish({ contextSize: 8192 }), 60e9, { ...both, deviceBytes: bytes });
+    expect(shares.map(({ where, availableBytes }) => [where, availableBytes])).toEqual([
+      ["RAM", 60e9],
+      ["GPU0", 2e9],
+      ["GPU1", 3e9],
+    ]);
+    expect(shares[1]!.neededBytes / shares[2]!.neededBytes).toBeGreaterThan(2);
+    const tight = {
+      ...both,
+      deviceBytes: new Map([
+        ["GPU0", 2e9],
+        ["GPU1", 1e7],
+      ]),
+    };
+    expect(() => fitContext(q4, wish({ contextSize: 8192 }), 60e9, tight)).toThrow(/on GPU1, but 10 MB are available/);
   });
 
   it("is refused where both do not fit", () => {
@@ -424,7 +491,7 @@ describe("a KV cache of packed numbers", () => {
     const place: ContextPlace = {
       placement: inRam,
       offloadKv: true,
-      deviceBytes: [],
+      deviceBytes: new Map(),
       draft: { shape: odd, placement: inRam },
     };
     expect(() => fitContext(q4, wish({ kvType }), 20e9, place)).toThrow(/heads have 80 keys/);

@@ -1,11 +1,12 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { addonPath, loadAddon, packageRoot } from "../../src/native/load-addon.js";
+import { addonPath, loadAddon } from "../../src/native/load-addon.js";
+import { packageRoot, packageVersion } from "../../src/native/own-package.js";
 
 describe("loadAddon", () => {
   let folder: string;
@@ -31,11 +32,11 @@ describe("loadAddon", () => {
     expect(loadAddon).toThrow(expect.objectContaining({ code: "NOT_BUILT", message: expect.stringMatching(/\w/) }));
   });
 
-  it("names the file it looked for and the variable that says where else, for code that a bundler has moved", () => {
+  it("names the file it looked for and the command that builds it", () => {
     vi.stubEnv("LLAMA_NATIVE_ADDON", "");
     vi.stubEnv("LLAMA_NATIVE_OUT_DIR", folder);
     const path = join(folder, "cpu", "llama-native.node");
-    const message = expect.stringMatching(/LLAMA_NATIVE_OUT_DIR/) as string;
+    const message = expect.stringContaining("`npx llama-native build`") as string;
     expect(loadAddon).toThrow(
       expect.objectContaining({ code: "NOT_BUILT", message, details: { path, reason: "missing" } }),
     );
@@ -54,4 +55,9 @@ describe("loadAddon", () => {
     vi.stubEnv("LLAMA_NATIVE_ADDON", path);
     expect(loadAddon().systemInfo({})).toBe("found"); // loaded once for good
   });
+});
+
+it("the version that a bundle tells is that of package.json", () => {
+  const manifest = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")) as { version: string };
+  expect(packageVersion).toBe(manifest.version);
 });

@@ -2,7 +2,14 @@ import { describe, expect, it } from "vitest";
 
 import { readLoadOptions, toNativeLoadOptions } from "../../src/model/load-options.js";
 
-const native = (options: unknown): unknown => toNativeLoadOptions("/m.gguf", readLoadOptions(options));
+const llamaChooses = {
+  devices: null,
+  splitMode: "layer",
+  tensorSplit: new Float32Array(),
+  tensorOverrides: [],
+} as const;
+const native = (options: unknown): unknown =>
+  toNativeLoadOptions("/m.gguf", readLoadOptions(options), { ...llamaChooses, tensorOverrides: [] });
 
 it("has defaults", () => {
   expect(native(undefined)).toEqual({
@@ -11,6 +18,7 @@ it("has defaults", () => {
     vocabularyOnly: false,
     checkTensors: false,
     gpuLayers: -1,
+    ...llamaChooses,
     repack: true,
     metadataOverrides: [],
   });
@@ -61,6 +69,19 @@ describe("refuses", () => {
     [{ useMap: true }, '(did you mean "useMmap"?) for an option name of loadModel but received "useMap"'],
     [{ gpuLayers: -1 }, 'Expected a number of layers, "auto" or "all" for gpuLayers but received -1'],
     [{ gpuLayers: "most" }, 'for gpuLayers but received "most"'],
+    [{ devices: "GPU0" }, 'Expected an array of devices\' names for devices but received "GPU0"'],
+    [{ devices: ["GPU0", 1] }, "Expected a non-empty string for devices[1] but received 1"],
+    [{ splitMode: "rows" }, 'Expected one of "layer", "row", "none" for splitMode but received "rows"'],
+    [{ mainGpu: "GPU0" }, 'Expected nothing without the splitMode "none" for mainGpu but received "GPU0"'],
+    [{ splitMode: "none", tensorSplit: [1] }, 'Expected nothing together with the splitMode "none" for tensorSplit'],
+    [{ tensorSplit: [1, -1] }, "Expected a finite number of at least 0 for tensorSplit[1] but received -1"],
+    [{ tensorSplit: [0, 0] }, "Expected numbers with one above 0 for tensorSplit"],
+    [{ tensorSplit: [] }, "Expected numbers with one above 0 for tensorSplit"],
+    [
+      { tensorOverrides: { "ffn(": "CPU" } },
+      'Expected a regular expression for a key of tensorOverrides but received "ffn("',
+    ],
+    [{ tensorOverrides: { ffn: 1 } }, 'Expected a non-empty string for tensorOverrides["ffn"] but received 1'],
     [{ directIo: true, useMmap: true }, "Expected false together with directIo for useMmap but received true"],
     [{ directIo: true, useMlock: true }, "Expected false together with directIo for useMlock but received true"],
     [{ signal: {} }, "Expected an AbortSignal for signal"],

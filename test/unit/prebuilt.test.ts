@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import type * as LoadAddon from "../../src/native/load-addon.js";
+import type * as OwnPackage from "../../src/native/own-package.js";
 import { prebuiltName } from "../../src/native/prebuilt.js";
 import { prebuiltName as nameForScripts, thisPlatform } from "../../scripts/lib/prebuilt.mjs";
 
@@ -14,14 +15,22 @@ beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "llama-native-prebuilt-"));
   writeFileSync(join(root, "package.json"), JSON.stringify({ name: "llama-native", version: "1.2.3" }));
   vi.resetModules();
-  vi.doMock("../../src/native/package-root.js", () => ({ packageRoot: () => root, namedByHand: "" }));
+  moveTo(() => root);
   for (const name of ["ADDON", "GPU", "OUT_DIR"]) vi.stubEnv(`LLAMA_NATIVE_${name}`, "");
 });
 afterEach(() => {
   vi.unstubAllEnvs();
-  vi.doUnmock("../../src/native/package-root.js");
+  vi.doUnmock("../../src/native/own-package.js");
   rmSync(root, { recursive: true });
 });
+
+function moveTo(packageRoot: () => string): void {
+  vi.doMock("../../src/native/own-package.js", async (original) => ({
+    ...(await original<typeof OwnPackage>()),
+    packageRoot,
+    packageVersion: "1.2.3",
+  }));
+}
 
 async function loader(): Promise<typeof LoadAddon> {
   return await import("../../src/native/load-addon.js");
@@ -111,11 +120,14 @@ describe("the CPU's addon", () => {
     );
   });
 
-  it("is not taken from a package where code was moved out of its own", async () => {
-    installPackage(prebuiltName("cpu"), addon("cpu"));
-    writeFileSync(join(root, "package.json"), JSON.stringify({ name: "some-program", version: "1.2.3" }));
-    const { loadAddon } = await loader();
-    expect(() => loadAddon()).toThrow(expect.objectContaining({ code: "NOT_BUILT" }));
+  it("is not looked for in packages where nothing tells where this one lies", async () => {
+    moveTo(() => {
+      throw new Error("bundled");
+    });
+    const path = addAddon(join(root, "out", "cpu"), addon("cpu"));
+    vi.stubEnv("LLAMA_NATIVE_OUT_DIR", join(root, "out"));
+    const { systemInfo } = await loader();
+    expect(systemInfo()).toMatchObject({ addon: { path, origin: "built" } });
   });
 });
 

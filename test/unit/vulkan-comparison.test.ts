@@ -4,7 +4,8 @@ import { join } from "node:path";
 
 import { expect, test } from "vitest";
 
-import { compareLogits, countProducts, sharedStart } from "../../scripts/vulkan/compare.mjs";
+import { compareLogits, countProducts, readAssignments, sharedStart } from "../../scripts/vulkan/compare.mjs";
+import { dequantize } from "../../scripts/vulkan/dequantize.mjs";
 
 test("equal logits are alike, whatever is added to a row", () => {
   const rows = Float32Array.of(1, 2, 4, 0, 5, 0);
@@ -53,4 +54,32 @@ test("without an addon for Vulkan the proof fails, and says how to get one", () 
   const script = join(import.meta.dirname, "../../scripts/prove-vulkan.mjs");
   const { status, stderr } = spawnSync(process.execPath, [script], { env, encoding: "utf8" });
   expect([status, stderr]).toEqual([1, expect.stringContaining("llama-native build --gpu vulkan")]);
+});
+
+test("places of layers are read in their order", () => {
+  const log =
+    "load_tensors: layer  10 assigned to device Vulkan1, is_swa = 0\nload_tensors: layer   9 assigned to device CPU, is_swa = 0\n";
+  expect(readAssignments(log)).toEqual(["CPU", "Vulkan1"]);
+  expect(readAssignments("")).toEqual([]);
+});
+
+test("quantized weights are what their blocks stand for", () => {
+  const q41 = Buffer.alloc(20);
+  q41.writeUInt16LE(0x3800, 0); // a scale of 0.5
+  q41.writeUInt16LE(0xbc00, 2); // an offset of -1
+  q41[4] = 0xf2; // 2 is the first number, 15 the seventeenth
+  const q80 = Buffer.alloc(34);
+  q80.writeUInt16LE(0x0001, 0); // the least number of 16 bits, 2^-24
+  q80.writeInt8(-127, 2);
+  q80.writeInt8(64, 33);
+  const read = (type: string, bytes: Buffer): Float32Array => {
+    const tensor = { name: "t", type, shape: [32], sizeBytes: bytes.length, offsetBytes: 3 };
+    const numbers = dequantize(tensor, Buffer.concat([Buffer.alloc(3), bytes]));
+    return new Float32Array(numbers.buffer, numbers.byteOffset, 32);
+  };
+  const first = read("q4_1", q41);
+  expect([first[0], first[1], first[16], first[31]]).toEqual([0, -1, 6.5, -1]);
+  const second = read("q8_0", q80);
+  expect([second[0], second[1], second[31]]).toEqual([-127 * 2 ** -24, 0, 64 * 2 ** -24]);
+  expect(() => read("q4_k", q80)).toThrow("but t is q4_k");
 });

@@ -1,6 +1,7 @@
 import { cpus, freemem, totalmem } from "node:os";
 
-import { llamaCppVersion, packageVersion } from "../package-facts.js";
+import { packageVersion } from "../../native/own-package.js";
+import { llamaCppVersion } from "../package-facts.js";
 import type { AddonFacts } from "./addon-facts.js";
 import { examineAddon } from "./addon-facts.js";
 import type { CacheFacts } from "./cache-facts.js";
@@ -36,8 +37,8 @@ export async function examine(): Promise<Examination> {
   const processors = cpus();
   const ok = addon.error === null;
   return {
-    package: { version: packageVersion(), llamaCpp },
-    node: { version: process.version, platform: `${process.platform}-${process.arch}`, path: process.execPath },
+    package: { version: packageVersion, llamaCpp },
+    node: { version: nodeVersion(), platform: `${process.platform}-${process.arch}`, path: process.execPath },
     machine: {
       cpu: processors[0]?.model ?? "unknown",
       cores: processors.length,
@@ -53,4 +54,10 @@ export async function examine(): Promise<Examination> {
         ? "Ready: models can be run."
         : `Models cannot be run: ${addon.error.message.replace(/^llama-native: /, "")}`,
   };
+}
+
+/** Bun names the release of Node whose interfaces it has. */
+function nodeVersion(): string {
+  const { bun } = process.versions;
+  return bun === undefined ? process.version : `${process.version} as Bun ${bun} has it`;
 }

@@ -17,6 +17,23 @@ export function camelCaseNames(text: string): string[] {
   return text.split(",").map((name) => name.trim().replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase()));
 }
 
+/** Names separated by commas, or `none`. */
+export function deviceNames(text: string): string[] {
+  return text === "none" ? [] : text.split(",").map((name) => name.trim());
+}
+
+/** Each `<pattern>=<device>`. */
+export function tensorOverrides(texts: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    texts.map((text): [string, string] => {
+      const [, pattern, device] = /^(.+)=([^=]+)$/s.exec(text) ?? []; // at the last `=`: a pattern may hold one
+      if (pattern === undefined || device === undefined)
+        throw new InvalidOptionError("tensorOverrides", "<pattern=device>", text);
+      return [pattern, device];
+    }),
+  );
+}
+
 /** `q8_0` for keys and values alike, or `q8_0,f16`. */
 export function kvType(text: string): string | { k: string; v: string } {
   const [k = "", v, ...more] = text.split(",");

@@ -1,0 +1,242 @@
+// The part of the proof that has no network: run by prove-package.mjs in a network namespace of its own. Takes its order as a
+// file's path, and leaves what it found in another.
+
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { loadavg, networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { listIfThere } from "../lib/files.mjs";
+import { countFiles, diskUsage, install, runLine, runNpm, startNpm } from "./installs.mjs";
+import { readReadme } from "./readme.mjs";
+import { serveSupplies } from "./registry.mjs";
+
+/**
+ * @typedef {import("./installs.mjs").Npm} Npm
+ * @typedef {import("./installs.mjs").Place} Place
+ *
+ * @typedef {object} Order
+ * @property {string} folder
+ * @property {import("./registry.mjs").Supply[]} supplies
+ * @property {Npm[]} npms
+ * @property {string} model
+ * @property {string[]} peers
+ *
+ * @typedef {object} InstallRow
+ * @property {string} program with its version
+ * @property {string} condition
+ * @property {number} tarballBytes of the package itself
+ * @property {number} unpackedBytes
+ * @property {number} files
+ * @property {number} fetchedBytes all tarballs that the install fetched
+ * @property {number} packages
+ * @property {number} installedBytes
+ * @property {number} seconds
+ * @property {number} load average of the machine's, in the minute before the install ended
+ *
+ * @typedef {object} ScriptRow
+ * @property {string} npm
+ * @property {string} node
+ * @property {boolean} scriptRan
+ * @property {string | null} warning what npm says of it
+ * @property {string | null} error the first `loadModel` where it did not run
+ * @property {string[]} remedies commands that gave an addon
+ *
+ * @typedef {object} Killed
+ * @property {string} step of the build that was killed
+ * @property {number} seconds that the next install took
+ *
+ * @typedef {object} Found
+ * @property {InstallRow[]} installs
+ * @property {ScriptRow[]} scripts
+ * @property {{ answer: string, example: string }} readme what its command and its program print
+ * @property {number} keptBytes in the cache folder after a build
+ * @property {Killed} killed
+ */
+
+const NAME = "llama-native";
+const LOAD = `import("${NAME}").then(({ loadModel }) => loadModel(process.env.MODEL)).then(
+  (model) => model.dispose().then(() => console.log("loaded")),
+  ({ code, message }) => console.log(code, message),
+);`;
+
+const [orderPath = "", resultPath = ""] = process.argv.slice(2);
+/** @type {Order} */
+const order = JSON.parse(readFileSync(orderPath, "utf8"));
+refuseNetwork();
+const registry = await serveSupplies(order.folder, order.supplies);
+try {
+  writeFileSync(resultPath, JSON.stringify(await prove()));
+} finally {
+  await registry.close();
+}
+
+function refuseNetwork() {
+  const outward = Object.entries(networkInterfaces()).filter(([, list]) => list?.some(({ internal }) => !internal));
+  if (outward.length === 0) return;
+  throw new Error(`Expected no network but loopback, and there is ${outward.map(([name]) => name).join(", ")}`);
+}
+
+/** @returns {Promise<Found>} */
+async function prove() {
+  // Measured with an npm that runs install scripts, as peers need theirs too.
+  const npm = order.npms.find(({ version }) => version.startsWith("11."));
+  if (npm === undefined) throw new Error("Expected npm 11 among the releases of npm");
+  const [installs, readme, keptBytes] = await proveOurs(npm);
+  const killed = await proveKilled(npm);
+  for (const peer of order.peers) {
+    installs.push(await measure(peer, "prebuilt", placeFor("peer", npm)));
+  }
+  /** @type {ScriptRow[]} */
+  const scripts = [];
+  for (const each of order.npms) scripts.push(await proveScripts(each));
+  return { installs, scripts, readme, keptBytes, killed };
+}
+
+/**
+ * @param {Npm} npm
+ * @returns {Promise<[InstallRow[], Found["readme"], number]>}
+ */
+async function proveOurs(npm) {
+  const place = placeFor("ours", npm);
+  const cold = await measure(NAME, "built from source, compiler cache empty", place);
+  const readme = await proveReadme(place);
+  const keptBytes = diskUsage(cacheOf("ours"));
+  // The same folder: the compiler's cache goes by paths.
+  const other = { ...place, env: { ...place.env, LLAMA_NATIVE_CACHE_DIR: cacheOf("warm") } };
+  const warm = await measure(NAME, "built from source, compiler cache warm", other);
+  const again = await measure(NAME, "once more, in another project", {
+    ...place,
+    folder: join(place.folder, "..", "second"),
+  });
+  return [[cold, warm, again], readme, keptBytes];
+}
+
+/** @param {Place} place @returns {Promise<Found["readme"]>} */
+async function proveReadme(place) {
+  const { example, command, answer } = readReadme(order.model);
+  const said = await runLine(command, place);
+  if (said.trim() !== answer)
+    throw new Error(`Expected the README's command to print "${answer}", but it printed "${said}"`);
+  writeFileSync(join(place.folder, "example.mjs"), example);
+  const text = await runLine("node example.mjs", place);
+  if (text.trim() === "") throw new Error("Expected the README's example to print an answer, but it printed nothing");
+  return { answer: said.trim(), example: text.trim() };
+}
+
+/**
+ * @param {string} name
+ * @param {string} condition
+ * @param {Place} place
+ * @returns {Promise<InstallRow>}
+ */
+async function measure(name, condition, place) {
+  console.log(`installing ${name}: ${condition}`);
+  registry.takeBytes();
+  const { seconds, installedBytes, packages } = await install(name, place);
+  const [load = 0] = loadavg();
+  const supply = order.supplies.find(({ manifest }) => manifest.name === name);
+  if (supply?.tarball == null) throw new Error(`Expected a tarball of ${name}`);
+  const tarball = join(order.folder, supply.tarball);
+  const unpacked = join(order.folder, "unpacked");
+  mkdirSync(unpacked, { recursive: true });
+  await runLine(`rm -rf ../../unpacked/* && tar xzf "${tarball}" -C ../../unpacked`, place);
+  const { files, bytes } = countFiles(unpacked);
+  return {
+    program: `${name} ${supply.manifest.version}`,
+    condition,
+    tarballBytes: Number((await runLine(`wc -c < "${tarball}"`, place)).trim()),
+    unpackedBytes: bytes,
+    files,
+    fetchedBytes: registry.takeBytes(),
+    packages,
+    installedBytes,
+    seconds: Math.round(seconds * 10) / 10,
+    load: Math.round(load * 10) / 10,
+  };
+}
+
+/**
+ * Kills npm and all it has started in the middle of compiling, and installs again.
+ * @param {Npm} npm
+ * @returns {Promise<Killed>}
+ */
+async function proveKilled(npm) {
+  console.log("killing an install in the middle of its build");
+  const cache = cacheOf("killed");
+  const place = placeFor("ours", npm);
+  place.env = { ...place.env, LLAMA_NATIVE_CACHE_DIR: cache };
+  const child = startNpm(["install", NAME], place);
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  let step = "";
+  while (Number(/\d+/.exec(step)?.[0] ?? 0) < 30) {
+    if (child.exitCode !== null) throw new Error(`Expected an install to kill, but it ended with ${child.exitCode}`);
+    await sleep(20);
+    const logs = listIfThere(join(cache, "logs")).filter((name) => name.startsWith("cpu-"));
+    const text = logs.map((name) => readFileSync(join(cache, "logs", name), "utf8")).join("");
+    step =
+      text
+        .match(/^\[\d+\/\d+\]/gm)
+        ?.at(-1)
+        ?.slice(1, -1)
+        .replace("/", " of ") ?? "";
+  }
+  process.kill(-(child.pid ?? 0), "SIGKILL");
+  await ended;
+  if (hasAddon(place)) throw new Error("Expected no addon after a build that was killed");
+  const began = performance.now();
+  await runNpm(["install", NAME], place);
+  const seconds = Math.round((performance.now() - began) / 100) / 10;
+  const then = await loadIn(place);
+  if (then !== "loaded") throw new Error(`Expected the install after a killed one to give an addon, but: ${then}`);
+  return { step, seconds };
+}
+
+/** @param {Place} place */
+function hasAddon(place) {
+  return listIfThere(join(place.folder, "node_modules", NAME, "native", "dist", "cpu")).includes("llama-native.node");
+}
+
+/**
+ * Whether an npm runs the install script, what the user is told where it does not, and whether the remedies work.
+ * @param {Npm} npm
+ * @returns {Promise<ScriptRow>}
+ */
+async function proveScripts(npm) {
+  console.log(`installing with npm ${npm.version}`);
+  const place = { ...placeFor("ours", npm), folder: join(order.folder, "scripts", npm.version) };
+  const { output } = await install(NAME, place);
+  const warning = output.match(/install-scripts (\d+ package.*)/)?.[1]?.replace(/:$/, "") ?? null;
+  const first = await loadIn(place);
+  const row = { npm: npm.version, node: npm.nodeVersion, scriptRan: first === "loaded", warning };
+  if (first === "loaded") return { ...row, error: null, remedies: [] };
+  const command = /`(npx llama-native build)`/.exec(first)?.[1];
+  if (!first.startsWith("NOT_BUILT ") || command === undefined) {
+    throw new Error(`Expected NOT_BUILT with the command that builds, but loadModel said: ${first}`);
+  }
+  const remedies = [command, `npm install-scripts approve ${NAME} && npm rebuild ${NAME}`];
+  for (const remedy of remedies) {
+    await install(NAME, place);
+    await runLine(remedy, place);
+    const then = await loadIn(place);
+    if (then !== "loaded") throw new Error(`Expected a model to load after ${remedy}, but: ${then}`);
+  }
+  return { ...row, error: first.replaceAll(place.folder, "."), remedies };
+}
+
+/** @param {Place} place */
+async function loadIn(place) {
+  writeFileSync(join(place.folder, "load.mjs"), LOAD);
+  return (await runLine("node load.mjs", place)).trim();
+}
+
+/** @param {string} name @param {Npm} npm @returns {Place} */
+function placeFor(name, npm) {
+  const env = { LLAMA_NATIVE_CACHE_DIR: cacheOf(name), CCACHE_DIR: join(order.folder, "ccache"), MODEL: order.model };
+  // Each with a space and characters beyond ASCII, which every tool on the way must stand.
+  return { folder: join(order.folder, `${name} ü 模型`, "app"), npm, registry: registry.url, env };
+}
+
+/** @param {string} name */
+function cacheOf(name) {
+  return join(order.folder, "cache ü 模型", name);
+}

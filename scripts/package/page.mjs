@@ -1,0 +1,119 @@
+// The parts of docs/package.md that proofs write, made from their figures in docs/.
+
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { format, resolveConfig } from "prettier";
+import { packageDir } from "../lib/paths.mjs";
+
+export const PAGE = join(packageDir, "docs", "package.md");
+
+/**
+ * @typedef {object} Section of the page, between two marks
+ * @property {string} name
+ * @property {string} figures the file in docs/
+ * @property {(figures: any) => string} write
+ */
+
+/** @type {Section[]} */
+export const SECTIONS = [
+  { name: "installs", figures: "package-installs.json", write: writeInstalls },
+  { name: "scripts", figures: "package-installs.json", write: writeScripts },
+  { name: "runtimes", figures: "package-runtimes.json", write: writeRuntimes },
+];
+
+/**
+ * Keeps figures in docs/, and writes them into the page.
+ * @param {string} name
+ * @param {object} figures
+ */
+export async function publish(name, figures) {
+  const path = join(packageDir, "docs", name);
+  writeFileSync(path, await format(JSON.stringify(figures), { ...(await resolveConfig(path)), parser: "json" }));
+  writeFileSync(PAGE, await renderPage(readFileSync(PAGE, "utf8")));
+}
+
+/**
+ * The page with each section made anew from its figures; sections without figures stay as they are.
+ * @param {string} page
+ */
+export async function renderPage(page) {
+  for (const { name, figures, write } of SECTIONS) {
+    const [start, end] = [`<!-- ${name}: made from ${figures} -->`, `<!-- end of ${name} -->`];
+    const [from, to] = [page.indexOf(start), page.indexOf(end)];
+    if (from < 0 || to < from) throw new Error(`Expected docs/package.md to have the marks ${start} and ${end}`);
+    const path = join(packageDir, "docs", figures);
+    if (!existsSync(path)) continue;
+    const text = write(JSON.parse(readFileSync(path, "utf8")));
+    page = `${page.slice(0, from + start.length)}\n\n${text}\n\n${page.slice(to)}`;
+  }
+  return await format(page, { ...(await resolveConfig(PAGE)), parser: "markdown" });
+}
+
+/** @param {import("./offline.mjs").Found & { machine: string }} figures */
+function writeInstalls({ installs, machine, keptBytes, killed }) {
+  const rows = installs.map((row) => [
+    `${row.program}, ${row.condition}`,
+    megabytes(row.tarballBytes),
+    megabytes(row.unpackedBytes),
+    String(row.files),
+    megabytes(row.fetchedBytes),
+    megabytes(row.installedBytes),
+    row.seconds.toFixed(1),
+    row.load.toFixed(1),
+  ]);
+  const heading = ["", "tarball", "unpacked", "files", "all that is fetched", "installed", "seconds", "load"];
+  const table = markdownTable([heading, ...rows], "right");
+  const notes = [
+    `${machine}. The load is the machine's average in the minute before: other programs ran beside, and more of it means longer times.`,
+    `A first build keeps ${megabytes(keptBytes)} in the cache folder besides.`,
+    `An install that was killed with SIGKILL at step ${killed.step} of its build gave no addon, and the next one did, in ${killed.seconds} seconds.`,
+  ];
+  return `${table}\n\n${notes.join(" ")}`;
+}
+
+/** @param {import("./offline.mjs").Found} figures */
+function writeScripts({ scripts }) {
+  const rows = scripts.map(({ npm, node, scriptRan, warning, remedies }) => [
+    `npm ${npm} (${node})`,
+    scriptRan ? "runs" : "is blocked",
+    warning ?? "nothing",
+    remedies.length === 0 ? "not needed" : remedies.map((remedy) => `\`${remedy}\``).join(", or "),
+  ]);
+  const heading = ["", "the install script", "npm says", "what builds the addon then"];
+  return markdownTable([heading, ...rows], "left");
+}
+
+/** @param {import("../prove-runtimes.mjs").Runtimes} figures */
+function writeRuntimes({ builtWith, rows, single, electron }) {
+  const names = rows.map(({ runtime }) => runtime);
+  const checks = Object.keys(rows[0]?.checks ?? {});
+  const body = checks.map((check) => [
+    check,
+    ...rows.map((row) => (row.checks[check] === "ok" ? "yes" : `no: ${row.checks[check]}`)),
+  ]);
+  const singles = Object.entries(single.checks).map(([check, outcome]) => [
+    check,
+    outcome === "ok" ? "yes" : `no: ${outcome}`,
+  ]);
+  return [
+    markdownTable([["", ...names], ...body], "left"),
+    `The addon was built with ${builtWith}. ${electron.reason}.`,
+    `A single executable of Node (\`node --build-sea\`, ${single.node}), into which esbuild has bundled the library and the server:`,
+    markdownTable([["", "runs a model and the server"], ...singles], "left"),
+  ].join("\n\n");
+}
+
+/**
+ * @param {readonly (readonly string[])[]} rows the first is the heading
+ * @param {"left" | "right"} side of all columns but the first
+ */
+function markdownTable([heading = [], ...rows], side) {
+  const rule = heading.map((_, column) => (column === 0 || side === "left" ? "---" : "--:"));
+  const lines = [heading, rule, ...rows.map((row) => row.map((cell) => cell.replaceAll("|", "\\|")))];
+  return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
+
+/** @param {number} bytes */
+function megabytes(bytes) {
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+}

@@ -1,0 +1,6 @@
+/** `#lock` of package.json as the library sees it, since what is compiled lies below `src`. */
+export function withLock<T>(
+  path: string,
+  work: () => Promise<T>,
+  options: { signal?: AbortSignal | undefined; onPoll?: (() => void) | undefined },
+): Promise<T>;

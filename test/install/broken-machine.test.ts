@@ -1,0 +1,130 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { builtAddon, Sandbox } from "./sandbox.js";
+
+const copyAddon = `cp "${builtAddon}" Release/llama-native.node`;
+
+let sandbox: Sandbox;
+beforeEach(() => {
+  // Paths that a shell and an old encoding would both break.
+  sandbox = new Sandbox("llama native ü 模型 ");
+  sandbox.addSources();
+  sandbox.addToolchain(copyAddon);
+});
+afterEach(() => {
+  sandbox.remove();
+});
+
+/** The machine is well again: the next install gives an addon. */
+async function expectRepaired(): Promise<void> {
+  sandbox.addToolchain(copyAddon);
+  const { code, output } = await sandbox.run("install.mjs");
+  expect({ code, output, addon: existsSync(sandbox.addon) }).toMatchObject({ code: 0, addon: true });
+  expect(readFileSync(sandbox.addon).equals(readFileSync(builtAddon))).toBe(true);
+  expect(sandbox.notBuilt).toBeUndefined();
+}
+
+it("builds where the paths of sources, cache and addon have spaces and characters beyond ASCII", async () => {
+  await expectRepaired();
+  expect(readFileSync(join(sandbox.dist, "cpu", "build.json"), "utf8")).toContain('"backend": "cpu"');
+});
+
+describe.runIf(process.platform === "linux")("with a disk of its own, which needs the right to mount", () => {
+  it("says how much room is missing before anything is compiled", async () => {
+    mkdirSync(sandbox.cache);
+    const { code, output } = await sandbox.run("install.mjs", {}, [], { [sandbox.cache]: "size=1m" });
+    expect({ code, output }).toMatchObject({ code: 0 });
+    expect(output).toMatch(
+      /the addon was not built: the build takes up to 0\.4 GB of disk, but only 0\.0 GB are free\n/,
+    );
+    expect(output).toContain("LLAMA_NATIVE_CACHE_DIR names another folder");
+    expect(sandbox.notBuilt?.reason).toBe("build-failed");
+    await expectRepaired();
+  });
+
+  it("tells the compiler's words where the disk of the build folder fills up", async () => {
+    sandbox.addToolchain(`dd if=/dev/zero of=big bs=65536 count=64; ${copyAddon}`);
+    const build = join(sandbox.cache, "build");
+    mkdirSync(build, { recursive: true });
+    const { code, output } = await sandbox.run("install.mjs", {}, [], { [build]: "size=1m" });
+    expect({ code, output }).toMatchObject({ code: 0 });
+    expect(output).toContain("No space left on device");
+    expect(sandbox.notBuilt?.message).toContain("No space left on device");
+    await expectRepaired();
+  });
+
+  it("builds where the log cannot be written, as its disk is full", async () => {
+    sandbox.addToolchain(`seq 1 100000; ${copyAddon}`);
+    const logs = join(sandbox.cache, "logs");
+    mkdirSync(logs, { recursive: true });
+    const { code, output } = await sandbox.run("install.mjs", {}, [], { [logs]: "size=64k" });
+    expect({ code, output }).toMatchObject({ code: 0, output: expect.stringContaining("built ") as string });
+    expect(existsSync(sandbox.addon)).toBe(true);
+  });
+
+  it("builds where the log's folder is read-only, and does not name a log that is not there", async () => {
+    const logs = join(sandbox.cache, "logs");
+    mkdirSync(logs, { recursive: true });
+    sandbox.addToolchain("exit 3");
+    const failed = await sandbox.run("install.mjs", {}, [], { [logs]: "ro" });
+    expect(failed.code).toBe(0);
+    expect(failed.output).toContain("its log could not be written to");
+    sandbox.addToolchain(copyAddon);
+    const { code, output } = await sandbox.run("install.mjs", {}, [], { [logs]: "ro" });
+    expect({ code, output }).toMatchObject({ code: 0 });
+    expect(existsSync(sandbox.addon)).toBe(true);
+  });
+
+  it.each([
+    ["read-only", "ro", /the addon was not built: EROFS.*\n/],
+    ["full", "size=64k", /the addon was not built: ENOSPC.*\n/],
+  ])("names the variable for another place where the package's folder is %s", async (_what, options, said) => {
+    mkdirSync(sandbox.dist);
+    const { code, output } = await sandbox.run("install.mjs", {}, [], { [sandbox.dist]: options });
+    expect({ code, output }).toMatchObject({ code: 0 });
+    expect(output).toMatch(said);
+    expect(output).toContain(`Addons are put into ${sandbox.dist}; LLAMA_NATIVE_OUT_DIR names another folder`);
+    // Nothing is compiled where the addon could not be put, and what was compiled is kept.
+    const builds = sandbox.builds;
+    expect(builds).toBe(options === "ro" ? 0 : 1);
+    await expectRepaired();
+    expect(sandbox.builds).toBe(1);
+  });
+});
+
+it("builds without ccache where ccache cannot write its own folder", async () => {
+  // As ccache does: the compiler is never reached.
+  sandbox.addTool("ccache");
+  sandbox.addTool(
+    "cmake",
+    `case "$1" in
+--version) echo "cmake version 3.30.0" ;;
+--build) mkdir -p Release; if grep -q LAUNCHER=/ settings; then echo "ccache: error: Failed to create directory /none"; exit 1; fi; ${copyAddon} ;;
+*) echo "$*" > settings; touch build.ninja ;;
+esac`,
+  );
+  const { code, output } = await sandbox.run("install.mjs");
+  expect({ code, output }).toMatchObject({ code: 0 });
+  expect(output).toContain("building without ccache, which does not work here: Failed to create directory /none");
+  expect(existsSync(sandbox.addon)).toBe(true);
+});
+
+it("offline and without sources, says what was tried and where to put them", async () => {
+  sandbox.addTool("npm", 'echo "npm error code ENOTFOUND" >&2; exit 1');
+  sandbox.addTool("git", 'echo "fatal: Could not resolve host" >&2; exit 128');
+  const { code, output } = await sandbox.run("install.mjs", { LLAMA_NATIVE_SOURCE_DIR: "" });
+  expect({ code, output }).toMatchObject({ code: 0 });
+  expect(output).toMatch(
+    /could not be obtained\. Tried:\n(.*\n)*.*ENOTFOUND.*\n.*Could not resolve host.*\nSet LLAMA_NATIVE_SOURCE_DIR/,
+  );
+  expect(sandbox.notBuilt?.reason).toBe("no-sources");
+  await expectRepaired();
+});
+
+it("a cache that is a file fails no install, and is named", async () => {
+  writeFileSync(sandbox.cache, "");
+  const { code, output } = await sandbox.run("install.mjs");
+  expect({ code, output }).toMatchObject({ code: 0 });
+  expect(output).toContain(`kept in ${sandbox.cache}`);
+});

@@ -1,0 +1,106 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import * as esbuild from "esbuild";
+import { rolldown } from "rolldown";
+import webpack from "webpack";
+
+export interface BundleOptions {
+  /** The program, and where the bundle of it goes. */
+  input: string;
+  file: string;
+  format: "esm" | "cjs";
+  /** Whether llama-native stays in its package. */
+  external: boolean;
+  /** As bundlers do that have no `import.meta` in CommonJS. */
+  define?: Record<string, string>;
+}
+
+type Bundle = (options: BundleOptions) => Promise<void>;
+
+const packages = ["llama-native", "llama-native/server"];
+
+/** Each as a program for Node is bundled with it, all of it in one file. */
+export const bundlers: Record<string, Bundle> = { Rolldown: useRolldown, esbuild: useEsbuild, webpack: useWebpack };
+
+async function useRolldown({ input, file, format, external, define = {} }: BundleOptions): Promise<void> {
+  await using made = await rolldown({
+    input,
+    platform: "node",
+    external: external ? packages : [],
+    transform: { define },
+    logLevel: "silent",
+  });
+  await made.write({ file, format, codeSplitting: false });
+}
+
+async function useEsbuild({ input, file, format, external }: BundleOptions): Promise<void> {
+  await esbuild.build({
+    entryPoints: [input],
+    outfile: file,
+    format,
+    bundle: true,
+    platform: "node",
+    target: "node20",
+    external: external ? packages : [],
+    logLevel: "error",
+    // esbuild's own advice for packages in CommonJS that require() what Node brings.
+    ...(format === "esm" && {
+      banner: {
+        js: 'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);',
+      },
+    }),
+    logOverride: { "empty-import-meta": "silent" },
+  });
+}
+
+async function useWebpack({ input, file, format, external }: BundleOptions): Promise<void> {
+  const esm = format === "esm";
+  const compiler = webpack({
+    entry: input,
+    target: "node20",
+    mode: "none",
+    output: {
+      path: join(file, ".."),
+      filename: file.slice(file.lastIndexOf("/") + 1),
+      module: esm,
+      asyncChunks: false,
+      ...(esm && { chunkFormat: "module" }),
+    },
+    experiments: { outputModule: esm },
+    externals: external
+      ? Object.fromEntries(packages.map((name) => [name, `${esm ? "module" : "commonjs"} ${name}`]))
+      : {},
+  });
+  if (compiler === null) throw new Error("Expected a compiler of webpack");
+  await new Promise<void>((resolve, reject) => {
+    compiler.run((error, stats) => {
+      if (error !== null) reject(error);
+      else if (stats?.hasErrors() === true) reject(new Error(stats.toString("errors-only")));
+      else resolve();
+    });
+  });
+  await new Promise<void>((resolve) => compiler.close(() => resolve()));
+}
+
+/** Loads a model, generates, and answers a request of the server, in one file of any format. */
+export async function writeProgram(path: string): Promise<void> {
+  const program = `import { loadModel } from "llama-native";
+    import { createFetchHandler } from "llama-native/server";
+    async function main() {
+      const model = await loadModel(process.env.MODEL);
+      const context = await model.createContext({ contextSize: 512 });
+      const { usage } = await context.generate({ prompt: "x", maxTokens: 3, ignoreEos: true });
+      const handler = createFetchHandler({ models: { source: context, name: "tiny" } });
+      await handler.ready;
+      const { info } = await (await handler("http://localhost/openapi.json")).json();
+      const body = JSON.stringify({ prompt: "x", max_tokens: 2 });
+      const headers = { "content-type": "application/json" };
+      const { status } = await handler("http://localhost/v1/completions", { method: "POST", headers, body });
+      await handler.close();
+      await model.dispose();
+      console.log(usage.completionTokens, status, info.version);
+    }
+    main().catch(({ code, message }) => console.log(code, message));`;
+  await writeFile(path, program);
+}

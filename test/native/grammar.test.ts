@@ -1,0 +1,114 @@
+// What a grammar leaves to choose from is found without trying the whole vocabulary. Here it is compared with what every
+// token's text says.
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import type { LlamaContext, LlamaModel, RequestOptions } from "../../src/index.js";
+import { loadModel } from "../../src/index.js";
+import { tinyModel } from "../support/models.js";
+
+let model: LlamaModel;
+let context: LlamaContext;
+let texts: string[];
+const prompt = "Say";
+
+beforeAll(async () => {
+  model = await loadModel(await tinyModel());
+  context = await model.createContext({ contextSize: 512 });
+  texts = Array.from({ length: model.info.vocabularySize }, (_, token) => textOf(token));
+});
+afterAll(() => model.dispose());
+
+/** As a grammar sees it: a token behind another one, so that its leading space counts. */
+function textOf(token: number): string {
+  const { text, isByte, isControl } = model.tokenizer.tokenInfo(token);
+  if (isControl) return "";
+  if (isByte) return token - 3 < 128 ? String.fromCharCode(token - 3) : "";
+  return text.replaceAll("\u2581", " ");
+}
+
+async function nextLogits(): Promise<Float32Array> {
+  const sequence = await context.sequence();
+  const logits = await sequence.evaluate(model.tokenizer.encode(prompt, { addSpecial: true }), { logits: "last" });
+  await sequence.dispose();
+  return logits ?? new Float32Array();
+}
+
+/** Tokens that may begin a text, the likeliest first. */
+async function allowed(beginning: RegExp): Promise<number[]> {
+  const logits = await nextLogits();
+  const tokens = [...texts.keys()].filter((token) => texts[token] !== "" && beginning.test(texts[token] ?? ""));
+  return tokens.sort((a, b) => (logits[b] ?? 0) - (logits[a] ?? 0));
+}
+
+async function first(grammar: string, options: RequestOptions): Promise<number> {
+  const { tokens } = await context.generate({ prompt, grammar, maxTokens: 1, seed: 1, ...options });
+  return tokens[0] ?? -1;
+}
+
+/** A grammar, and what a token's text must be to come first. Few, some and most of all tokens are allowed. */
+const grammars: [grammar: string, beginning: RegExp][] = [
+  ['root ::= "q" [0-9] "x"', /^q([0-9]x?)?$/],
+  ['root ::= [A-Z] "q"+', /^[A-Z]q*$/],
+  ['root ::= "\\"" [a-z]+ "\\"" | [0-9]{3}', /^("([a-z]+"?)?|[0-9]{1,3})$/],
+  ["root ::= [^a-zA-Z0-9 ]+", /^[^a-zA-Z0-9 ]+$/],
+  ['root ::= . "b" . "d"', /^.(b(.d?)?)?$/su],
+  ['root ::= " the" " end"', /^ (t(he?)?)?$/],
+  ['root ::= [\u00c0-\u00ff\u4e00-\u9fff] "n"*', /^[\u00c0-\u00ff\u4e00-\u9fff]n*$/],
+  ["root ::= [a-z ]+", /^[a-z ]+$/],
+];
+
+describe.each(grammars)("by %s", (grammar, beginning) => {
+  it("greedily the likeliest allowed token comes", async () => {
+    expect(await first(grammar, { temperature: 0 })).toBe((await allowed(beginning))[0]);
+  });
+
+  it("top-k is of what is allowed", async () => {
+    const best = await allowed(beginning);
+    const drawn = new Set<number>();
+    const options = { temperature: 5, topK: 4, topP: 1, minP: 0 };
+    for (let seed = 1; seed <= 24; seed++) drawn.add(await first(grammar, { ...options, seed }));
+    expect([...drawn].every((token) => best.slice(0, 4).includes(token))).toBe(true);
+    expect(drawn.size).toBeGreaterThan(Math.min(best.length, 2) - 1);
+  });
+
+  it.each<RequestOptions>([
+    { temperature: 1, topK: 0 },
+    { temperature: 1, repeatPenalty: 1.2 },
+    { mirostat: { version: 2 } },
+  ])("%j chooses among what is allowed", async (options) => {
+    const tokens = new Set(await allowed(beginning));
+    for (let seed = 1; seed <= 6; seed++) expect(tokens).toContain(await first(grammar, { ...options, seed }));
+  });
+});
+
+describe("a grammar", () => {
+  it("may leave single bytes of a character to choose from", async () => {
+    const text = "\u{1f600}\u{1f9ff}\u{20000}";
+    const { text: found, finishReason } = await context.generate({
+      prompt,
+      grammar: `root ::= "${text}"`,
+      maxTokens: 40,
+    });
+    expect([found, finishReason]).toEqual([text, "stop"]);
+  });
+
+  it("that biases leave nothing of is GRAMMAR, and the context goes on", async () => {
+    const grammar = 'root ::= "q"';
+    const tokens = [...texts.keys()].filter((token) => texts[token] === "q");
+    const logitBias = new Map(tokens.map((token) => [token, -Infinity]));
+    for (const options of [{ temperature: 0 }, { temperature: 1 }, { temperature: 1, topK: 0 }]) {
+      await expect(first(grammar, { ...options, logitBias })).rejects.toMatchObject({
+        code: "GRAMMAR",
+        message: expect.stringContaining("No token of the model continues the grammar"),
+      });
+    }
+    expect(texts[await first(grammar, { temperature: 0 })]).toBe("q");
+  });
+
+  it("ends where it is fulfilled, or goes on where it may", async () => {
+    const { text, finishReason } = await context.generate({ prompt, grammar: 'root ::= "q" ("z")?', maxTokens: 8 });
+    expect(text).toMatch(/^qz?$/);
+    expect(finishReason).toBe("stop");
+  });
+});
