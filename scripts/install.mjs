@@ -1,11 +1,13 @@
-// Runs after `npm install`. An addon that cannot be built must not fail the install of a whole application: the reason
-// is printed, kept for the library to throw as NOT_BUILT, and the install goes on.
+// Runs after `npm install`, and builds an addon where no package with a finished one works here. One that cannot be built must
+// not fail the install of a whole application: the reason is printed, kept for the library to throw as NOT_BUILT, and the
+// install goes on.
 
 import { buildAddon } from "./lib/build-addon.mjs";
-import { buildBackend, buildForMachine, keepingFailure } from "./lib/build-backends.mjs";
+import { buildBackend, buildBestGpu, keepingFailure } from "./lib/build-backends.mjs";
 import { BuildError } from "./lib/errors.mjs";
 import { recordFailure } from "./lib/not-built.mjs";
 import { distDir } from "./lib/paths.mjs";
+import { takePrebuilt } from "./lib/prebuilt.mjs";
 import { createReporter } from "./lib/reporter.mjs";
 import { stopChildrenOnSignals } from "./lib/run.mjs";
 import { adoptNpmConfig, readGpuChoice } from "./lib/settings.mjs";
@@ -14,12 +16,6 @@ adoptNpmConfig(process.env);
 const reporter = createReporter();
 stopChildrenOnSignals();
 try {
-  if (process.env.LLAMA_NATIVE_SKIP_BUILD === "1") {
-    throw new BuildError(
-      "skipped",
-      "llama-native: the addon was not built, because LLAMA_NATIVE_SKIP_BUILD is set.\nTo build it, run: npx llama-native build",
-    );
-  }
   await install(readChoice());
 } catch (error) {
   if (!(error instanceof BuildError)) throw error;
@@ -31,12 +27,19 @@ try {
 
 /** @param {import("./lib/settings.mjs").Backend | "auto"} choice */
 async function install(choice) {
-  if (choice === "auto") {
-    await buildForMachine({ reporter });
-    return;
+  const hasCpu = await takePrebuilt("cpu", { reporter });
+  if (process.env.LLAMA_NATIVE_SKIP_BUILD === "1") {
+    if (hasCpu) return;
+    throw new BuildError(
+      "skipped",
+      "llama-native: the addon was not built, because LLAMA_NATIVE_SKIP_BUILD is set.\nTo build it, run: npx llama-native build",
+    );
   }
-  await buildAddon({ reporter, backend: "cpu" });
-  if (choice !== "cpu") await keepingFailure(choice, { reporter }, () => buildBackend(choice, { reporter }));
+  if (!hasCpu) await buildAddon({ reporter, backend: "cpu" });
+  if (choice === "auto") await buildBestGpu({ reporter });
+  else if (choice !== "cpu" && !(await takePrebuilt(choice, { reporter }))) {
+    await keepingFailure(choice, { reporter }, () => buildBackend(choice, { reporter }));
+  }
 }
 
 /** A typing mistake leaves nobody without an addon. */

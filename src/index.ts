@@ -72,5 +72,5 @@ export type {
   NativeGgufFile as GgufFile,
   NativeGgufTensor as GgufTensor,
 } from "./native/contract.js";
-export type { SystemInfo } from "./native/load-addon.js";
+export type { AddonPlace, SystemInfo } from "./native/load-addon.js";
 export type { Backend, GpuBackend, GpuChoice, PassedOverBackend } from "./native/backends.js";

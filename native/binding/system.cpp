@@ -3,6 +3,7 @@
 #include "build-info.h"
 #include "core/decoder.h"
 #include "core/device_plan.h"
+#include "core/kernels.h"
 #include "core/runtime.h"
 #include "ggml-backend.h"
 #include "llama.h"
@@ -64,6 +65,8 @@ Napi::Value system_info(const Options & options) {
     info.Set("llamaVersion", llama_version());
     info.Set("compiler", llama_compiler());
     info.Set("cpuFeatures", to_js(env, cpu_features()));
+    const std::string variant = kernel_variant();
+    info.Set("cpuVariant", variant.empty() ? env.Null() : Napi::String::New(env, variant));
     info.Set("devices", devices(env));
     info.Set("supportsMmap", llama_supports_mmap());
     info.Set("supportsMlock", llama_supports_mlock());

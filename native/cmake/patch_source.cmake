@@ -1,12 +1,13 @@
 # Changes a source file of llama.cpp on its way into the build, not in place, for what llama.cpp has no option for.
 #
-#   patch_source(<target> <file name> <header> [<find> <replace> ...])
+#   patch_source(<targets> <file name> <header> [<find> <replace> ...])
 #
 # compiles a copy of the file that includes <header>, of this folder, first (unless that is ""), with each <find> replaced.
-# The build fails where a text is not found, as after an upgrade.
-function(patch_source target name header)
-  get_target_property(sources ${target} SOURCES)
-  get_target_property(source_dir ${target} SOURCE_DIR)
+# The build fails where a text is not found, as after an upgrade. Several targets are a list, and compile the same file.
+function(patch_source targets name header)
+  list(GET targets 0 first)
+  get_target_property(sources ${first} SOURCES)
+  get_target_property(source_dir ${first} SOURCE_DIR)
   string(REPLACE "." "\\." pattern ${name})
   list(FILTER sources INCLUDE REGEX "(^|/)${pattern}$")
   list(GET sources 0 original)
@@ -31,10 +32,12 @@ function(patch_source target name header)
   endif()
   file(CONFIGURE OUTPUT ${patched} CONTENT "${include}#line 1 \"${path}\"\n@text@" @ONLY)
 
-  get_target_property(sources ${target} SOURCES)
-  list(REMOVE_ITEM sources ${original})
-  set_target_properties(${target} PROPERTIES SOURCES "${sources}")
-  target_sources(${target} PRIVATE ${patched})
   cmake_path(GET path PARENT_PATH folder)
-  target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_FUNCTION_LIST_DIR} ${folder})
+  foreach(target IN LISTS targets)
+    get_target_property(sources ${target} SOURCES)
+    list(REMOVE_ITEM sources ${original})
+    set_target_properties(${target} PROPERTIES SOURCES "${sources}")
+    target_sources(${target} PRIVATE ${patched})
+    target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_FUNCTION_LIST_DIR} ${folder})
+  endforeach()
 endfunction()

@@ -3,6 +3,11 @@
 include(${CMAKE_CURRENT_LIST_DIR}/patch_source.cmake)
 
 function(patch_llama_cpp)
+  # ggml's CPU backend is one target, or one for each kind of CPU.
+  get_property(cpu DIRECTORY "${LLAMA_NATIVE_LLAMA_DIR}/ggml/src" PROPERTY BUILDSYSTEM_TARGETS)
+  list(FILTER cpu INCLUDE REGEX "^ggml-cpu")
+  list(FILTER cpu EXCLUDE REGEX "-feats$")
+
   # ggml's CPU threads wait patiently for each other.
   #
   # Between two tensor operations ggml's threads meet at a barrier, hundreds of times a token, and spin there without end.
@@ -10,7 +15,7 @@ function(patch_llama_cpp)
   # its core to the scheduler; then the spinning ones burn the very cores it needs, for whole time slices, at every barrier.
   # A model of 125M parameters then decodes 1 token a second instead of 100. So: spin for longer than any usual wait, then
   # sleep in short naps, which gives the core to the late thread or lets another core take it.
-  patch_source(ggml-cpu ggml-cpu.c patient_barrier.h
+  patch_source("${cpu}" ggml-cpu.c patient_barrier.h
     "    // wait for other threads\n" "    // wait for other threads\n    struct llama_native_wait wait = { 0, 0 }\\;\n"
     "n_passed) {\n        ggml_thread_cpu_relax()\\;\n    }\n" "n_passed) {\n        llama_native_wait(&wait)\\;\n    }\n")
 
@@ -27,7 +32,7 @@ function(patch_llama_cpp)
     "bool has_logits     = true\;" "bool has_logits     = !cparams.embeddings || cparams.pooling_type == LLAMA_POOLING_TYPE_NONE\;")
 
   # AMX works whatever the compiler; see the header.
-  patch_source(ggml-cpu mmq.cpp tile_config.h)
+  patch_source("${cpu}" mmq.cpp tile_config.h)
 
   # What a token gets does not depend, to the bit, on who shares its batch.
   #
@@ -40,7 +45,7 @@ function(patch_llama_cpp)
   # Attention is also several times as fast. All sequences of a context share one KV cache, so that prompts with the same
   # beginning share its cells; ggml visits the cells of all sequences for each token and head, and has no matrix products for
   # less than 64 tokens or for quantized caches.
-  patch_source(ggml-cpu ops.cpp attention.h
+  patch_source("${cpu}" ops.cpp attention.h
     "                ggml_compute_forward_flash_attn_ext_f16(params, dst)\\;"
     "                if (!llama_native::attend(params, dst)) ggml_compute_forward_flash_attn_ext_f16(params, dst)\\;")
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
@@ -54,7 +59,7 @@ function(patch_llama_cpp)
     endforeach()
     set(neon "ggml_cpu_has_neon() && ggml_cpu_has_matmul_int8()")
     set(rest "nrows - (nrows % 4)")
-    patch_source(ggml-cpu repack.cpp k_quants.h ${kernels}
+    patch_source("${cpu}" repack.cpp k_quants.h ${kernels}
       "(cur->type == GGML_TYPE_Q6_K) {\n        if (${neon})" "(cur->type == GGML_TYPE_Q6_K) {\n        if (ggml_cpu_has_avx2() || (${neon}))"
       # The one to three tokens that are left over, at once.
       "for (int iter = ${rest}" "for (int iter = ${rest} + llama_native::gemv<BLOC_TYPE, INTER_SIZE, NB_COLS>(ne00,
@@ -63,7 +68,7 @@ function(patch_llama_cpp)
     set(add "_mm256_fmadd_ps(_mm256_cvtepi32_ps(")
     set(scales "), _mm256_mul_ps(col_scale_f32, row_scale_f32), acc_row)\\;")
     set(minimums "), _mm256_mul_ps(col_dmin_f32, row_scale_f32), acc_min_rows)\\;")
-    patch_source(ggml-cpu arch/x86/repack.cpp ""
+    patch_source("${cpu}" arch/x86/repack.cpp ""
       "acc_row = ${add}iacc_b${scales}" ""
       "acc_min_rows = ${add}iacc_min_b${minimums}" ""
       "iacc_b = _mm256_add_epi32(iacc_b, iacc_sb)\\;" "acc_row = ${add}iacc_sb${scales}"

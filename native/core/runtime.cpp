@@ -1,6 +1,7 @@
 #include "core/runtime.h"
 
 #include "common.h"
+#include "core/kernels.h"
 #include "ggml-backend.h"
 #include "llama.h"
 
@@ -58,12 +59,16 @@ void on_log(ggml_log_level level, const char * text, void *) {
     if (current_guard && level >= GGML_LOG_LEVEL_WARN) GuardAccess::append(*current_guard, text);
 }
 
+// Of another copy of this package in the process, where both have ggml's libraries in common.
+ggml_abort_callback_t previous_on_abort = nullptr;
+
 void on_abort(const char * message) {
     if (current_guard) {
         GuardAccess::append(*current_guard, message);
         GuardAccess::append(*current_guard, "\n");
         throw std::runtime_error(message);
     }
+    if (previous_on_abort) return previous_on_abort(message);
     std::fprintf(stderr, "%s\n", message);
 }
 
@@ -79,12 +84,17 @@ Guard::~Guard() {
 std::string Guard::log() const { return lines; }
 
 void ensure_backend() {
-    static std::once_flag once;
-    std::call_once(once, [] {
-        llama_log_set(on_log, nullptr);
-        ggml_set_abort_callback(on_abort);
-        llama_backend_init();
-    });
+    // Not std::call_once, since an error would go through the C library: its frames ask the system's libgcc how to unwind, and
+    // the addon has one of its own.
+    static std::mutex           mutex;
+    static bool                 done = false;
+    std::lock_guard<std::mutex> lock(mutex);
+    if (done) return;
+    load_kernels();
+    llama_log_set(on_log, nullptr);
+    previous_on_abort = ggml_set_abort_callback(on_abort);
+    llama_backend_init();
+    done = true;
 }
 
 #ifdef __linux__

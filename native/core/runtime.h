@@ -6,7 +6,8 @@
 namespace llama_native {
 
 // llama.cpp's global state: backends are initialized once a process and stay so until it ends, because ggml's registry
-// cannot be taken down while another environment (worker thread) uses it. Thread safe.
+// cannot be taken down while another environment (worker thread) uses it. Throws Error where there are no kernels for this CPU.
+// Thread safe.
 void ensure_backend();
 
 // While one lives on a thread, a failed GGML_ASSERT or GGML_ABORT on that thread throws std::runtime_error instead of

@@ -20,16 +20,26 @@ std::shared_ptr<ThreadPool> ThreadPool::acquire(int threads) {
     return pool;
 }
 
+namespace {
+
+// A function of ggml's CPU backend, which is in a library of its own where there is one for each kind of CPU.
+template <class Function> Function * cpu_function(const char * name) {
+    ggml_backend_reg_t registry = ggml_backend_dev_backend_reg(ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU));
+    return reinterpret_cast<Function *>(ggml_backend_reg_get_proc_address(registry, name));
+}
+
+} // namespace
+
 ThreadPool::ThreadPool(int threads) {
     ggml_threadpool_params params = ggml_threadpool_params_default(threads);
     // Between two graphs the threads spin for 131072 pauses for each unit, some milliseconds, before they sleep: longer than
     // sampling takes, and short enough to leave the cores to others when nothing follows.
     params.poll = 1;
-    pool = ggml_threadpool_new(&params);
+    pool = cpu_function<decltype(ggml_threadpool_new)>("ggml_threadpool_new")(&params);
     if (!pool) throw Error("INSUFFICIENT_MEMORY", "The compute threads could not be started");
 }
 
-ThreadPool::~ThreadPool() { ggml_threadpool_free(pool); }
+ThreadPool::~ThreadPool() { cpu_function<decltype(ggml_threadpool_free)>("ggml_threadpool_free")(pool); }
 
 ThreadPool::Turn::Turn(ThreadPool & pool, const std::function<void()> & meanwhile) : pool(pool) {
     std::unique_lock<std::mutex> lock(pool.mutex);

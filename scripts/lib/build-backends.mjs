@@ -9,6 +9,7 @@ import { chooseAutomatically, decideAll, readCompiler } from "./gpu/choose.mjs";
 import { gatherGpuFacts } from "./gpu/facts.mjs";
 import { recordFailure } from "./not-built.mjs";
 import { cacheDir, distDir } from "./paths.mjs";
+import { takePrebuilt } from "./prebuilt.mjs";
 import { detectToolchain } from "./toolchain.mjs";
 
 /**
@@ -25,8 +26,21 @@ import { detectToolchain } from "./toolchain.mjs";
  * @throws {BuildError} when there can be no addon for the CPU
  */
 export async function buildForMachine(options) {
-  const results = [await buildAddon({ ...options, backend: "cpu" })];
+  const cpu = await buildAddon({ ...options, backend: "cpu" });
+  const gpu = await buildBestGpu(options);
+  return gpu === null ? [cpu] : [cpu, gpu];
+}
+
+/**
+ * The addon of the best GPU, unless a package with a finished one works here.
+ * @param {Options} options
+ * @returns {Promise<BuildResult | null>} null where nothing was built
+ */
+export async function buildBestGpu(options) {
   const decisions = decideHere(options.env);
+  for (const { backend, hasDevice } of decisions) {
+    if (hasDevice && (await takePrebuilt(backend, options))) return null;
+  }
   const chosen = chooseAutomatically(decisions);
   for (const { backend, reason, advice } of decisions) {
     // There is a GPU that could be used, if only something were done.
@@ -35,9 +49,8 @@ export async function buildForMachine(options) {
     options.reporter.say(error.message);
     recordFailure(distDir(options.env), error, backend);
   }
-  if (chosen === null) return results;
-  const built = await keepingFailure(chosen.backend, options, () => buildGpu(chosen, options));
-  return built === null ? results : [...results, built];
+  if (chosen === null) return null;
+  return await keepingFailure(chosen.backend, options, () => buildGpu(chosen, options));
 }
 
 /**

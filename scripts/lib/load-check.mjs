@@ -21,3 +21,20 @@ export async function checkLoads(addon, logPath) {
   const message = `llama-native: the addon was built but cannot be loaded: ${why}\nRebuild it with: npx llama-native build`;
   throw new BuildError("not-loadable", message, logPath === undefined ? {} : { logPath });
 }
+
+// What the library does first: it fails where there are no kernels for this CPU.
+const ASK_SYSTEM = `
+  const addon = { exports: {} };
+  process.dlopen(addon, process.argv[1]);
+  console.log(JSON.stringify(addon.exports.systemInfo({})));`;
+
+/**
+ * Whether an addon that was made elsewhere works on this machine.
+ * @param {string} addon
+ * @returns {Promise<string | null>} what is wrong with it, or null
+ */
+export async function checkRuns(addon) {
+  const { code, signal, output } = await run(process.execPath, ["-e", ASK_SYSTEM, addon]);
+  if (code === 0) return null;
+  return /Error: (.*)/.exec(output)?.[1] ?? `the process that loads it ended with ${signal ?? `code ${code}`}`;
+}

@@ -3,7 +3,7 @@
 
 import { BuildError } from "./errors.mjs";
 
-const NAMES = ["GPU", "JOBS", "CMAKE_ARGS", "SKIP_BUILD", "PORTABLE", "CACHE_DIR", "CMAKE"];
+const NAMES = ["GPU", "JOBS", "CMAKE_ARGS", "SKIP_BUILD", "FROM_SOURCE", "PORTABLE", "CACHE_DIR", "CMAKE"];
 
 /** @typedef {"metal" | "cuda" | "hip" | "vulkan"} GpuBackend */
 /** @typedef {GpuBackend | "cpu"} Backend */

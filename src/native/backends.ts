@@ -6,7 +6,7 @@ export type GpuBackend = (typeof gpuBackends)[number];
 export type Backend = GpuBackend | "cpu";
 export type GpuChoice = (typeof gpuChoices)[number];
 
-/** A GPU's addon that is built but not used, or not built but asked for. */
+/** An addon that is there but not used, or not there but asked for. */
 export interface PassedOverBackend {
   backend: Backend;
   reason: string;

@@ -33,6 +33,8 @@ export interface NativeSystemInfo {
   compiler: string;
   /** Instruction sets the CPU kernels were compiled with and this CPU has, e.g. `AVX2`, `FMA`, `F16C`. */
   cpuFeatures: string[];
+  /** The kind of CPU whose kernels a package's addon chose, e.g. `haswell`; null where kernels are part of the addon. */
+  cpuVariant: string | null;
   devices: NativeDevice[];
   supportsMmap: boolean;
   supportsMlock: boolean;

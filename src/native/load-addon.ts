@@ -7,15 +7,32 @@ import { explainLoadFailure, explainNoDevice, explainOtherCpu, gpuBackends, gpuC
 import type { NativeAddon, NativeSystemInfo } from "./contract.js";
 import { missingInstructionSets } from "./instruction-sets.js";
 import { packageRoot, requireOf } from "./own-package.js";
+import { findPrebuilt } from "./prebuilt.js";
 
-/** What the addon in use found on this machine, and why other addons that are built are not in use. */
+/** What the addon in use found on this machine, and why other addons that are there are not in use. */
 export interface SystemInfo extends NativeSystemInfo {
   backend: Backend | "custom";
+  addon: AddonPlace;
   passedOver: readonly PassedOverBackend[];
+}
+
+/** Where an addon lies. */
+export interface AddonPlace {
+  path: string;
+  /** Built on this machine, taken from an installed package, or named by `LLAMA_NATIVE_ADDON`. */
+  origin: "built" | "prebuilt" | "custom";
+  /** The package's name where it is `prebuilt`, else null. */
+  package: string | null;
+}
+
+/** A place to load from; `problem` says why not. */
+interface Place extends AddonPlace {
+  readonly problem: string | null;
 }
 
 interface Loaded {
   readonly addon: NativeAddon;
+  readonly place: AddonPlace;
   readonly backend: SystemInfo["backend"];
   readonly passedOver: readonly PassedOverBackend[];
 }
@@ -36,11 +53,15 @@ export function loadAddon(gpu: GpuChoice = readGpuChoice()): NativeAddon {
 
 /** What the addon found on this machine: llama.cpp's version, CPU features in use, devices and their memory as it is now. */
 export function systemInfo(gpu: GpuChoice = readGpuChoice()): SystemInfo {
-  const { addon, backend, passedOver } = load(gpu);
-  return { ...addon.systemInfo({}), backend, passedOver };
+  const { addon, place, backend, passedOver } = load(gpu);
+  const { path, origin, package: name } = place;
+  return { ...addon.systemInfo({}), backend, addon: { path, origin, package: name }, passedOver };
 }
 
-/** Absolute path of the addon that {@link loadAddon} loads for a backend, whether it exists or not. */
+/**
+ * Absolute path of the addon that this machine builds for a backend, whether it exists or not; {@link loadAddon} takes it before
+ * those of packages.
+ */
 export function addonPath(backend: Backend = "cpu"): string {
   return customPath() ?? join(addonFolder(), backend, "llama-native.node");
 }
@@ -76,15 +97,13 @@ function choose(gpu: GpuChoice): Loaded {
   if (gpu !== "auto") return loadAsked(gpu, built);
   const passedOver: PassedOverBackend[] = [];
   for (const backend of gpuBackends) {
-    if (!built.includes(backend)) continue;
-    const attempt = tryGpu(backend);
-    if ("addon" in attempt) return { ...attempt, backend, passedOver };
-    passedOver.push(attempt);
+    const found = tryGpu(backend, built, passedOver);
+    if (found !== undefined) return found;
   }
   return loadForCpu(built, passedOver);
 }
 
-/** The only look at the disk that a machine without GPUs pays for. */
+/** What this machine has built; most machines pay for this look at the disk and for that at installed packages alone. */
 function listBuilt(): string[] {
   try {
     return readdirSync(addonFolder());
@@ -93,34 +112,76 @@ function listBuilt(): string[] {
   }
 }
 
+/** Where a backend's addon may be taken from, this machine's own build before that of a package. */
+function placesOf(backend: Backend, built: readonly string[]): Place[] {
+  const own = built.includes(backend) ? [join(addonFolder(), backend, "llama-native.node")] : [];
+  const prebuilt = findPrebuilt(backend);
+  return [
+    ...own.map((path) => ({ path, origin: "built" as const, package: null, problem: null })),
+    ...(prebuilt === undefined
+      ? []
+      : [{ path: prebuilt.path, origin: "prebuilt" as const, package: prebuilt.name, problem: prebuilt.problem }]),
+  ];
+}
+
 function loadForCpu(built: readonly string[], passedOver: readonly PassedOverBackend[]): Loaded {
-  const path = addonPath();
-  if (!built.includes("cpu")) throw notBuilt(path);
-  return { addon: requireAddon(path), backend: "cpu", passedOver };
+  const failures: LlamaError[] = [];
+  for (const place of placesOf("cpu", built)) {
+    try {
+      const addon = requireAddon(place);
+      return { addon, place, backend: "cpu", passedOver: [...passedOver, ...failures.map(asPassedOver)] };
+    } catch (error) {
+      if (!(error instanceof LlamaError)) throw error;
+      failures.push(error);
+    }
+  }
+  const [failure] = failures;
+  // Where the install tried to build after all, what it left behind says most.
+  if (failure === undefined || !built.includes("cpu")) throw notBuilt(addonPath(), failure);
+  throw failure;
+}
+
+/** Of the CPU's addon, once another one serves. */
+function asPassedOver({ message }: LlamaError): PassedOverBackend {
+  return { backend: "cpu", reason: message, advice: rebuild("cpu") };
 }
 
 function loadAsked(backend: Exclude<GpuChoice, "auto" | "cpu">, built: readonly string[]): Loaded {
-  const attempt = built.includes(backend) ? tryGpu(backend) : whyNotBuilt(backend);
-  if ("addon" in attempt) return { ...attempt, backend, passedOver: [] };
-  throw unavailable(attempt);
+  const passedOver: PassedOverBackend[] = [];
+  const found = tryGpu(backend, built, passedOver);
+  if (found !== undefined) return found;
+  throw unavailable(passedOver[0] ?? whyNotBuilt(backend));
 }
 
 /** `LLAMA_NATIVE_ADDON` is taken as it is, but not for a GPU that it does not have. */
 function loadCustom(path: string, gpu: GpuChoice): Loaded {
-  const addon = requireAddon(path);
+  const place = { path, origin: "custom" as const, package: null, problem: null };
+  const addon = requireAddon(place);
   if (gpu !== "auto" && gpu !== "cpu" && !hasGpu(addon)) throw unavailable(explainNoDevice(gpu));
-  return { addon, backend: "custom", passedOver: [] };
+  return { addon, place, backend: "custom", passedOver: [] };
 }
 
-function tryGpu(backend: Backend): { addon: NativeAddon } | PassedOverBackend {
-  const path = join(addonFolder(), backend, "llama-native.node");
+/** Adds to `passedOver` why each addon that is there does not serve. */
+function tryGpu(backend: Backend, built: readonly string[], passedOver: PassedOverBackend[]): Loaded | undefined {
+  const failures: PassedOverBackend[] = [];
+  for (const place of placesOf(backend, built)) {
+    const attempt = tryPlace(backend, place);
+    if ("addon" in attempt) return { ...attempt, place, backend, passedOver: [...passedOver, ...failures] };
+    failures.push(attempt);
+  }
+  passedOver.push(...failures);
+  return undefined;
+}
+
+function tryPlace(backend: Backend, { path, origin, problem }: Place): { addon: NativeAddon } | PassedOverBackend {
+  if (problem !== null) return { backend, reason: problem, advice: rebuild(backend) };
   const missing = missingInstructionSets(path);
   if (missing.length > 0) return explainOtherCpu(backend, missing);
   try {
     const addon = requireFile(path);
     return hasGpu(addon) ? { addon } : explainNoDevice(backend);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND") return whyNotBuilt(backend);
+    if (isMissing(error) && origin === "built") return whyNotBuilt(backend);
     return explainLoadFailure(backend, error instanceof Error ? error.message : String(error));
   }
 }
@@ -147,18 +208,20 @@ function customPath(): string | undefined {
   return isAbsolute(explicit) ? explicit : resolve(explicit);
 }
 
-function requireAddon(path: string): NativeAddon {
+function requireAddon({ path, origin, problem }: Place): NativeAddon {
+  if (problem !== null) throw refused(path, problem, rebuild("cpu"));
   const missing = missingInstructionSets(path);
   if (missing.length > 0) {
     const { reason, advice } = explainOtherCpu("cpu", missing);
-    throw new LlamaError("BACKEND_UNAVAILABLE", `The addon ${path} cannot be used: ${reason}; ${advice}`, {
-      details: { path, reason, advice },
-    });
+    throw refused(path, reason, advice);
   }
   try {
-    return requireFile(path);
+    const addon = requireFile(path);
+    // A package's kernels lie in files of their own, which are loaded now: where none runs here, another addon may.
+    if (origin === "prebuilt") addon.systemInfo({});
+    return addon;
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND") throw notBuilt(path);
+    if (isMissing(cause) && origin !== "prebuilt") throw notBuilt(path);
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new LlamaError("BACKEND_UNAVAILABLE", `The addon ${path} cannot be loaded: ${reason}`, {
       cause,
@@ -167,14 +230,26 @@ function requireAddon(path: string): NativeAddon {
   }
 }
 
+function refused(path: string, reason: string, advice: string): LlamaError {
+  const message = `The addon ${path} cannot be used: ${reason}; ${advice}`;
+  return new LlamaError("BACKEND_UNAVAILABLE", message, { details: { path, reason, advice } });
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND";
+}
+
 function requireFile(path: string): NativeAddon {
   return requireOf(path)(path) as NativeAddon; // not import.meta.url, which a bundle in CommonJS does not have
 }
 
-function notBuilt(path: string): LlamaError {
+/** `packaged` is why a package's addon does not serve in its place. */
+function notBuilt(path: string, packaged?: LlamaError): LlamaError {
   const note = readNote(join(addonFolder(), "not-built.json"));
+  if (note === undefined && packaged !== undefined) return packaged;
   const message = note?.message ?? `The native addon is not built: there is no ${path}; run \`npx llama-native build\``;
-  return new LlamaError("NOT_BUILT", message, { details: { path, reason: note?.reason ?? "missing" } });
+  const also = packaged === undefined ? "" : `\n${packaged.message}`;
+  return new LlamaError("NOT_BUILT", message + also, { details: { path, reason: note?.reason ?? "missing" } });
 }
 
 /** What the install left behind where it could not build: `{reason, message}`. */

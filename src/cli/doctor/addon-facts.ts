@@ -14,7 +14,8 @@ export interface AddonFacts {
     readonly backend: string;
     readonly compiler: string;
     readonly flags: string;
-    readonly builtAt: string;
+    /** Absent from packages, which are the same whenever they are built. */
+    readonly builtAt: string | undefined;
   } | null;
   readonly system: SystemInfo | null;
   /** Why it does not load, or null. */
@@ -25,8 +26,7 @@ type Attempt = Pick<AddonFacts, "system" | "error">;
 
 export async function examineAddon(): Promise<AddonFacts> {
   const attempt = await tryLoading();
-  const backend = attempt.system?.backend ?? "cpu";
-  const path = addonPath(backend === "custom" ? "cpu" : backend);
+  const path = attempt.system?.addon.path ?? addonPath();
   const [found, build] = await Promise.all([
     stat(path).catch(() => null),
     readBuild(join(dirname(path), "build.json")),

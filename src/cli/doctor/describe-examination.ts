@@ -36,18 +36,31 @@ function describeAddon({ path, sizeBytes, build, system, error }: AddonFacts): R
   const state = sizeBytes === null ? "missing" : `${formatBytes(sizeBytes)}${error === null ? "" : ", does not load"}`;
   return [
     ["Addon", `${path} (${state})`],
-    ...(build === null
-      ? []
-      : [["  built", `${build.builtAt}, ${build.backend}, ${build.flags}, ${build.compiler}`] as const]),
+    ...(system === null ? [] : [["  origin", origins[system.addon.origin](system.addon.package)] as const]),
+    ...(build === null ? [] : [["  built", describeBuild(build)] as const]),
     ...(system === null
       ? []
       : [
           ["llama.cpp", `${system.llamaVersion}, compiled by ${system.compiler}`] as const,
-          ["CPU features", system.cpuFeatures.join(" ")] as const,
+          ["CPU features", describeCpu(system)] as const,
           ...system.devices.map(describeDevice),
           ...system.passedOver.map(describePassedOver),
         ]),
   ];
+}
+
+const origins = {
+  built: () => "built on this machine",
+  prebuilt: (name: string | null) => `the package ${String(name)}`,
+  custom: () => "named by LLAMA_NATIVE_ADDON",
+};
+
+function describeBuild({ builtAt, backend, flags, compiler }: NonNullable<AddonFacts["build"]>): string {
+  return [builtAt, backend, flags, compiler].filter((part) => part !== undefined).join(", ");
+}
+
+function describeCpu({ cpuFeatures, cpuVariant }: NonNullable<AddonFacts["system"]>): string {
+  return `${cpuFeatures.join(" ")}${cpuVariant === null ? "" : ` (the package's kernels for ${cpuVariant})`}`;
 }
 
 function describeDevice({ name, description, type, freeBytes, totalBytes }: NativeDevice, index: number): Row {

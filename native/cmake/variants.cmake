@@ -1,0 +1,52 @@
+# ggml for a package that runs on any machine: its kernels for each kind of CPU are libraries of their own beside the addon,
+# each of which knows whether this machine can run it and how well (ggml's GGML_CPU_ALL_VARIANTS). core/kernels.cpp loads the
+# best. What kernels and addon share, ggml-base and ggml, are libraries too, since both sides link to them.
+#
+# Their names tell version and backend: a system's loader takes a library that it has by name, so that two of these packages in
+# one process, or another one that brings ggml, would else share one.
+
+function(add_ggml_with_variants)
+  set(GGML_BACKEND_DL ON CACHE BOOL "" FORCE)
+  set(GGML_CPU_ALL_VARIANTS ON CACHE BOOL "" FORCE)
+  # What llama.cpp's own CMakeLists.txt says, which finds ggml already there.
+  set(GGML_LLAMAFILE_DEFAULT ON)
+  set(GGML_CUDA_GRAPHS_DEFAULT ON)
+  set(BUILD_SHARED_LIBS ON)
+  set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_LIBRARY_OUTPUT_DIRECTORY})
+  add_subdirectory("${LLAMA_NATIVE_LLAMA_DIR}/ggml" ggml EXCLUDE_FROM_ALL)
+
+  get_property(targets DIRECTORY "${LLAMA_NATIVE_LLAMA_DIR}/ggml/src" PROPERTY BUILDSYSTEM_TARGETS)
+  foreach(target IN LISTS targets)
+    get_target_property(type ${target} TYPE)
+    if(type STREQUAL "SHARED_LIBRARY" OR type STREQUAL "MODULE_LIBRARY")
+      make_portable(${target})
+    endif()
+  endforeach()
+  foreach(name ggml ggml-base)
+    set_target_properties(${name} PROPERTIES OUTPUT_NAME llama-native-${LLAMA_NATIVE_VERSION}-${LLAMA_NATIVE_BACKEND}-${name})
+  endforeach()
+  # Before a kernel's library is chosen, it is asked whether it runs here.
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+    list(FILTER targets INCLUDE REGEX "^ggml-cpu-.*-feats$")
+    patch_source("${targets}" cpu-feats.cpp saved_registers.h
+      "    int score = 1\\;\n" "    if (!llama_native_saves_registers()) return 0\\;\n    int score = 1\\;\n")
+  endif()
+endfunction()
+
+# A library that lies beside those it needs, needs no more of the system than it must, and tells nothing of the machine that
+# built it.
+function(make_portable target)
+  # Packages of npm have no symbolic links, which versions would become.
+  set_property(TARGET ${target} PROPERTY VERSION)
+  set_property(TARGET ${target} PROPERTY SOVERSION)
+  set_target_properties(${target} PROPERTIES BUILD_WITH_INSTALL_RPATH ON)
+  if(APPLE)
+    set_target_properties(${target} PROPERTIES INSTALL_RPATH "@loader_path" INSTALL_NAME_DIR "@rpath")
+    target_link_options(${target} PRIVATE -Wl,-dead_strip $<$<CONFIG:Release>:-Wl,-x>)
+  elseif(NOT MSVC)
+    set_target_properties(${target} PROPERTIES INSTALL_RPATH "$ORIGIN")
+    # Calls within a library stay there: C++ templates are visible whatever the compiler is told, and Node has some of its own.
+    target_link_options(${target} PRIVATE -Wl,--gc-sections -Wl,--exclude-libs,ALL -Wl,-Bsymbolic -static-libstdc++
+      -static-libgcc $<$<CONFIG:Release>:-s>)
+  endif()
+endfunction()

@@ -1,0 +1,52 @@
+// `npm run release:build`: builds the package with the finished addon for this platform into dist-packages/, and checks it.
+
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { BuildError } from "../lib/errors.mjs";
+import { packageDir } from "../lib/paths.mjs";
+import { createReporter } from "../lib/reporter.mjs";
+import { stopChildrenOnSignals } from "../lib/run.mjs";
+import { readGpuChoice } from "../lib/settings.mjs";
+import { buildPackage } from "./build-package.mjs";
+import { checkPackage } from "./check-package.mjs";
+
+const USAGE = `Usage: node scripts/release/build.mjs [--gpu <backend>] [--out <folder>] [--max-glibc <version>] [--verbose]
+
+  --gpu <backend>  the package for a GPU: cuda, metal, vulkan or hip (default: the CPU's)
+  --out <folder>   where to put the package's folder (default: dist-packages)
+  --max-glibc <version>  refuse a package that needs a newer one`;
+
+const reporter = createReporter();
+stopChildrenOnSignals();
+try {
+  const { values } = parseArgs({
+    options: {
+      gpu: { type: "string", default: "cpu" },
+      out: { type: "string", default: join(packageDir, "dist-packages") },
+      "max-glibc": { type: "string" },
+      verbose: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) reporter.say(USAGE);
+  else await main(values);
+} catch (error) {
+  if (!(error instanceof BuildError)) throw error;
+  reporter.say(error.message);
+  process.exitCode = 1;
+} finally {
+  reporter.close();
+}
+
+/** @param {{ gpu: string, out: string, verbose: boolean, "max-glibc"?: string | undefined }} options */
+async function main({ gpu, out, verbose, "max-glibc": maxGlibc }) {
+  const backend = readGpuChoice(gpu, "--gpu");
+  if (backend === "auto")
+    throw new BuildError("build-failed", "llama-native: Expected one backend for --gpu, not auto");
+  const folder = await buildPackage({ backend, out, verbose, reporter, env: process.env });
+  const { lines, problems } = await checkPackage(folder, maxGlibc === undefined ? {} : { maxGlibc });
+  for (const line of lines) reporter.say(line);
+  if (problems.length === 0) return;
+  const list = problems.map((line) => `  - ${line}`).join("\n");
+  throw new BuildError("build-failed", `llama-native: ${folder} cannot be released:\n${list}`);
+}

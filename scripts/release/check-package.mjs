@@ -1,0 +1,104 @@
+// Looks for what would make a platform's package useless, or a nuisance, on another machine than the one that built it.
+
+import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { readJson } from "../lib/files.mjs";
+import { checkRuns } from "../lib/load-check.mjs";
+import { cacheDir, packageDir } from "../lib/paths.mjs";
+import { compareVersions, inspectBinary, newestVersion } from "./binaries.mjs";
+
+/** What everyone installs may take this much on disk, all files together. */
+export const MAX_CPU_BYTES = 30e6;
+const BINARY = /\.(?:node|so|dylib|dll)$/;
+
+/** Libraries that every system has, or that come with a GPU's driver or toolkit. @type {Record<string, RegExp[]>} */
+const ALLOWED = {
+  linux: [/^lib(?:c|m|dl|rt|pthread)\.so\.\d$/, /^ld-linux-[\w-]+\.so\.\d$/, /^libc\.musl-\w+\.so\.1$/],
+  darwin: [/^\/usr\/lib\/lib(?:System\.B|c\+\+\.1|objc\.A)\.dylib$/, /^\/System\/Library\/Frameworks\//],
+  win32: [/^(?:kernel32|advapi32|user32|dbghelp|ws2_32|bcrypt|node)\.(?:dll|exe)$/i, /^api-ms-win-[\w-]+\.dll$/i],
+  vulkan: [/^libvulkan\.so\.1$/, /^vulkan-1\.dll$/i],
+  cuda: [
+    /^lib(?:cuda|cudart|cublas|cublasLt)\.so\.\d+$/,
+    /^(?:nvcuda|cudart64_\d+|cublas64_\d+|cublasLt64_\d+)\.dll$/i,
+  ],
+  hip: [/^lib(?:amdhip64|hipblas|rocblas)\.so\.\d+$/],
+};
+
+/**
+ * @param {string} folder
+ * @param {{ maxGlibc?: string }} [limits]
+ * @returns {Promise<{ lines: string[], problems: string[] }>} what it is, and what is wrong with it
+ */
+export async function checkPackage(folder, { maxGlibc } = {}) {
+  const { backend, variants } = readJson(join(folder, "build.json"));
+  const files = readdirSync(folder).sort();
+  const binaries = files.filter((file) => BINARY.test(file));
+  const bytes = files.reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
+  const needs = binaries.map((file) => ({ file, ...inspectBinary(join(folder, file)) }));
+  const glibc = newestVersion(
+    needs.flatMap(({ versions }) => versions),
+    "GLIBC",
+  );
+  const failure = await checkRuns(join(folder, "llama-native.node"));
+  const problems = [
+    ...sizeProblems(backend, bytes),
+    ...needs.flatMap((each) => libraryProblems(each, files, backend)),
+    ...binaries.flatMap((file) => pathProblems(join(folder, file), file)),
+    ...(failure === null ? [] : [`it does not run here: ${failure}`]),
+    ...(maxGlibc !== undefined && glibc !== null && compareVersions(glibc, maxGlibc) > 0
+      ? [`expected nothing newer than glibc ${maxGlibc}, but it needs ${glibc}`]
+      : []),
+  ];
+  const lines = [
+    `${folder}: ${(bytes / 1e6).toFixed(1)} MB in ${files.length} files`,
+    `CPU variants: ${variants.length === 0 ? "none" : variants.join(" ")}`,
+    `needs: ${[...new Set(needs.flatMap(({ libraries }) => libraries.filter((name) => !isOwn(name, files))))].join(" ")}`,
+    ...(glibc === null ? [] : [`glibc ${glibc} or newer`]),
+  ];
+  return { lines, problems };
+}
+
+/** @param {string} backend @param {number} bytes */
+export function sizeProblems(backend, bytes) {
+  if (backend !== "cpu" || bytes <= MAX_CPU_BYTES) return [];
+  return [`expected at most ${MAX_CPU_BYTES / 1e6} MB, but its files have ${(bytes / 1e6).toFixed(1)} MB`];
+}
+
+/**
+ * @param {{ file: string, libraries: string[], searched: string[], versions: string[] }} needs
+ * @param {string[]} files that lie beside it
+ * @param {string} backend
+ * @param {NodeJS.Platform} [platform]
+ */
+export function libraryProblems({ file, libraries, searched, versions }, files, backend, platform = process.platform) {
+  const allowed = [...(ALLOWED[platform] ?? []), ...(ALLOWED[backend] ?? [])];
+  const foreign = libraries.filter((name) => !isOwn(name, files) && !allowed.some((pattern) => pattern.test(name)));
+  const folders = searched.filter((path) => path !== "$ORIGIN" && path !== "@loader_path");
+  return [
+    ...foreign.map((name) => `${file} needs ${name}, which a system may not have`),
+    ...folders.map((path) => `${file} looks for libraries in ${path}`),
+    ...versions.filter((name) => /^(?:GLIBCXX|CXXABI|GCC)_/.test(name)).map((name) => `${file} needs ${name}`),
+  ];
+}
+
+/** @param {string} library @param {string[]} files */
+function isOwn(library, files) {
+  return files.some((file) => library === file || library === `@rpath/${file}`);
+}
+
+/** Folders of the machine that built it. @param {string} path @param {string} file */
+function pathProblems(path, file) {
+  const bytes = readFileSync(path);
+  const folders = new Set([packageDir, cacheDir(), homedir()].flatMap((each) => [each, realIfThere(each)]));
+  return [...folders].filter((each) => bytes.includes(`${each}/`)).map((each) => `${file} names the folder ${each}`);
+}
+
+/** @param {string} path */
+function realIfThere(path) {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}

@@ -1,0 +1,208 @@
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { afterAll, describe, expect, it } from "vitest";
+
+import { importsOf, newestVersion, readElf, readMachO } from "../../scripts/release/binaries.mjs";
+import { checkPackage, libraryProblems, MAX_CPU_BYTES, sizeProblems } from "../../scripts/release/check-package.mjs";
+import { createManifest } from "../../scripts/release/manifest.mjs";
+import { PLATFORMS, publishedDependencies } from "../../scripts/release/platforms.mjs";
+import { prebuiltName } from "../../scripts/lib/prebuilt.mjs";
+import { parseYaml } from "../support/yaml.js";
+import { builtAddon, packageDir } from "./sandbox.js";
+
+const folder = mkdtempSync(join(tmpdir(), "llama-native-release-"));
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+const glibc = { os: "linux", arch: "x64", libc: "glibc" } as const;
+
+describe("a platform's package", () => {
+  it("tells npm which machines it is for, and what is in it", () => {
+    const what = { name: prebuiltName(glibc, "cpu"), platform: glibc, backend: "cpu", version: "1.2.3" } as const;
+    expect(createManifest({ ...what, files: ["llama-native.node", "libggml-cpu-x64.so"] })).toMatchObject({
+      name: "llama-native-linux-x64",
+      version: "1.2.3",
+      license: "MIT",
+      os: ["linux"],
+      cpu: ["x64"],
+      libc: ["glibc"],
+      files: ["llama-native.node", "libggml-cpu-x64.so", "build.json", "LICENSE", "THIRD_PARTY_NOTICES"],
+    });
+    const mac = { os: "darwin", arch: "arm64", libc: null } as const;
+    expect(createManifest({ ...what, platform: mac, files: [] })).not.toHaveProperty("libc");
+  });
+
+  it("is an optional dependency of the published package, in the same version; those for GPUs are not", () => {
+    const { optionalDependencies, peerDependencies, peerDependenciesMeta } = publishedDependencies("1.2.3");
+    expect(Object.keys(optionalDependencies)).toEqual(PLATFORMS.map((platform) => prebuiltName(platform, "cpu")));
+    expect(new Set(Object.values(optionalDependencies))).toEqual(new Set(["1.2.3"]));
+    expect(peerDependencies["llama-native-linux-x64-vulkan"]).toBe("1.2.3");
+    expect(peerDependenciesMeta["llama-native-linux-x64-vulkan"]).toEqual({ optional: true });
+    expect(Object.keys(peerDependencies).filter((name) => name in optionalDependencies)).toEqual([]);
+  });
+
+  it("is none of a checkout's dependencies, which would not install before it is published", () => {
+    const manifest = JSON.parse(readFileSync(join(packageDir, "package.json"), "utf8")) as object;
+    expect(manifest).not.toHaveProperty("optionalDependencies");
+    expect(manifest).not.toHaveProperty("peerDependencies");
+  });
+});
+
+describe("the checks of a package", () => {
+  const needs = {
+    file: "a.node",
+    libraries: ["libc.so.6", "libb.so"],
+    searched: ["$ORIGIN"],
+    versions: ["GLIBC_2.34"],
+  };
+
+  it("let pass what systems have and what lies beside", () => {
+    expect(libraryProblems(needs, ["a.node", "libb.so"], "cpu", "linux")).toEqual([]);
+    const vulkan = { ...needs, libraries: ["libvulkan.so.1"] };
+    expect(libraryProblems(vulkan, [], "vulkan", "linux")).toEqual([]);
+  });
+
+  it.each([
+    [{ libraries: ["libgomp.so.1"] }, "a.node needs libgomp.so.1, which a system may not have"],
+    [{ libraries: ["libvulkan.so.1"] }, "a.node needs libvulkan.so.1, which a system may not have"],
+    [{ searched: ["/home/builder/lib"] }, "a.node looks for libraries in /home/builder/lib"],
+    [{ versions: ["GLIBCXX_3.4.30"] }, "a.node needs GLIBCXX_3.4.30"],
+  ])("find %j", (change, problem) => {
+    expect(libraryProblems({ ...needs, ...change }, ["libb.so"], "cpu", "linux")).toEqual([problem]);
+  });
+
+  it("find a package that is too large", () => {
+    expect(sizeProblems("cpu", MAX_CPU_BYTES)).toEqual([]);
+    expect(sizeProblems("cpu", 31e6)).toEqual(["expected at most 30 MB, but its files have 31.0 MB"]);
+    expect(sizeProblems("cuda", 300e6)).toEqual([]);
+  });
+
+  it.runIf(process.platform === "linux")("find folders of this machine, which a local build names", async () => {
+    writeFileSync(join(folder, "build.json"), JSON.stringify({ backend: "cpu", variants: [] }));
+    copyFileSync(builtAddon, join(folder, "llama-native.node"));
+    const { lines, problems } = await checkPackage(folder, { maxGlibc: "2.1" });
+    expect(lines).toContainEqual(expect.stringMatching(/^needs: .*libc\.so\.6/));
+    expect(problems).toContainEqual(expect.stringMatching(/^llama-native\.node names the folder \//));
+    expect(problems).toContainEqual(
+      expect.stringMatching(/^expected nothing newer than glibc 2\.1, but it needs 2\.\d+$/),
+    );
+    expect(problems.filter((line) => line.startsWith("it does not run here"))).toEqual([]);
+  });
+});
+
+describe("what a library needs", () => {
+  it("is read from readelf", () => {
+    const text = ` 0x01 (NEEDED)             Shared library: [libm.so.6]
+ 0x0e (SONAME)             Library soname: [libx.so]
+ 0x1d (RUNPATH)            Library runpath: [$ORIGIN:/opt/lib]
+Version needs section '.gnu.version_r' contains 1 entry:
+  0x0010:   Name: GLIBC_2.34  Flags: none  Version: 3
+  0x0020:   Name: GLIBC_2.9  Flags: none  Version: 2`;
+    const found = readElf(text);
+    expect(found).toEqual({
+      libraries: ["libm.so.6"],
+      searched: ["$ORIGIN", "/opt/lib"],
+      versions: ["GLIBC_2.34", "GLIBC_2.9"],
+    });
+    expect(newestVersion(found.versions, "GLIBC")).toBe("2.34");
+    expect(newestVersion(found.versions, "GLIBCXX")).toBeNull();
+  });
+
+  it("is read from otool", () => {
+    const text = `Load command 4
+          cmd LC_LOAD_DYLIB
+      cmdsize 56
+         name /usr/lib/libSystem.B.dylib (offset 24)
+Load command 5
+          cmd LC_RPATH
+      cmdsize 32
+         path @loader_path (offset 12)
+Load command 6
+      cmd LC_BUILD_VERSION
+  cmdsize 32
+ platform 1
+    minos 11.0
+      sdk 14.0`;
+    expect(readMachO(text)).toEqual({
+      libraries: ["/usr/lib/libSystem.B.dylib"],
+      searched: ["@loader_path"],
+      versions: ["macOS_11.0"],
+    });
+  });
+
+  it("is read from a Windows library itself", () => {
+    expect(importsOf(windowsLibrary(["KERNEL32.dll", "ggml-base.dll"], ["node.exe"]))).toEqual([
+      "KERNEL32.dll",
+      "ggml-base.dll",
+      "node.exe",
+    ]);
+    expect(() => importsOf(Buffer.alloc(256))).toThrow("Expected a Windows library");
+  });
+});
+
+/** Headers, one section, and in it an import table and one of delayed imports. */
+function windowsLibrary(imports: string[], delayed: string[]): Buffer {
+  const file = Buffer.alloc(0x1000);
+  const [header, start, offset] = [0x80, 0x2000, 0x400];
+  const optional = header + 24;
+  file.writeUInt32LE(header, 0x3c);
+  file.write("PE\0\0", header, "latin1");
+  file.writeUInt16LE(1, header + 6);
+  file.writeUInt16LE(240, header + 20);
+  const section = optional + 240;
+  file.writeUInt32LE(0xc00, section + 8);
+  file.writeUInt32LE(start, section + 12);
+  file.writeUInt32LE(offset, section + 20);
+  file.writeUInt32LE(start, optional + 112 + 8);
+  file.writeUInt32LE(start + 0x200, optional + 112 + 8 * 13);
+  let text = 0x400;
+  const put = (names: string[], table: number, size: number, field: number): void => {
+    names.forEach((name, index) => {
+      file.writeUInt32LE(start + text, offset + table + index * size + field);
+      file.write(`${name}\0`, offset + text, "latin1");
+      text += name.length + 1;
+    });
+  };
+  put(imports, 0, 20, 12);
+  put(delayed, 0x200, 32, 4);
+  return file;
+}
+
+interface Job {
+  "runs-on": string;
+  strategy?: { matrix: { include: Record<string, string>[] } };
+  steps: { run?: string; uses?: string }[];
+}
+
+describe("the workflow of a release", () => {
+  const path = join(packageDir, ".github", "workflows", "release.yml");
+  const workflow = parseYaml(readFileSync(path, "utf8")) as { on: object; jobs: Record<string, Job> };
+  const jobs = Object.values(workflow.jobs);
+
+  it("builds the package of every platform", () => {
+    const built = jobs.flatMap(({ strategy }) => strategy?.matrix.include ?? []).map((each) => each["package"]);
+    expect(built.sort()).toEqual(PLATFORMS.map((platform) => prebuiltName(platform, "cpu")).sort());
+  });
+
+  it("calls scripts that there are", () => {
+    const { scripts } = JSON.parse(readFileSync(join(packageDir, "package.json"), "utf8")) as { scripts: object };
+    const commands = jobs.flatMap(({ steps }) => steps.flatMap(({ run }) => run?.split("\n") ?? []));
+    const called = commands.flatMap((line) => /npm run (?:--silent )?([\w:]+)/.exec(line)?.[1] ?? []);
+    expect(called).toContain("release:build");
+    expect(called).toContain("release:pack");
+    for (const script of called) expect(scripts).toHaveProperty([script]);
+    for (const line of commands) {
+      const file = /\bsh (\S+\.sh)/.exec(line)?.[1];
+      if (file !== undefined) expect(existsSync(join(packageDir, file))).toBe(true);
+    }
+  });
+});
+
+it("parses YAML", () => {
+  const text = "a: 1\nb:\n  - x\n  - { c: 'd', e: [f, \"g\"] }\nh: |\n  one\n  two\n";
+  expect(parseYaml(text)).toEqual({ a: "1", b: ["x", { c: "d", e: ["f", "g"] }], h: "one\ntwo\n" });
+  expect(() => parseYaml("a: [1\nb: 2")).toThrow();
+});
