@@ -9,12 +9,13 @@ export function median(values) {
 }
 
 /**
- * What each round says of a side's throughput for the same work: the other's time by its own.
+ * What each round says of a side's throughput, text that came in a second, as a share of another's.
  * @template {string} Side
- * @param {readonly Record<Side, { seconds: number }>[]} rounds @param {Side} of @param {Side} side
+ * @param {readonly Record<Side, { seconds: number, characters: number }>[]} rounds @param {Side} of @param {Side} side
  */
 export function shares(rounds, of, side) {
-  return rounds.map((round) => round[of].seconds / round[side].seconds);
+  const rate = (/** @type {{ seconds: number, characters: number }} */ { characters, seconds }) => characters / seconds;
+  return rounds.map((round) => rate(round[side]) / rate(round[of]));
 }
 
 /**

@@ -6,6 +6,7 @@ import { faults } from "./outcome.mjs";
 /**
  * @typedef {object} Side of one round
  * @property {number} seconds
+ * @property {number} characters of generated text that came
  * @property {number} answers that could be compared
  * @property {number} different with another text than the library gave for the prompt alone
  * @property {number} failed requests that came to no good end

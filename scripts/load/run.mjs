@@ -64,7 +64,7 @@ async function runRound(sides, round) {
 async function roundAlone(library, references, round) {
   const { texts, ...cost } = await library.ask("round", { tasks: roundTasks(round), workers });
   const likeness = texts.map((/** @type {Text} */ { prompt, text, left }) => references.compare(prompt, text, !left));
-  return { ...rounded(cost), ...countLikeness(likeness), clientSeconds: 0, failed: 0 };
+  return { ...rounded(cost), ...countLikeness(likeness), characters: lengthOf(texts), clientSeconds: 0, failed: 0 };
 }
 
 /**
@@ -81,7 +81,13 @@ async function roundOfClients({ part, clients, url }, references, round) {
     ({ outcome }) => outcome !== "finished" && outcome !== "left" && outcome !== "crossed",
   ).length;
   const { seconds, cpuSeconds: clientSeconds } = rounded(cost);
-  return { ...own, seconds, clientSeconds, ...countLikeness(judged.map(({ likeness }) => likeness)), failed };
+  const likeness = countLikeness(judged.map((one) => one.likeness));
+  return { ...own, seconds, clientSeconds, characters: lengthOf(taken), ...likeness, failed };
+}
+
+/** @param {readonly { text: string }[]} answers */
+function lengthOf(answers) {
+  return answers.reduce((sum, { text }) => sum + text.length, 0);
 }
 
 /** @param {Cost} cost */

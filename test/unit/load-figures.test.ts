@@ -10,10 +10,15 @@ test("the median is the middle value, or between the two", () => {
   expect(median([])).toBeNaN();
 });
 
-test("a round gives the one side's time by the other's", () => {
-  const round = { alone: { seconds: 8 }, library: { seconds: 9 }, server: { seconds: 10 } };
-  expect(shares([round, round], "library", "server")).toEqual([0.9, 0.9]);
-  expect(shares([round], "alone", "server")).toEqual([0.8]);
+test("a share is of text in a second, so that who leaves late has more to show for it", () => {
+  const round = {
+    alone: { seconds: 8, characters: 900 },
+    library: { seconds: 9, characters: 900 },
+    server: { seconds: 10, characters: 950 },
+  };
+  expect(shares([round, round], "library", "library")).toEqual([1, 1]);
+  expect(shares([round], "library", "server")[0]).toBeCloseTo(0.95, 9);
+  expect(shares([round], "alone", "library")[0]).toBeCloseTo(8 / 9, 9);
 });
 
 test("the slope of a value is what it grows by in a minute, whatever single peaks do", () => {
