@@ -1,16 +1,18 @@
 // Runs of the installed package, each in a process of its own.
 
-import { cpSync, readdirSync, rmSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { compareLogits } from "../vulkan/compare.mjs";
 import { offline } from "./consumer.mjs";
 
 /**
  * @typedef {import("./consumer.mjs").Consumer} Consumer
- * @typedef {import("./run.mjs").Order} Order
+ * @typedef {Omit<import("./run.mjs").Order, "logits">} Order
  * @typedef {import("./run.mjs").Findings} Findings
  *
- * @typedef {{ variant: string, used: string | null, text: string, sharedWords: number, tokensPerSecond: number,
- *   promptTokensPerSecond: number } | { variant: string, refused: string }} VariantRun
+ * @typedef {import("../vulkan/compare.mjs").Likeness & { variant: string, used: string | null, sameText: boolean, text: string,
+ *   tokensPerSecond: number, promptTokensPerSecond: number }} Run
+ * @typedef {Run | { variant: string, refused: string }} VariantRun
  */
 
 /**
@@ -20,18 +22,30 @@ import { offline } from "./consumer.mjs";
  * @returns {Promise<Findings>}
  */
 export async function start({ folder, env }, order, more) {
-  const output = await offline(["node", "run.mjs", JSON.stringify(order)], folder, { ...env, ...more });
+  const logits = logitsOf({ folder });
+  const output = await offline(["node", "run.mjs", JSON.stringify({ ...order, logits })], folder, { ...env, ...more });
   return JSON.parse(output.trim().split("\n").at(-1) ?? "");
+}
+
+/** Of the last run. @param {{ folder: string }} consumer */
+export function readLogits(consumer) {
+  const bytes = readFileSync(logitsOf(consumer));
+  return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
+}
+
+/** @param {{ folder: string }} consumer */
+function logitsOf({ folder }) {
+  return join(dirname(folder), "logits");
 }
 
 /**
  * A copy of the package that has the kernels of one kind of CPU alone.
  * @param {Consumer} consumer
  * @param {Order} order
- * @param {{ installed: string, variant: string, best: Findings }} what
+ * @param {{ installed: string, variant: string, best: Findings, reference: Float32Array }} what
  * @returns {Promise<VariantRun>}
  */
-export async function askVariant(consumer, order, { installed, variant, best }) {
+export async function askVariant(consumer, order, { installed, variant, best, reference }) {
   const copy = join(dirname(consumer.folder), "only", variant);
   cpSync(installed, copy, { recursive: true });
   for (const file of readdirSync(copy)) {
@@ -39,8 +53,9 @@ export async function askVariant(consumer, order, { installed, variant, best }) 
   }
   try {
     const found = await start(consumer, order, { LLAMA_NATIVE_ADDON: join(copy, "llama-native.node") });
-    const { variant: used, text, tokensPerSecond, promptTokensPerSecond } = found;
-    return { variant, used, text, sharedWords: sharedWords(text, best.text), tokensPerSecond, promptTokensPerSecond };
+    const { variant: used, text, tokensPerSecond, promptTokensPerSecond, vocabularySize } = found;
+    const likeness = compareLogits(reference, readLogits(consumer), vocabularySize);
+    return { variant, used, sameText: text === best.text, ...likeness, text, tokensPerSecond, promptTokensPerSecond };
   } catch (error) {
     const words = error instanceof Error ? error.message : String(error);
     const refused = /Expected kernels for this CPU .* found none/.exec(words)?.[0];
@@ -90,11 +105,4 @@ function summary(runs) {
 /** @param {number[]} numbers */
 function median(numbers) {
   return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? NaN;
-}
-
-/** @param {string} a @param {string} b */
-function sharedWords(a, b) {
-  const [left, right] = [a.split(" "), b.split(" ")];
-  const differs = left.findIndex((word, index) => word !== right[index]);
-  return differs < 0 ? left.length : differs;
 }
