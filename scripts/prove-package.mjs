@@ -1,15 +1,18 @@
-// `npm run proof:package`: packs this package, installs the tarball in an empty folder with the network cut, building the addon
+// `npm run proof:package [folder]`: packs this package, installs the tarball in an empty folder with the network cut, building the addon
 // from the sources inside it, and runs there what README.md tells a new user to run. Beside it, what peers take, and which
 // releases of npm run the install script. Writes docs/package-installs.json and its part of docs/package.md, and fails where
 // anything of that does not work.
+//
+// A folder that is named is kept: the next run takes from it what was gathered, and finds the compiler's cache warm.
 //
 // Linux only, as root: the network is cut by a namespace that has loopback alone.
 
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { readJson } from "./lib/files.mjs";
 import { packageDir } from "./lib/paths.mjs";
 import { publish } from "./package/page.mjs";
 import { gatherSupplies, npm, supplyOfTarball } from "./package/supplies.mjs";
@@ -20,30 +23,23 @@ const NPMS = ["10.8.2", "11.19.1", "12.2.2"];
 const NEWER_NODE = "24.22.3";
 
 requireNamespaces();
-const folder = mkdtempSync(join(tmpdir(), "llama-native-proof-"));
+const named = process.argv[2];
+const folder = named === undefined ? mkdtempSync(join(tmpdir(), "llama-native-proof-")) : resolve(named);
 try {
   await main();
 } finally {
-  rmSync(folder, { recursive: true, force: true });
+  if (named === undefined) rmSync(folder, { recursive: true, force: true });
 }
 
 async function main() {
   const supplies = join(folder, "supplies");
-  mkdirSync(supplies);
-  const tarball = await packOurs(supplies);
-  console.log("gathering dependencies and peers");
-  /** @type {import("./package/offline.mjs").Order} */
-  const order = {
-    folder: supplies,
-    supplies: [
-      ...(await gatherSupplies([join(supplies, tarball), ...PEERS], supplies)),
-      await supplyOfTarball(tarball, supplies),
-    ],
-    npms: await gatherNpms(),
-    model: await smollm2(),
-    peers: PEERS.map((peer) => peer.slice(0, peer.lastIndexOf("@"))),
-  };
+  mkdirSync(supplies, { recursive: true });
   const [orderPath, resultPath] = [join(folder, "order.json"), join(folder, "result.json")];
+  const tarball = await packOurs(supplies);
+  const ours = await supplyOfTarball(tarball, supplies);
+  /** @type {import("./package/offline.mjs").Order} */
+  const order = readJson(orderPath) ?? (await gather(supplies, tarball));
+  order.supplies = [...order.supplies.filter(({ manifest }) => manifest.name !== ours.manifest.name), ours];
   writeFileSync(orderPath, JSON.stringify(order));
   await runOffline([join(packageDir, "scripts", "package", "offline.mjs"), orderPath, resultPath]);
   const found = JSON.parse(readFileSync(resultPath, "utf8"));
@@ -54,6 +50,22 @@ async function main() {
   });
   console.table(found.installs);
   console.table(found.scripts);
+}
+
+/**
+ * @param {string} supplies
+ * @param {string} tarball
+ * @returns {Promise<import("./package/offline.mjs").Order>}
+ */
+async function gather(supplies, tarball) {
+  console.log("gathering dependencies and peers");
+  return {
+    folder: supplies,
+    supplies: await gatherSupplies([join(supplies, tarball), ...PEERS], supplies),
+    npms: await gatherNpms(),
+    model: await smollm2(),
+    peers: PEERS.map((peer) => peer.slice(0, peer.lastIndexOf("@"))),
+  };
 }
 
 function requireNamespaces() {

@@ -1,7 +1,7 @@
 // The part of the proof that has no network: run by prove-package.mjs in a network namespace of its own. Takes its order as a
 // file's path, and leaves what it found in another.
 
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { loadavg, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -50,7 +50,7 @@ import { serveSupplies } from "./registry.mjs";
  * @property {ScriptRow[]} scripts
  * @property {{ answer: string, example: string }} readme what its command and its program print
  * @property {number} keptBytes in the cache folder after a build
- * @property {Killed} killed
+ * @property {Killed | null} killed null until it was tried
  */
 
 const NAME = "llama-native";
@@ -65,7 +65,7 @@ const order = JSON.parse(readFileSync(orderPath, "utf8"));
 refuseNetwork();
 const registry = await serveSupplies(order.folder, order.supplies);
 try {
-  writeFileSync(resultPath, JSON.stringify(await prove()));
+  await prove();
 } finally {
   await registry.close();
 }
@@ -76,20 +76,30 @@ function refuseNetwork() {
   throw new Error(`Expected no network but loopback, and there is ${outward.map(([name]) => name).join(", ")}`);
 }
 
-/** @returns {Promise<Found>} */
+/** Keeps what was found after each part, so that hours of a slow machine are not lost with the last of them. */
 async function prove() {
   // Measured with an npm that runs install scripts, as peers need theirs too.
   const npm = order.npms.find(({ version }) => version.startsWith("11."));
   if (npm === undefined) throw new Error("Expected npm 11 among the releases of npm");
   const [installs, readme, keptBytes] = await proveOurs(npm);
-  const killed = await proveKilled(npm);
-  for (const peer of order.peers) {
-    installs.push(await measure(peer, "prebuilt", placeFor("peer", npm)));
+  /** @type {Found} */
+  const found = { installs, readme, keptBytes, killed: null, scripts: [] };
+  keep(found);
+  for (const each of order.npms) {
+    found.scripts.push(await proveScripts(each));
+    keep(found);
   }
-  /** @type {ScriptRow[]} */
-  const scripts = [];
-  for (const each of order.npms) scripts.push(await proveScripts(each));
-  return { installs, scripts, readme, keptBytes, killed };
+  for (const peer of order.peers) {
+    found.installs.push(await measure(peer, "prebuilt", placeFor("peer", npm)));
+    keep(found);
+  }
+  found.killed = await proveKilled(npm);
+  keep(found);
+}
+
+/** @param {Found} found */
+function keep(found) {
+  writeFileSync(resultPath, JSON.stringify(found));
 }
 
 /**
@@ -98,17 +108,21 @@ async function prove() {
  */
 async function proveOurs(npm) {
   const place = placeFor("ours", npm);
-  const cold = await measure(NAME, "built from source, compiler cache empty", place);
+  const wasWarm = listIfThere(compilerCache()).length > 0;
+  /** @type {InstallRow[]} */
+  const rows = [];
+  for (const state of wasWarm ? ["warm"] : ["empty", "warm"]) {
+    // The compiler's cache goes by paths, so that all is where it was.
+    forgetCache();
+    rows.push(await measure(NAME, `built from source, compiler cache ${state}`, place));
+  }
   const readme = await proveReadme(place);
   const keptBytes = diskUsage(cacheOf("ours"));
-  // The same folder: the compiler's cache goes by paths.
-  const other = { ...place, env: { ...place.env, LLAMA_NATIVE_CACHE_DIR: cacheOf("warm") } };
-  const warm = await measure(NAME, "built from source, compiler cache warm", other);
   const again = await measure(NAME, "once more, in another project", {
     ...place,
     folder: join(place.folder, "..", "second"),
   });
-  return [[cold, warm, again], readme, keptBytes];
+  return [[...rows, again], readme, keptBytes];
 }
 
 /** @param {Place} place @returns {Promise<Found["readme"]>} */
@@ -162,9 +176,9 @@ async function measure(name, condition, place) {
  */
 async function proveKilled(npm) {
   console.log("killing an install in the middle of its build");
-  const cache = cacheOf("killed");
+  const cache = cacheOf("ours");
   const place = placeFor("ours", npm);
-  place.env = { ...place.env, LLAMA_NATIVE_CACHE_DIR: cache };
+  forgetCache();
   const child = startNpm(["install", NAME], place);
   const ended = new Promise((resolve) => child.once("exit", resolve));
   let step = "";
@@ -231,9 +245,18 @@ async function loadIn(place) {
 
 /** @param {string} name @param {Npm} npm @returns {Place} */
 function placeFor(name, npm) {
-  const env = { LLAMA_NATIVE_CACHE_DIR: cacheOf(name), CCACHE_DIR: join(order.folder, "ccache"), MODEL: order.model };
+  const env = { LLAMA_NATIVE_CACHE_DIR: cacheOf(name), CCACHE_DIR: compilerCache(), MODEL: order.model };
   // Each with a space and characters beyond ASCII, which every tool on the way must stand.
   return { folder: join(order.folder, `${name} ü 模型`, "app"), npm, registry: registry.url, env };
+}
+
+function compilerCache() {
+  return join(order.folder, "ccache");
+}
+
+/** Sources, build folders and addons; the compiler's cache stays. */
+function forgetCache() {
+  rmSync(cacheOf("ours"), { recursive: true, force: true });
 }
 
 /** @param {string} name */

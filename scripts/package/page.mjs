@@ -66,7 +66,9 @@ function writeInstalls({ installs, machine, keptBytes, killed }) {
   const notes = [
     `${machine}. The load is the machine's average in the minute before: other programs ran beside, and more of it means longer times.`,
     `A first build keeps ${megabytes(keptBytes)} in the cache folder besides.`,
-    `An install that was killed with SIGKILL at step ${killed.step} of its build gave no addon, and the next one did, in ${killed.seconds} seconds.`,
+    killed === null
+      ? "That an install follows one which was killed in the middle of its build was not tried in this run."
+      : `An install that was killed with SIGKILL at step ${killed.step} of its build gave no addon, and the next one did, in ${killed.seconds} seconds.`,
   ];
   return `${table}\n\n${notes.join(" ")}`;
 }
