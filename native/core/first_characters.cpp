@@ -1,21 +1,12 @@
 #include "core/first_characters.h"
 
+#include "core/model.h"
+
 #include <string>
 
 namespace llama_native {
 
 namespace {
-
-std::string piece_of(const llama_vocab * vocabulary, llama_token token) {
-    std::string text(64, '\0');
-    int32_t     length = llama_token_to_piece(vocabulary, token, text.data(), int32_t(text.size()), 0, /* special */ true);
-    if (length < 0) {
-        text.resize(size_t(-length));
-        length = llama_token_to_piece(vocabulary, token, text.data(), int32_t(text.size()), 0, true);
-    }
-    text.resize(size_t(length < 0 ? 0 : length));
-    return text;
-}
 
 // The first code point of a text, or -1 where its bytes are not, or not all, there.
 int64_t first_code_point(const std::string & text) {
@@ -34,10 +25,10 @@ int64_t first_code_point(const std::string & text) {
 
 } // namespace
 
-FirstCharacters::FirstCharacters(const llama_vocab * vocabulary) {
-    for (llama_token token = 0; token < llama_vocab_n_tokens(vocabulary); token++) {
-        const std::string text = piece_of(vocabulary, token);
-        if (llama_vocab_is_eog(vocabulary, token)) {
+FirstCharacters::FirstCharacters(const Model & model) {
+    for (llama_token token = 0; token < model.vocabulary_size(); token++) {
+        const std::string text = model.piece(token, /* render_special */ true);
+        if (llama_vocab_is_eog(model.vocab(), token)) {
             others.push_back(token);
         } else if (!text.empty()) {
             const int64_t first = first_code_point(text);

@@ -8,9 +8,11 @@
 
 namespace llama_native {
 
+class Model;
+
 // The tokens of a vocabulary by the character that their text begins with, immutable.
 struct FirstCharacters {
-    explicit FirstCharacters(const llama_vocab * vocabulary);
+    explicit FirstCharacters(const Model & model);
 
     std::map<uint32_t, std::vector<llama_token>> tokens;  // by code point
     // Those that begin with a part of a character, and those that end a generation.

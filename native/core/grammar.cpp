@@ -148,9 +148,8 @@ void Grammar::best(const float * logits, int32_t k, std::vector<llama_token_data
         }
     }
     all(logits, out);
-    const auto order = [](const llama_token_data & a, const llama_token_data & b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; };
     const auto count = std::min(out.size(), size_t(k));
-    std::partial_sort(out.begin(), out.begin() + std::ptrdiff_t(count), out.end(), order);
+    std::partial_sort(out.begin(), out.begin() + std::ptrdiff_t(count), out.end(), is_likelier);
     out.resize(count);
 }
 

@@ -161,7 +161,8 @@ uint64_t Model::fingerprint() const {
 }
 
 const FirstCharacters & Model::first_characters() const {
-    std::call_once(first_characters_made, [this] { firsts = std::make_unique<const FirstCharacters>(vocabulary); });
+    std::lock_guard<std::mutex> lock(firsts_mutex);
+    if (!firsts) firsts = std::make_unique<const FirstCharacters>(*this);
     return *firsts;
 }
 

@@ -101,7 +101,7 @@ private:
     bool                     truncatable;
     std::vector<llama_token> eog;
 
-    mutable std::once_flag                         first_characters_made;
+    mutable std::mutex                             firsts_mutex;
     mutable std::unique_ptr<const FirstCharacters> firsts;
 };
 

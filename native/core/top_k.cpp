@@ -7,8 +7,6 @@ namespace llama_native {
 
 namespace {
 
-bool larger(const llama_token_data & a, const llama_token_data & b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; }
-
 // Whether any of 16 logits is above the threshold; compilers make a few vector instructions of it.
 bool any_above(const float * logits, float threshold) {
     int above = 0;
@@ -18,6 +16,8 @@ bool any_above(const float * logits, float threshold) {
 
 } // namespace
 
+bool is_likelier(const llama_token_data & a, const llama_token_data & b) { return a.logit != b.logit ? a.logit > b.logit : a.id < b.id; }
+
 // Keeps the best so far, pruned to `k` whenever there are twice as many; practically all logits are below the worst of
 // them and cost one comparison.
 void top_k(const float * logits, int32_t size, int32_t k, std::vector<llama_token_data> & out) {
@@ -26,7 +26,7 @@ void top_k(const float * logits, int32_t size, int32_t k, std::vector<llama_toke
     out.clear();
     float      threshold = -INFINITY;
     const auto prune = [&] {
-        std::nth_element(out.begin(), out.begin() + std::ptrdiff_t(keep), out.end(), larger);
+        std::nth_element(out.begin(), out.begin() + std::ptrdiff_t(keep), out.end(), is_likelier);
         out.resize(keep);
         threshold = std::min_element(out.begin(), out.end(), [](const auto & a, const auto & b) { return a.logit < b.logit; })->logit;
     };
@@ -44,7 +44,7 @@ void top_k(const float * logits, int32_t size, int32_t k, std::vector<llama_toke
     }
     for (; token < size; token++) take(token);
     if (out.size() > keep) prune();
-    std::sort(out.begin(), out.end(), larger);
+    std::sort(out.begin(), out.end(), is_likelier);
 }
 
 } // namespace llama_native

@@ -6,24 +6,11 @@ import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { packageDir } from "../lib/paths.mjs";
+import { BUNDLED_PROGRAM } from "./bundled-program.mjs";
 
 /** @typedef {{ node: string, checks: Record<string, string> }} SingleExecutable each check is "ok", or what was printed */
 
 const RUN_MS = 300_000;
-const PROGRAM = `import { loadModel } from "llama-native";
-import { createFetchHandler } from "llama-native/server";
-async function main() {
-  const model = await loadModel(process.env.MODEL);
-  const context = await model.createContext({ contextSize: 512 });
-  const { usage } = await context.generate({ prompt: "x", maxTokens: 3, ignoreEos: true });
-  const handler = createFetchHandler({ models: { source: context, name: "model" } });
-  await handler.ready;
-  const { status } = await handler("http://localhost/health");
-  await handler.close();
-  await model.dispose();
-  console.log(usage.completionTokens, status);
-}
-main().catch(({ code, message }) => console.log(code, message));`;
 
 /**
  * @param {string} folder a new one
@@ -38,7 +25,7 @@ export async function proveSingleExecutable(folder, node, model, dist) {
   mkdirSync(join(installed, "node_modules"), { recursive: true });
   mkdirSync(alone);
   symlinkSync(packageDir, join(installed, "node_modules", "llama-native"));
-  writeFileSync(join(installed, "program.mjs"), PROGRAM);
+  writeFileSync(join(installed, "program.mjs"), BUNDLED_PROGRAM);
   await build({
     entryPoints: [join(installed, "program.mjs")],
     outfile: join(folder, "program.cjs"),
@@ -64,8 +51,8 @@ export async function proveSingleExecutable(folder, node, model, dist) {
   return {
     node: spawnSync(node, ["--version"], { encoding: "utf8" }).stdout.trim(),
     checks: {
-      "beside an installed llama-native": outcome(installed, {}, /^3 200\n$/),
-      "alone, with LLAMA_NATIVE_OUT_DIR": outcome(alone, { LLAMA_NATIVE_OUT_DIR: dist }, /^3 200\n$/),
+      "beside an installed llama-native": outcome(installed, {}, /^3 200 \S+\n$/),
+      "alone, with LLAMA_NATIVE_OUT_DIR": outcome(alone, { LLAMA_NATIVE_OUT_DIR: dist }, /^3 200 \S+\n$/),
       "alone, says what to set": outcome(alone, {}, /^NOT_BUILT .*set LLAMA_NATIVE_OUT_DIR/),
     },
   };

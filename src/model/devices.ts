@@ -1,5 +1,6 @@
 import { InvalidOptionError } from "../errors.js";
 import type { NativeAddon, NativeDevice, NativeDevicePlan } from "../native/contract.js";
+import { ramName } from "./model-shape.js";
 import type { Division } from "./placement.js";
 import { gpusAmong, holdsLayers, layerDevices } from "./placement.js";
 
@@ -22,8 +23,6 @@ export interface DeviceWish {
   tensorSplit: readonly number[] | undefined;
   tensorOverrides: readonly TensorOverride[];
 }
-
-export const ramName = "CPU";
 
 /**
  * The devices that a wish comes to, among those that the addon finds.

@@ -38,12 +38,15 @@ export interface ModelShape {
   isExact: boolean;
 }
 
+/** What RAM is called among devices' names. */
+export const ramName = "CPU";
+
 /** A tensor on a device of its own. */
 export interface OverriddenWeights {
   /** The layer that it belongs to, one more than the last for the output; undefined for the rest, which is in RAM. */
   layer: number | undefined;
   bytes: number;
-  /** A device's name, or "CPU" for RAM. */
+  /** A device's name, or {@link ramName}. */
   device: string;
 }
 

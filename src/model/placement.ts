@@ -2,6 +2,7 @@ import type { NativeDevice } from "../native/contract.js";
 import type { ContextPlan } from "./memory-estimate.js";
 import { bufferBytes, inputBytes, layerCacheBytes, outputBytes } from "./memory-estimate.js";
 import type { ModelShape } from "./model-shape.js";
+import { ramName } from "./model-shape.js";
 
 /** A device that computes layers, as far as models may use it. */
 export interface DeviceMemory {
@@ -106,7 +107,7 @@ export function weightNeeds(shape: ModelShape, placement: Placement): Needs {
 /** Of one matrix at most that is in RAM while its layer is computed on a device: of what is overridden, or of a layer. */
 function copiedBytes(shape: ModelShape, places: readonly (number | undefined)[]): number {
   const layers = shape.layerWeightBytes.filter((_, layer) => places[layer] === undefined);
-  const kept = (shape.overridden ?? []).filter(({ device }) => device === "CPU").map(({ bytes }) => bytes);
+  const kept = (shape.overridden ?? []).filter(({ device }) => device === ramName).map(({ bytes }) => bytes);
   return Math.max(0, ...layers, ...kept);
 }
 

@@ -5,6 +5,8 @@ import * as esbuild from "esbuild";
 import { rolldown } from "rolldown";
 import webpack from "webpack";
 
+import { BUNDLED_PROGRAM } from "../../scripts/runtimes/bundled-program.mjs";
+
 export interface BundleOptions {
   /** The program, and where the bundle of it goes. */
   input: string;
@@ -83,24 +85,7 @@ async function useWebpack({ input, file, format, external }: BundleOptions): Pro
   await new Promise<void>((resolve) => compiler.close(() => resolve()));
 }
 
-/** Loads a model, generates, and answers a request of the server, in one file of any format. */
+/** Writes the program in one file of any format. */
 export async function writeProgram(path: string): Promise<void> {
-  const program = `import { loadModel } from "llama-native";
-    import { createFetchHandler } from "llama-native/server";
-    async function main() {
-      const model = await loadModel(process.env.MODEL);
-      const context = await model.createContext({ contextSize: 512 });
-      const { usage } = await context.generate({ prompt: "x", maxTokens: 3, ignoreEos: true });
-      const handler = createFetchHandler({ models: { source: context, name: "tiny" } });
-      await handler.ready;
-      const { info } = await (await handler("http://localhost/openapi.json")).json();
-      const body = JSON.stringify({ prompt: "x", max_tokens: 2 });
-      const headers = { "content-type": "application/json" };
-      const { status } = await handler("http://localhost/v1/completions", { method: "POST", headers, body });
-      await handler.close();
-      await model.dispose();
-      console.log(usage.completionTokens, status, info.version);
-    }
-    main().catch(({ code, message }) => console.log(code, message));`;
-  await writeFile(path, program);
+  await writeFile(path, BUNDLED_PROGRAM);
 }
