@@ -5,7 +5,8 @@ const model = await loadModel(process.argv[2] ?? "smollm2");
 const context = await model.createContext();
 const counting = { prompt: "1, 2, 3, 4, 5,", temperature: 0, maxTokens: 1000 };
 
-for await (const text of context.generate(counting)) {
+// By tokens, as pieces of text that a busy program is late for come joined.
+for await (const { text } of context.generate(counting).tokens()) {
   process.stdout.write(text);
   if (text.includes("9")) break;
 }
