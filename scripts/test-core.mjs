@@ -22,6 +22,7 @@ const units = [
 // What attention and products need of ggml; its CPU backend is not among it, the test has threads of its own.
 const ggmlSources = ["ggml.c", "ggml-quants.c", "ggml-threading.cpp", "ggml-cpu/vec.cpp"];
 
+const compiler = process.env.CXX ?? "c++";
 const sources = await resolveSources({ cache: cacheDir(), env: process.env, log: (line) => console.log(line) });
 const tests = join(packageDir, "test/core");
 const folder = mkdtempSync(join(tmpdir(), "llama-native-core-"));
@@ -39,8 +40,12 @@ const testsIn = (path) =>
 
 /** @param {string[]} options */
 const compile = (options) => {
-  execFileSync(process.env.CXX ?? "c++", [...sanitizers, ...headers, ...options], { stdio: "inherit" });
+  execFileSync(compiler, [...sanitizers, ...headers, ...options], { stdio: "inherit" });
 };
+
+/** Whether kernels for this machine are others than those for AVX2. */
+const hasWideVectors = () =>
+  execFileSync(compiler, ["-march=native", "-dM", "-E", "-xc++", "/dev/null"]).includes("__AVX512BW__");
 
 try {
   const main = join(tests, "main.cpp");
@@ -71,25 +76,20 @@ try {
     const program = join(folder, `${name}-tests`);
     // GCC 12 warns of its own header of AVX-512.
     const lenient = ["-Wno-uninitialized", "-Wno-maybe-uninitialized"];
-    compile([
-      "-O2",
-      ...instructions,
-      ...strict,
-      ...lenient,
-      ...testsIn(join(tests, name)),
-      main,
-      ...objects,
-      "-o",
-      program,
-    ]);
+    const tested = testsIn(join(tests, name)).map((path, index) => {
+      const object = join(folder, `${name}-${index}.o`);
+      compile([...optimized, ...instructions, ...strict, ...lenient, "-c", path, "-o", object]);
+      return object;
+    });
+    compile([...strict, main, ...tested, ...objects, "-o", program]);
     execFileSync(program, { stdio: "inherit" });
   };
   runWithGgml("attention", ["-O2"], ["-march=native"]);
   if (process.arch === "x64") {
-    // With what every build has, and what this machine has. (The other sanitizer makes the unrolled loops take minutes.)
+    // With what this machine has, and what every build has. (The other sanitizer makes the unrolled loops take minutes.)
     const optimized = ["-O1", "-fno-sanitize=undefined"];
-    runWithGgml("k_quants", optimized, ["-mavx2", "-mfma", "-mf16c"]);
-    runWithGgml("k_quants", optimized, ["-march=native"]);
+    runWithGgml("products", optimized, ["-march=native"]);
+    if (hasWideVectors()) runWithGgml("products", optimized, ["-mavx2", "-mfma", "-mf16c"]);
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });

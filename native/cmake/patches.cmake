@@ -38,7 +38,7 @@ function(patch_llama_cpp)
   #
   # Sums in another order differ in their last bit, the next layer rounds its input to eight bits, and one number in many then
   # falls to another side: a greedy answer changes with the company it is computed in. Attention is therefore llama-native's
-  # own, see attention.h, and so are products with repacked weights of types Q4_K and Q6_K on x86, see k_quants.h. Those of type
+  # own, see attention.h, and so are products with repacked weights on x86, see k_quants.h and legacy_quants.h. Those of type
   # Q2_K go through the same sums one token at a time (gemv) as four at a time (gemm): ggml scales the former once a block of
   # 256, the latter once in 64.
   #
@@ -50,17 +50,20 @@ function(patch_llama_cpp)
     "                if (!llama_native::attend(params, dst)) ggml_compute_forward_flash_attn_ext_f16(params, dst)\\;")
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
     set(kernels "")
-    foreach(type q4_K q6_K)
+    foreach(type q4_K q5_K q6_K)
       set(gemv "ggml_gemv_${type}_8x8_q8_K(n, s, bs, vx, vy, nr, nc)")
       set(gemm "ggml_gemm_${type}_8x8_q8_K(n, s, bs, vx, vy, nr, nc)")
       list(APPEND kernels
         "    ${gemv}" "    llama_native::gemv<block_${type}, 8, 8>(n, s, 0, vx, vy, 1, nc) ? (void) 0 : ${gemv}"
         "    ${gemm}" "    llama_native::gemm<block_${type}>(n, s, bs, vx, vy, nr, nc) ? (void) 0 : ${gemm}")
     endforeach()
+    set(choice "static const ggml::cpu::tensor_traits * ggml_repack_get_optimal_repack_type(const struct ggml_tensor * cur)")
     set(neon "ggml_cpu_has_neon() && ggml_cpu_has_matmul_int8()")
     set(rest "nrows - (nrows % 4)")
-    patch_source("${cpu}" repack.cpp k_quants.h ${kernels}
+    patch_source("${cpu}" repack.cpp x86_quants.h ${kernels}
+      "(cur->type == GGML_TYPE_Q5_K) {\n        if (${neon})" "(cur->type == GGML_TYPE_Q5_K) {\n        if (ggml_cpu_has_avx2() || (${neon}))"
       "(cur->type == GGML_TYPE_Q6_K) {\n        if (${neon})" "(cur->type == GGML_TYPE_Q6_K) {\n        if (ggml_cpu_has_avx2() || (${neon}))"
+      "${choice} {\n" "#include \"legacy_traits.h\"\n${choice} {\n    if (const auto * own = llama_native::legacy_traits_of(cur)) return own\\;\n"
       # The one to three tokens that are left over, at once.
       "for (int iter = ${rest}" "for (int iter = ${rest} + llama_native::gemv<BLOC_TYPE, INTER_SIZE, NB_COLS>(ne00,
             (float *) (dst_ptr + (${rest}) * nb1) + src0_start, nb1 / nb0, src0_ptr + src0_start * nb01,

@@ -68,11 +68,11 @@ export function isQuantizedType(type: KvType): boolean {
   return blockLength(type) > 1;
 }
 
-/** By ggml's rules for processors with AVX2 or with NEON's dot products; Q6_K on x86 by ours (native/cmake/patches.cmake). */
-const rearrangedTypes = ["q4_0", "q4_K", "q6_K", "iq4_nl", "mxfp4"];
-const rearrangedOnArm = ["q5_K", "q8_0"];
+/** By ggml's rules for processors with AVX2 or with NEON's dot products, and on x86 by ours (native/cmake/patches.cmake). */
+const rearrangedTypes = ["q4_0", "q4_K", "q5_K", "q6_K", "q8_0", "iq4_nl", "mxfp4"];
+const rearrangedOnX86 = ["q4_1", "q5_0", "q5_1"];
 
 /** Whether the processor's products want weights of a type in another order than files have. */
 export function isRearranged(type: string, architecture: string = process.arch): boolean {
-  return rearrangedTypes.includes(type) || (architecture === "arm64" && rearrangedOnArm.includes(type));
+  return rearrangedTypes.includes(type) || (architecture === "x64" && rearrangedOnX86.includes(type));
 }

@@ -31,6 +31,14 @@ block_q4_K random_block(block_q4_K) {
     return block;
 }
 
+block_q5_K random_block(block_q5_K) {
+    block_q5_K block;
+    fill(block);
+    block.GGML_COMMON_AGGR_U.GGML_COMMON_AGGR_S.d    = random_half();
+    block.GGML_COMMON_AGGR_U.GGML_COMMON_AGGR_S.dmin = random_half();
+    return block;
+}
+
 block_q6_K random_block(block_q6_K) {
     block_q6_K block;
     fill(block);
@@ -39,6 +47,7 @@ block_q6_K random_block(block_q6_K) {
 }
 
 void dequantize(const block_q4_K * row, float * to) { dequantize_row_q4_K(row, to, width); }
+void dequantize(const block_q5_K * row, float * to) { dequantize_row_q5_K(row, to, width); }
 void dequantize(const block_q6_K * row, float * to) { dequantize_row_q6_K(row, to, width); }
 
 // Chunks of eight bytes of each of eight rows after each other.
@@ -57,7 +66,8 @@ void unpack(const uint8_t * scales, int i, uint8_t & scale, uint8_t & minimum) {
     }
 }
 
-void repack(block_q4_Kx8 & to, const block_q4_K * from, size_t stride) {
+// What Q4_K and Q5_K have in common.
+template <class To, class From> void repack_nibbles(To & to, const From * from, size_t stride) {
     for (int row = 0; row < 8; row++) {
         to.d[row]    = from[row * stride].GGML_COMMON_AGGR_U.GGML_COMMON_AGGR_S.d;
         to.dmin[row] = from[row * stride].GGML_COMMON_AGGR_U.GGML_COMMON_AGGR_S.dmin;
@@ -73,6 +83,13 @@ void repack(block_q4_Kx8 & to, const block_q4_K * from, size_t stride) {
             packed[k + 8] = (s[k + 4] & 15) | ((m[k + 4] & 15) << 4);
         }
     }
+}
+
+void repack(block_q4_Kx8 & to, const block_q4_K * from, size_t stride) { repack_nibbles(to, from, stride); }
+
+void repack(block_q5_Kx8 & to, const block_q5_K * from, size_t stride) {
+    repack_nibbles(to, from, stride);
+    for (int row = 0; row < 8; row++) interleave(to.qh, from[row * stride].qh, QK_K / 8, row);
 }
 
 void repack(block_q6_Kx8 & to, const block_q6_K * from, size_t stride) {
@@ -149,6 +166,8 @@ template <class Block> void check_products() {
 } // namespace
 
 TEST("products with Q4_K weights are exact, and the same for any number of tokens") { check_products<block_q4_K>(); }
+
+TEST("products with Q5_K weights are exact, and the same for any number of tokens") { check_products<block_q5_K>(); }
 
 TEST("products with Q6_K weights are exact, and the same for any number of tokens") { check_products<block_q6_K>(); }
 
