@@ -17,7 +17,8 @@ const HELP = `Usage: node scripts/make-model.mjs --shape <shape> [options] (--ou
                       with tokens for filling gaps in a text); of small models
                       with other kinds of memory: recurrent (Mamba), hybrid (LFM2), sliding-window (OLMo 2),
                       hybrid-sliding-window (LFM2)
-  --type <type>       q4_k_m, q4_0, f16 for the shapes of Mistral (default q4_k_m); f32 for the others
+  --type <type>       q4_k_m, q5_k_m, q8_0, q4_0, f16 for the shapes of Mistral (default q4_k_m); f32 for
+                      the others
   --out <file.gguf>   where to write
   --cached            write into the cache folder unless it is there already
   --seed <number>     of the random weights (default 1): the same seed gives the same file

@@ -10,9 +10,9 @@ export const UNIT_ELEMENTS = 256;
 /**
  * @typedef {() => number} RandomNumbers the next unsigned 32-bit number
  * @typedef {(bytes: Buffer, deviation: number, next: RandomNumbers) => void} Fill fills whole units
- * @type {Record<"f16" | "q4_0" | "q4_k" | "q6_k", Fill>}
+ * @type {Record<"f16" | "q4_0" | "q8_0" | "q4_k" | "q5_k" | "q6_k", Fill>}
  */
-export const fillUnits = { f16: fillF16, q4_0: fillQ40, q4_k: fillQ4K, q6_k: fillQ6K };
+export const fillUnits = { f16: fillF16, q4_0: fillQ40, q8_0: fillQ80, q4_k: fillQ4K, q5_k: fillQ5K, q6_k: fillQ6K };
 
 /** @type {Fill} */
 function fillF16(bytes, deviation, next) {
@@ -38,17 +38,51 @@ function fillQ40(bytes, deviation, next) {
 }
 
 /**
+ * 34 bytes: scale d (f16), 32 × int8 q; weight = d q. q has mean −½, which d's random sign evens out.
+ * @type {Fill}
+ */
+function fillQ80(bytes, deviation, next) {
+  const scale = deviation / rootMeanSquare(-128, 127);
+  fillRandom(bytes, next);
+  for (let block = 0; block < bytes.length; block += 34) {
+    const sign = next() & 1 ? 1 : -1;
+    bytes.writeUInt16LE(float16Bits(sign * scale * jitter(next)), block);
+  }
+}
+
+/**
  * 144 bytes: scales d and dmin (f16), 8 pairs of 6-bit scale s and minimum m in 12 bytes, 256 × 4-bit q;
  * weight = d s q − dmin m. With m = s and dmin = 7.5 d it is d s (q − 7.5).
  * @type {Fill}
  */
 function fillQ4K(bytes, deviation, next) {
-  const scale = deviation / (rootMeanSquare(32, 63) * rootMeanSquare(-7.5, 7.5));
+  fillWithMinimums(bytes, 144, 15, deviation, next);
+}
+
+/**
+ * 176 bytes: as Q4_K with 256 × 5-bit q, of which the fifth bits come first, in 32 bytes. With dmin = 15.5 d it is
+ * d s (q − 15.5).
+ * @type {Fill}
+ */
+function fillQ5K(bytes, deviation, next) {
+  fillWithMinimums(bytes, 176, 31, deviation, next);
+}
+
+/**
+ * @param {Buffer} bytes
+ * @param {number} size of a block
+ * @param {number} greatest q
+ * @param {number} deviation
+ * @param {RandomNumbers} next
+ */
+function fillWithMinimums(bytes, size, greatest, deviation, next) {
+  const middle = greatest / 2;
+  const scale = deviation / (rootMeanSquare(32, 63) * rootMeanSquare(-middle, middle));
   fillRandom(bytes, next);
-  for (let block = 0; block < bytes.length; block += 144) {
+  for (let block = 0; block < bytes.length; block += size) {
     const d = scale * jitter(next);
     bytes.writeUInt16LE(float16Bits(d), block);
-    bytes.writeUInt16LE(float16Bits(7.5 * d), block + 2);
+    bytes.writeUInt16LE(float16Bits(middle * d), block + 2);
     writeScales(bytes, block + 4, next);
   }
 }

@@ -16,7 +16,9 @@ export const TENSOR_TYPE = {
   f32: { id: 0, elements: 1, bytes: 4 },
   f16: { id: 1, elements: 1, bytes: 2 },
   q4_0: { id: 2, elements: 32, bytes: 18 },
+  q8_0: { id: 8, elements: 32, bytes: 34 },
   q4_k: { id: 12, elements: 256, bytes: 144 },
+  q5_k: { id: 13, elements: 256, bytes: 176 },
   q6_k: { id: 14, elements: 256, bytes: 210 },
 };
 

@@ -8,7 +8,7 @@ import { PIECE_TYPE } from "./sentencepiece.mjs";
 export const VOCABULARY_SIZE = 32000;
 
 /** What llama.cpp calls the mix of tensor types (`llama_ftype`). */
-const FILE_TYPE = { f32: 0, f16: 1, q4_0: 2, q4_k_m: 15 };
+const FILE_TYPE = { f32: 0, f16: 1, q4_0: 2, q8_0: 7, q4_k_m: 15, q5_k_m: 17 };
 
 /** @typedef {keyof typeof FILE_TYPE} FileType */
 

@@ -37,7 +37,7 @@ export function mistral(size) {
       "rope.dimension_count": size.headWidth,
       "rope.freq_base": { float: 1_000_000 },
     },
-    types: ["q4_k_m", "q4_0", "f16"],
+    types: ["q4_k_m", "q5_k_m", "q8_0", "q4_0", "f16"],
     tensors: (type) => tensorsOf(size, type),
   };
 }
@@ -78,18 +78,19 @@ function tensorsOf({ width, layers, heads, headsKv, headWidth, feedForward }, fi
 
 /**
  * The types that llama.cpp's quantizer gives the tensors of this architecture (llama-quant.cpp): the output matrix of
- * every quantized file is Q6_K, and so are in Q4_K_M the values and down projections of the layers that
+ * every file of fewer bits is Q6_K, and so are in Q4_K_M and Q5_K_M the values and down projections of the layers that
  * `use_more_bits` picks: the first and last eighth and every third one between them.
  * @param {FileType} type
  * @param {number} layers
  * @returns {{ default: Tensor["type"], output: Tensor["type"], sensitive: (layer: number) => Tensor["type"] }}
  */
 function tensorTypes(type, layers) {
-  if (type === "f16") return { default: "f16", output: "f16", sensitive: () => "f16" };
+  if (type === "f16" || type === "q8_0") return { default: type, output: type, sensitive: () => type };
   if (type === "q4_0") return { default: "q4_0", output: "q6_k", sensitive: () => "q4_0" };
   const eighth = Math.floor(layers / 8);
   const lastEighth = Math.floor((7 * layers) / 8);
   /** @param {number} layer */
   const useMoreBits = (layer) => layer < eighth || layer >= lastEighth || (layer - eighth) % 3 === 2;
-  return { default: "q4_k", output: "q6_k", sensitive: (layer) => (useMoreBits(layer) ? "q6_k" : "q4_k") };
+  const most = type === "q5_k_m" ? "q5_k" : "q4_k";
+  return { default: most, output: "q6_k", sensitive: (layer) => (useMoreBits(layer) ? "q6_k" : most) };
 }

@@ -27,6 +27,8 @@ describe("the shapes of generated models", () => {
 
   it("have the size of Mistral-7B's quantized files", () => {
     expect(bytes(SHAPES["7b"].tensors("q4_k_m"))).toBe(4_367_704_064);
+    expect(bytes(SHAPES["7b"].tensors("q5_k_m"))).toBe(5_130_674_176);
+    expect(bytes(SHAPES["7b"].tensors("q8_0"))).toBe(7_695_302_656);
     expect(bytes(SHAPES["7b"].tensors("q4_0"))).toBe(4_108_181_504);
     expect(bytes(SHAPES["7b"].tensors("f16"))).toBe(14_483_996_672);
   });
@@ -46,7 +48,7 @@ describe("the shapes of generated models", () => {
   });
 });
 
-describe.each(["q4_k", "f32"] as const)("random weights in %s", (type) => {
+describe.each(["q4_k", "q5_k", "q8_0", "f32"] as const)("random weights in %s", (type) => {
   const tensor: Parameters<RandomWeights["rowsOf"]>[0] = { name: "x.weight", shape: [512, 300], type, weights: 0.05 };
 
   function rows(seed: number): Buffer[] {
@@ -91,7 +93,7 @@ describe("make-model", () => {
   it("writes no other type than the one that was asked for", async () => {
     const options = { shape: "tiny", type: "f32", seed: 1, split: 1, vocabularyOnly: true } as const;
     await expect(writeModel(join(tmpdir(), "llama-native-never-written.gguf"), options)).rejects.toThrow(
-      "Expected q4_k_m or q4_0 or f16 for the type of tiny but received f32",
+      "Expected q4_k_m or q5_k_m or q8_0 or q4_0 or f16 for the type of tiny but received f32",
     );
   });
 
@@ -102,7 +104,10 @@ describe("make-model", () => {
     ],
     [["--cached"], "for --shape but received nothing"],
     [["--shape", "tiny"], "Expected either --out or --cached"],
-    [["--shape", "tiny", "--cached", "--type", "q9"], "Expected q4_k_m or q4_0 or f16 for --type of tiny"],
+    [
+      ["--shape", "tiny", "--cached", "--type", "q9"],
+      "Expected q4_k_m or q5_k_m or q8_0 or q4_0 or f16 for --type of tiny",
+    ],
     [["--shape", "hybrid", "--cached", "--type", "f16"], "Expected f32 for --type of hybrid but received f16"],
     [
       ["--shape", "tiny", "--cached", "--split", "0"],
