@@ -45,7 +45,7 @@ test("Ollama's keep_alive of 0 unloads and says so, and holds for that load alon
 });
 
 test("a model that steady requests keep in use makes room for another that is asked for", async () => {
-  const { bytes } = await modelNeeds(await tinyModel(), context, 8192, Infinity);
+  const { bytes } = await modelNeeds(await tinyModel(), { context }, Infinity, []);
   const server = await make({ memoryBudgetBytes: bytes * 1.9 });
   const statuses: number[] = [];
   const ask = async (model: string): Promise<void> => {

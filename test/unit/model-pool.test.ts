@@ -19,7 +19,10 @@ vi.mock("../../src/hub/index.js", () => ({
   resolveModel: async (source: string) => source,
 }));
 vi.mock("../../src/server/models/model-needs.js", () => ({
-  modelNeeds: async () => ({ context: {}, bytes: 60 }),
+  modelNeeds: async () => ({ context: {}, load: {}, memories: new Map([["RAM", 60]]), bytes: 60 }),
+}));
+vi.mock("../../src/native/load-addon.js", () => ({
+  loadAddon: () => ({ systemInfo: () => ({ devices: [] }) }),
 }));
 vi.mock("../../src/load-model.js", () => ({
   loadModel: async (path: string) => {
