@@ -33,6 +33,11 @@ export function urlPath(url: string): string {
   return join(modelsDirectory(), "downloads", `${host.replace(/[^\w.-]/g, "_")}-${folder}`, fileName);
 }
 
+/** The lock of whoever downloads it to where it is kept. */
+export function urlLock(target: string): string {
+  return `${target}.lock`;
+}
+
 /**
  * The file of a URL, downloaded where it is not there; what is there is not compared with the server's again. Of a split
  * model the URL of the first file stands for all.
@@ -151,7 +156,7 @@ async function fetchFile(asked: UrlFile, meter: ProgressMeter, options: FetchOpt
     void partialBytes(target).then((bytes) => meter.update(file, "waiting", bytes));
   };
   await mkdir(join(target, ".."), { recursive: true });
-  await withLock(`${target}.lock`, work, { signal, onPoll });
+  await withLock(urlLock(target), work, { signal, onPoll });
 }
 
 function urlFailure(url: string, status: number): LlamaError {
