@@ -66,7 +66,8 @@ export async function urlModelFile(url: string, options: FetchOptions): Promise<
   return urlPath(url);
 }
 
-function partsOf(url: string): string[] {
+/** All files of a split model by its first one's path or URL; of any other that alone. */
+export function partsOf(url: string): string[] {
   const [, before, count, after = ""] = /^(.*)-00001-of-(\d{5})(\.gguf(?:\?.*)?)$/i.exec(url) ?? [];
   if (before === undefined || count === undefined) return [url];
   return Array.from({ length: Number(count) }, (_, index) => {
