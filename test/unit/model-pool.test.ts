@@ -2,6 +2,7 @@
 
 import { afterEach, describe, expect, test, vi } from "vitest";
 
+import type { PoolOptions } from "../../src/server/models/model-pool.js";
 import { ModelPool } from "../../src/server/models/model-pool.js";
 import { silentLog } from "../../src/server/operation/log.js";
 
@@ -12,6 +13,7 @@ class Gate {
 }
 
 const disposals = new Map<string, Gate>();
+let failure: Error | undefined;
 const loads: string[] = [];
 
 vi.mock("../../src/hub/index.js", () => ({
@@ -29,7 +31,11 @@ vi.mock("../../src/load-model.js", () => ({
     loads.push(path);
     const gate = new Gate();
     disposals.set(path, gate);
-    return { metadata: {}, createContext: async () => ({}), dispose: () => gate.passed };
+    const dispose = async (): Promise<void> => {
+      if (failure !== undefined) throw failure;
+      return gate.passed;
+    };
+    return { metadata: {}, createContext: async () => ({}), dispose };
   },
 }));
 
@@ -37,14 +43,15 @@ afterEach(() => {
   for (const gate of disposals.values()) gate.open();
   disposals.clear();
   loads.length = 0;
+  failure = undefined;
 });
 
 const never = new AbortController().signal;
 const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
 
-function make(memoryBudgetBytes: number): ModelPool {
+function make(memoryBudgetBytes: number, more: Partial<PoolOptions> = {}): ModelPool {
   const models = ["/a.gguf", "/b.gguf"].map((source) => ({ source }));
-  return new ModelPool(models, { memoryBudgetBytes, idleUnloadMs: 0, log: silentLog });
+  return new ModelPool(models, { memoryBudgetBytes, idleUnloadMs: 0, log: silentLog, ...more });
 }
 
 async function use(pool: ModelPool, name: string): Promise<void> {
@@ -75,6 +82,33 @@ describe("a model that is being unloaded", () => {
     disposals.get("/a.gguf")!.open();
     await again;
     expect(loads).toEqual(["/a.gguf", "/a.gguf"]);
+  });
+
+  test("is waited for where there is room for it twice, so that it counts once", async () => {
+    const pool = make(130);
+    await use(pool, "a");
+    pool.unload(pool.find("a"));
+    const uses = Promise.all([use(pool, "a"), use(pool, "b")]);
+    await turn();
+    expect(loads).toEqual(["/a.gguf"]);
+    disposals.get("/a.gguf")!.open();
+    await uses;
+    expect(loads).toEqual(["/a.gguf", "/a.gguf", "/b.gguf"]);
+  });
+
+  test("is gone all the same where that fails, as the log tells", async () => {
+    const error = vi.fn();
+    const pool = make(100, { log: { ...silentLog, error } });
+    await use(pool, "a");
+    failure = new Error("it holds on");
+    await use(pool, "b");
+    pool.unload(pool.find("b"));
+    await turn(); // with nobody who would hear of a rejection
+    expect(error.mock.calls).toEqual([
+      [{ model: "a", why: "room", err: failure }, "a model could not be unloaded"],
+      [{ model: "b", why: "asked", err: failure }, "a model could not be unloaded"],
+    ]);
+    await pool.dispose();
   });
 
   test("keeps nobody waiting where there is room for both", async () => {

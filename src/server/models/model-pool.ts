@@ -207,6 +207,7 @@ export class ModelPool {
     const { signal } = this.#closing;
     signal.throwIfAborted();
     if (entry.loaded !== undefined) return; // there was room for the other one after all
+    await entry.unloading; // its memory is counted once
     const { load, context = {}, template } = entry.served;
     const started = performance.now();
     const needs = await this.#makeRoom(entry, path, occasion);
@@ -217,6 +218,7 @@ export class ModelPool {
       signal.throwIfAborted();
       entry.needs = needs;
       entry.keepMs = this.#options.idleUnloadMs; // what a request asked for ended with that load
+      entry.lastUsedMs = Date.now(); // from when on it may be idle
       entry.set({ model, context: made });
     } catch (error) {
       await model.dispose();
@@ -280,16 +282,26 @@ export class ModelPool {
     return this.models.filter(({ loaded, unloading }) => loaded !== undefined || unloading !== undefined);
   }
 
+  /** Never rejects: nobody could do more about a model that cannot be let go of than the log. */
   async #unload(entry: PooledModel, why: string): Promise<void> {
     clearTimeout(entry.idleTimer);
     const { loaded } = entry;
     if (!entry.owned || loaded === undefined || (entry.users > 0 && why !== "closing")) return entry.unloading;
     entry.loaded = undefined;
-    entry.unloading = loaded.model.dispose().finally(() => {
+    entry.unloading = this.#dispose(entry, loaded, why).finally(() => {
       entry.unloading = undefined;
     });
     await entry.unloading;
-    this.#options.log.info({ model: entry.id, why }, "model unloaded");
+  }
+
+  async #dispose({ id }: PooledModel, { model }: LoadedModel, why: string): Promise<void> {
+    const { log } = this.#options;
+    try {
+      await model.dispose();
+      log.info({ model: id, why }, "model unloaded");
+    } catch (err) {
+      log.error({ model: id, why, err }, "a model could not be unloaded");
+    }
   }
 }
 
