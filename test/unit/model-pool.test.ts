@@ -2,7 +2,7 @@
 
 import { afterEach, describe, expect, test, vi } from "vitest";
 
-import type { PoolOptions } from "../../src/server/models/model-pool.js";
+import type { Lease, PoolOptions } from "../../src/server/models/model-pool.js";
 import { ModelPool } from "../../src/server/models/model-pool.js";
 import { silentLog } from "../../src/server/operation/log.js";
 
@@ -54,8 +54,8 @@ function make(memoryBudgetBytes: number, more: Partial<PoolOptions> = {}): Model
   return new ModelPool(models, { memoryBudgetBytes, idleUnloadMs: 0, log: silentLog, ...more });
 }
 
-async function use(pool: ModelPool, name: string): Promise<void> {
-  (await pool.acquire(pool.find(name), never)).release();
+async function use(pool: ModelPool, name: string, signal = never): Promise<void> {
+  (await pool.acquire(pool.find(name), signal)).release();
 }
 
 describe("a model that is being unloaded", () => {
@@ -118,4 +118,28 @@ describe("a model that is being unloaded", () => {
     await use(pool, "b");
     expect(loads).toEqual(["/a.gguf", "/b.gguf"]);
   });
+});
+
+test("a model that others use makes no room for one that nobody waits for any more", async () => {
+  const pool = make(100);
+  const first = await pool.acquire(pool.find("a"), never);
+  const client = new AbortController();
+  const left = use(pool, "b", client.signal);
+  await turn();
+  let second: Lease | undefined;
+  const queued = pool.acquire(pool.find("a"), never).then((lease) => (second = lease));
+  await turn();
+  expect(second).toBeUndefined(); // as b would else be waited for without end
+  client.abort(new Error("The client has gone"));
+  await expect(left).rejects.toThrow("The client has gone");
+  await queued;
+  first.release();
+  second?.release();
+  await turn();
+  expect([loads, pool.find("a").loaded !== undefined]).toEqual([["/a.gguf"], true]);
+  const again = use(pool, "b");
+  await turn();
+  disposals.get("/a.gguf")!.open();
+  await again;
+  expect(loads).toEqual(["/a.gguf", "/b.gguf"]);
 });

@@ -33,6 +33,9 @@ export interface Lease extends LoadedModel {
   release(keepMs?: number): void;
 }
 
+/** Why a load ends for which others would have to go. */
+const unwanted = new Error("Nobody waits for the model any more");
+
 /** Why a model is loaded: with the server, or because somebody asks for it. */
 type Occasion = "start" | "request";
 
@@ -50,6 +53,8 @@ export class PooledModel {
   unloading: Promise<void> | undefined;
   /** Whether another model waits for its memory: new requests then queue behind that one's load. */
   leaving = false;
+  /** Requests that wait for it to be loaded; these are mostly users already. */
+  waiting = 0;
   users = 0;
   lastUsedMs = 0;
   keepMs: number;
@@ -91,7 +96,7 @@ export class PooledModel {
 export class ModelPool {
   readonly models: readonly PooledModel[];
   readonly #options: PoolOptions;
-  /** Says "released" when a model has become free to be unloaded. */
+  /** Says "change" when a model has become free to be unloaded, or one waits for it no longer. */
   readonly #news = new EventEmitter();
   #turn: Promise<void> = Promise.resolve();
   readonly #closing = new AbortController();
@@ -129,13 +134,13 @@ export class ModelPool {
    */
   async acquire(entry: PooledModel, signal: AbortSignal): Promise<Lease> {
     const started = performance.now();
-    if (entry.leaving) await abortable(this.#load(entry), signal);
+    if (entry.leaving) await this.#waitFor(entry, signal);
     clearTimeout(entry.idleTimer);
     entry.users++;
     try {
       while (entry.loaded === undefined) {
         signal.throwIfAborted();
-        await abortable(this.#load(entry), signal);
+        await this.#waitFor(entry, signal);
       }
       return this.#lease(entry, entry.loaded, performance.now() - started);
     } catch (error) {
@@ -155,6 +160,18 @@ export class ModelPool {
     await Promise.all(this.models.map((entry) => this.#unload(entry, "closing")));
   }
 
+  async #waitFor(entry: PooledModel, signal: AbortSignal): Promise<void> {
+    entry.waiting++;
+    try {
+      await abortable(this.#load(entry), signal);
+    } catch (error) {
+      if (error !== unwanted) throw error; // that load was for others
+    } finally {
+      entry.waiting--;
+      this.#news.emit("change");
+    }
+  }
+
   #lease(entry: PooledModel, loaded: LoadedModel, loadMs: number): Lease {
     let released = false;
     const release = (keepMs = entry.keepMs): void => {
@@ -169,7 +186,7 @@ export class ModelPool {
   #leave(entry: PooledModel): void {
     entry.lastUsedMs = Date.now();
     if (--entry.users > 0) return;
-    this.#news.emit("released");
+    this.#news.emit("change");
     this.#unloadWhenIdle(entry);
   }
 
@@ -245,6 +262,7 @@ export class ModelPool {
         const ramLeft = budget - (taken.get(ramMemory) ?? 0);
         const lacking = lackingMemory(needs.memories, taken, memoriesLeft(ramLeft, beside));
         if (lacking === undefined) return needs;
+        if (occasion === "request" && entry.waiting === 0) throw unwanted;
         await this.#freeSome(lacking);
       }
     } finally {
@@ -270,7 +288,7 @@ export class ModelPool {
     if (oldest?.users === 0) return this.#unload(oldest, "room");
     // Steady requests would otherwise never let it go.
     if (oldest !== undefined) oldest.leaving = true;
-    await once(this.#news, "released", { signal: this.#closing.signal });
+    await once(this.#news, "change", { signal: this.#closing.signal });
   }
 
   /** What the models take together, by estimate. */
