@@ -44,6 +44,17 @@ test("Ollama's keep_alive of 0 unloads and says so, and holds for that load alon
   expect([wrong.status, await wrong.json()]).toEqual([400, { error: expect.stringMatching(/keep_alive.*"1h30m"/) }]);
 });
 
+test("Ollama's keep_alive of 0 loads no model only to unload it", async () => {
+  const { bytes } = await modelNeeds(await tinyModel(), { context }, Infinity, []);
+  const server = await make({ memoryBudgetBytes: bytes * 1.9 });
+  await post(server, "/api/generate", { model: "a", stream: false });
+  for (const stream of [false, true]) {
+    const answer = await (await post(server, "/api/generate", { model: "b", stream, keep_alive: 0 })).json();
+    expect(answer).toMatchObject({ model: "b", done: true, done_reason: "unload" });
+    expect(await loaded(server)).toEqual(["a"]);
+  }
+});
+
 test("a model that was loaded with the server expires so long after its load", async () => {
   const before = Date.now();
   const server = await make({ loadOnDemand: false, idleUnloadMs: 60_000 });

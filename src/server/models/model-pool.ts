@@ -75,6 +75,11 @@ export class PooledModel {
     this.#learnNames();
   }
 
+  /** Whether it is loaded, or about to be. */
+  get isWanted(): boolean {
+    return this.loaded !== undefined || this.loading !== undefined;
+  }
+
   goesBy(name: string): boolean {
     return this.#names.has(plainName(name));
   }
