@@ -64,13 +64,25 @@ async function hubModels(): Promise<InstalledModel[]> {
     repositories.map(async (repository) => {
       const snapshots = await allSnapshots(cache, repository);
       const all = await Promise.all(
-        snapshots.flatMap(({ files, refs }) => groupModels(files).map((model) => hubModel(repository, refs, model))),
+        snapshots.flatMap(({ files, refs }) =>
+          groupModels(files).map((model) => unlessRemoved(hubModel(repository, refs, model))),
+        ),
       );
       // The same file in several snapshots is one model.
-      return [...new Map(all.map((model) => [`${model.name} ${model.files.join(" ")}`, model])).values()];
+      return [...new Map(all.flat().map((model) => [`${model.name} ${model.files.join(" ")}`, model])).values()];
     }),
   );
   return models.flat();
+}
+
+/** Nothing where another process has removed a file meanwhile. */
+async function unlessRemoved<T>(found: Promise<T>): Promise<T[]> {
+  try {
+    return [await found];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
 }
 
 async function hubModel(
@@ -102,9 +114,12 @@ async function ownModels(): Promise<InstalledModel[]> {
         return found?.isFile() === true ? [{ path: name, sizeBytes: found.size, absolutePath }] : [];
       }),
   );
-  return Promise.all(
-    groupModels(files.flat()).map((model) => installed("llama-native", model.files[0]?.absolutePath ?? "", model)),
+  const models = await Promise.all(
+    groupModels(files.flat()).map((model) =>
+      unlessRemoved(installed("llama-native", model.files[0]?.absolutePath ?? "", model)),
+    ),
   );
+  return models.flat();
 }
 
 async function ollamasModels(): Promise<InstalledModel[]> {
@@ -304,8 +319,8 @@ async function linksTo(
   for (const repository of blobs.size > 0 ? await cachedRepositories(cache) : []) {
     for (const { files } of await allSnapshots(cache, repository)) {
       for (const { absolutePath } of files) {
-        const blob = await realpath(absolutePath);
-        if (!blobs.has(blob)) continue;
+        const [blob] = await unlessRemoved(realpath(absolutePath));
+        if (blob === undefined || !blobs.has(blob)) continue;
         if (folders?.some((folder) => absolutePath.startsWith(folder)) ?? true) links.push(absolutePath);
         else kept.add(blob);
       }

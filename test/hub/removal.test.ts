@@ -11,28 +11,32 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { blobLock } from "../../src/hub/hub-cache.js";
 import { resolveModel } from "../../src/hub/index.js";
-import { removeInstalled } from "../../src/hub/installed.js";
+import { installedModels, removeInstalled } from "../../src/hub/installed.js";
 import { withLock } from "../../src/hub/lock.js";
 import { partialPath } from "../../src/hub/partial-file.js";
 import { start } from "../cli/command.js";
-import type { HubServer } from "../support/hub/hub-server.js";
+import type { Behaviour, HubServer } from "../support/hub/hub-server.js";
 import { sha256, startHub } from "../support/hub/hub-server.js";
 import type { Sandbox } from "../support/hub/sandbox.js";
 import { enterSandbox } from "../support/hub/sandbox.js";
 
-/** Locks that were held when a file was removed. */
-const seen = vi.hoisted(() => ({ locks: [] as boolean[], lock: "" }));
+/** Whether the lock was held when a file was removed, and what another process removes before its path is looked at. */
+const seen = vi.hoisted(() => ({ locks: [] as boolean[], lock: "", removed: "" }));
 vi.mock("node:fs/promises", async (original) => {
   const fs = await original<typeof FileSystem>();
   const watchedRm: typeof fs.rm = (path, options) => {
     if (seen.lock !== "") seen.locks.push(existsSync(seen.lock));
     return fs.rm(path, options);
   };
-  return { ...fs, rm: watchedRm };
+  const late = async (path: string): Promise<string> => {
+    if (path === seen.removed) await fs.rm(path);
+    return fs.realpath(path);
+  };
+  return { ...fs, rm: watchedRm, realpath: late };
 });
 
 const mebibyte = 1 << 20;
-const content = Buffer.concat([Buffer.from("GGUF"), randomBytes(2 * mebibyte)]);
+const content = Buffer.concat([Buffer.from("GGUF"), randomBytes(8 * mebibyte)]);
 const name = "owner/model-GGUF";
 const source = `hf:${name}`;
 const refused = { code: "DOWNLOAD", message: expect.stringContaining("is just being downloaded; stop that first") };
@@ -48,7 +52,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  Object.assign(seen, { locks: [], lock: "" });
+  Object.assign(seen, { locks: [], lock: "", removed: "" });
   await hub.close();
   await sandbox.leave();
 });
@@ -109,6 +113,18 @@ describe("removing a model", () => {
   });
 });
 
+describe("what another process removes at the same time", () => {
+  it("is not listed, and keeps nothing else from being listed or removed", async () => {
+    const other = { "other.Q8_0.gguf": randomBytes(1000) };
+    hub.repositories.set("owner/other-GGUF", { files: other });
+    const path = await resolveModel(source);
+    await resolveModel("hf:owner/other-GGUF");
+    seen.removed = path;
+    expect((await installedModels()).map((model) => model.name)).toEqual(["hf:owner/other-GGUF:Q8_0"]);
+    expect((await removeInstalled("hf:owner/other-GGUF", { dryRun: false })).freedBytes).toBe(1000);
+  });
+});
+
 describe("a blob that another revision has already", () => {
   it("is linked while nobody removes it, and else downloaded again", async () => {
     const blob = await realpath(await resolveModel(source));
@@ -133,11 +149,13 @@ describe("two processes", () => {
     ["of the hub", () => source],
     ["of a URL", urlOf],
   ])("of which one removes what the other downloads %s: it goes on, and its file is whole", async (_, nameOf) => {
-    hub.behave = (request) => (request.storage ? { rate: mebibyte / 8 } : undefined);
+    const slow: Behaviour = { rate: 1 }; // a kilobyte at a time, until the other has ended
+    hub.behave = (request) => (request.storage ? slow : undefined);
     const { outcome } = start(["pull", nameOf()], sandbox.env);
     while (hub.sentBytes() < mebibyte / 8) await sleep(5);
     const removal = await start(["models", "rm", nameOf()], sandbox.env).outcome;
     expect(removal).toMatchObject({ code: 1, stderr: expect.stringContaining("is just being downloaded") });
+    delete slow.rate;
     const { code, stdout } = await outcome;
     expect(code).toBe(0);
     expect((await readFile(stdout.trim())).equals(content)).toBe(true);
