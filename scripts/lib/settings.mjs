@@ -1,9 +1,13 @@
 // What the user sets: by environment variables, or by npm's configuration (`.npmrc`, `npm install --llama_native_gpu=cpu`),
-// which npm hands to install scripts as `npm_config_llama_native_<name>`. npm 11 still does, and warns that it will stop.
+// which npm hands to install scripts as `npm_config_llama_native_<name>`. npm 11 and 12 still do, and warn that they will stop.
+// What a project's package.json has under "config" reaches the scripts of that project alone, and so none of these here.
 
 import { BuildError } from "./errors.mjs";
 
-const NAMES = ["GPU", "JOBS", "CMAKE_ARGS", "SKIP_BUILD", "FROM_SOURCE", "PORTABLE", "CACHE_DIR", "CMAKE"];
+/** Those that are on or off. */
+const SWITCHES = ["SKIP_BUILD", "FROM_SOURCE", "PORTABLE"];
+/** What a build goes by, and nothing that the library has to know later too: nobody hands it npm's configuration. */
+export const BUILD_SETTINGS = ["GPU", "JOBS", "CMAKE_ARGS", "CMAKE", "SOURCE_DIR", "CACHE_DIR", ...SWITCHES];
 
 /** @typedef {"metal" | "cuda" | "hip" | "vulkan"} GpuBackend */
 /** @typedef {GpuBackend | "cpu"} Backend */
@@ -18,9 +22,11 @@ export const GPU_CHOICES = ["auto", "cuda", "metal", "vulkan", "hip", "cpu"];
  * @param {NodeJS.ProcessEnv} env
  */
 export function adoptNpmConfig(env) {
-  for (const name of NAMES) {
+  for (const name of BUILD_SETTINGS) {
     const value = env[`npm_config_llama_native_${name.toLowerCase()}`];
-    if (value !== undefined && value !== "") env[`LLAMA_NATIVE_${name}`] ||= value;
+    if (value === undefined || value === "") continue; // npm makes nothing of false
+    const isOn = value === "true" && SWITCHES.includes(name);
+    env[`LLAMA_NATIVE_${name}`] ||= isOn ? "1" : value;
   }
 }
 

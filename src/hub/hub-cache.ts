@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import {
   copyFile,
   lstat,
@@ -142,7 +143,7 @@ export async function writeRef(cache: string, repository: string, revision: stri
   if (revision === commit) return;
   const path = join(repositoryFolder(cache, repository), "refs", ...safeParts(revision));
   // Whatever lies in refs is a branch or tag for every client: a killed process must leave nothing else there.
-  const temporary = join(locksFolder(cache, repository), `ref.${process.pid}.llama-native`);
+  const temporary = join(locksFolder(cache, repository), `ref.${randomUUID()}.llama-native`);
   await Promise.all([path, temporary].map((file) => mkdir(dirname(file), { recursive: true })));
   try {
     await writeFile(temporary, commit);

@@ -136,38 +136,46 @@ async function fetchFile(job: Job, file: RemoteFile): Promise<string> {
   const path = snapshotPath(settings.cache, name, commit, file.path);
   const blob = blobPath(settings.cache, name, file.etag);
   if (!(await hasSize(path, file.sizeBytes))) {
-    if (!(await hasSize(blob, file.sizeBytes))) await fetchBlob(job, file, blob);
-    await linkBlob(blob, path);
+    // A blob that is linked under its lock cannot be removed before that is seen.
+    await withBlob(job, file, blob, async () => {
+      if (!(await hasSize(blob, file.sizeBytes))) await fetchBlob(job, file, blob);
+      await linkBlob(blob, path);
+    });
   }
   await writeRef(settings.cache, name, job.repository.revision, commit);
   return path;
 }
 
-/** One process downloads, the others wait for it, or go on where it was stopped. */
-async function fetchBlob({ repository, settings, options, meter }: Job, file: RemoteFile, blob: string): Promise<void> {
-  const { signal, connections = defaultConnections } = options;
-  const folder = locksFolder(settings.cache, repository.name);
-  await makeFolder(folder);
-  const work = async (): Promise<void> => {
-    if (await hasSize(blob, file.sizeBytes)) return;
-    await download({
-      url: resolveUrl(repository, file, settings),
-      token: settings.token,
-      target: blob,
-      sizeBytes: file.sizeBytes,
-      hash: { algorithm: file.etag.length === 64 ? "sha256" : "git-sha1", digest: file.etag },
-      key: file.etag,
-      connections,
-      signal,
-      onBytes: (bytes) => meter.update(file.path, "downloading", bytes),
-      onVerify: (bytes) => meter.update(file.path, "verifying", bytes),
-      failure: (response) => hubFailure(response, { repository: repository.name, file: file.path }, settings),
-    });
-  };
+/** One process works on a blob, the others wait for it, or go on where it was stopped. */
+async function withBlob(
+  { repository, settings, options, meter }: Job,
+  { etag, path }: RemoteFile,
+  blob: string,
+  work: () => Promise<void>,
+): Promise<void> {
+  const { signal } = options;
+  await makeFolder(locksFolder(settings.cache, repository.name));
   const onPoll = (): void => {
-    void partialBytes(blob).then((bytes) => meter.update(file.path, "waiting", bytes));
+    void partialBytes(blob).then((bytes) => meter.update(path, "waiting", bytes));
   };
-  await withLock(blobLock(settings.cache, repository.name, file.etag), work, { signal, onPoll });
+  await withLock(blobLock(settings.cache, repository.name, etag), work, { signal, onPoll });
+}
+
+function fetchBlob({ repository, settings, options, meter }: Job, file: RemoteFile, blob: string): Promise<void> {
+  const { signal, connections = defaultConnections } = options;
+  return download({
+    url: resolveUrl(repository, file, settings),
+    token: settings.token,
+    target: blob,
+    sizeBytes: file.sizeBytes,
+    hash: { algorithm: file.etag.length === 64 ? "sha256" : "git-sha1", digest: file.etag },
+    key: file.etag,
+    connections,
+    signal,
+    onBytes: (bytes) => meter.update(file.path, "downloading", bytes),
+    onVerify: (bytes) => meter.update(file.path, "verifying", bytes),
+    failure: (response) => hubFailure(response, { repository: repository.name, file: file.path }, settings),
+  });
 }
 
 async function makeFolder(path: string): Promise<void> {

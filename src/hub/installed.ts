@@ -21,7 +21,7 @@ import { ollamaFolders, ollamaModels } from "./ollama.js";
 import { partialPath } from "./partial-file.js";
 import { normalizeQuantization, quantizationOf } from "./quantization.js";
 import { hubSettings } from "./settings.js";
-import { urlPath } from "./url-model.js";
+import { urlLock, urlPath } from "./url-model.js";
 
 /** A model on this disk. */
 export interface InstalledModel {
@@ -64,13 +64,25 @@ async function hubModels(): Promise<InstalledModel[]> {
     repositories.map(async (repository) => {
       const snapshots = await allSnapshots(cache, repository);
       const all = await Promise.all(
-        snapshots.flatMap(({ files, refs }) => groupModels(files).map((model) => hubModel(repository, refs, model))),
+        snapshots.flatMap(({ files, refs }) =>
+          groupModels(files).map((model) => unlessRemoved(hubModel(repository, refs, model))),
+        ),
       );
       // The same file in several snapshots is one model.
-      return [...new Map(all.map((model) => [`${model.name} ${model.files.join(" ")}`, model])).values()];
+      return [...new Map(all.flat().map((model) => [`${model.name} ${model.files.join(" ")}`, model])).values()];
     }),
   );
   return models.flat();
+}
+
+/** Nothing where another process has removed a file meanwhile. */
+async function unlessRemoved<T>(found: Promise<T>): Promise<T[]> {
+  try {
+    return [await found];
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
 }
 
 async function hubModel(
@@ -102,9 +114,12 @@ async function ownModels(): Promise<InstalledModel[]> {
         return found?.isFile() === true ? [{ path: name, sizeBytes: found.size, absolutePath }] : [];
       }),
   );
-  return Promise.all(
-    groupModels(files.flat()).map((model) => installed("llama-native", model.files[0]?.absolutePath ?? "", model)),
+  const models = await Promise.all(
+    groupModels(files.flat()).map((model) =>
+      unlessRemoved(installed("llama-native", model.files[0]?.absolutePath ?? "", model)),
+    ),
   );
+  return models.flat();
 }
 
 async function ollamasModels(): Promise<InstalledModel[]> {
@@ -156,6 +171,27 @@ export async function removeInstalled(
   source: string,
   { dryRun, all = false }: { dryRun: boolean; all?: boolean },
 ): Promise<Removal> {
+  for (;;) {
+    const { locks } = await findRemovable(source, all);
+    const removal = await withLocks(source, locks, async () => {
+      // Until the locks were held, others may have removed something, linked to it, or begun to download more.
+      const found = await findRemovable(source, all);
+      if (found.locks.some((lock) => !locks.includes(lock))) return undefined;
+      if (!dryRun) for (const path of found.paths) await rm(path, { force: true });
+      return { paths: found.paths, freedBytes: found.freedBytes };
+    });
+    if (removal === undefined) continue;
+    if (!dryRun) await removeEmptyFolders(removal.paths);
+    return removal;
+  }
+}
+
+interface Removable extends Removal {
+  /** Those that whoever downloads any of it holds. */
+  locks: string[];
+}
+
+async function findRemovable(source: string, all: boolean): Promise<Removable> {
   const models = await matchingModels(source);
   const names = [...new Set(models.map(({ name }) => name))];
   if (names.length > 1 && !all) {
@@ -163,20 +199,46 @@ export async function removeInstalled(
     throw notFound(source, message);
   }
   const { links, kept } = await linksTo(models, await foldersOf(source));
-  const blobs = models.flatMap(({ files }) => files).filter((path) => !kept.has(path));
+  const files = models.flatMap((model) => model.files);
   const rests = await leftovers(source);
-  await refuseUnderWay(source, rests);
-  const paths = [...new Set([...links, ...blobs, ...rests])];
+  const contents = [...new Set([...files.filter((path) => !kept.has(path)), ...rests])];
+  const paths = [...new Set([...links, ...contents])];
   if (paths.length === 0) throw await nothingInstalled(source);
-  const sizes = await Promise.all(
-    [...new Set([...blobs, ...rests])].map(async (path) => (await stat(path).catch(() => null))?.size ?? 0),
-  );
-  if (!dryRun) {
-    for (const path of paths) await rm(path, { force: true });
-    for (const folder of new Set(paths.map((path) => dirname(path)))) await removeEmpty(folder);
-    await pruneHub();
-  }
-  return { paths, freedBytes: sizes.reduce((sum, size) => sum + size, 0) };
+  const sizes = await Promise.all(contents.map(async (path) => (await stat(path).catch(() => null))?.size ?? 0));
+  return {
+    paths,
+    freedBytes: sizes.reduce((sum, size) => sum + size, 0),
+    locks: [...new Set([...files, ...rests].flatMap(locksOf))].sort(),
+  };
+}
+
+/** The lock of whoever downloads a file; none where nobody would. */
+function locksOf(path: string): string[] {
+  const target = path.replace(/\.llama-native\.incomplete.*$/, "");
+  const [, folder, etag] = /models--([^/\\]+)[/\\]blobs[/\\]([0-9a-f]+)$/.exec(target) ?? [];
+  if (folder !== undefined && etag !== undefined)
+    return [blobLock(hubSettings().cache, folder.replace("--", "/"), etag)];
+  return isInside(modelsDirectory(), target) ? [urlLock(target)] : [];
+}
+
+/** Throws LlamaError `DOWNLOAD` where another process holds one of them for longer than it takes to link or remove a file. */
+async function withLocks<T>(source: string, locks: readonly string[], work: () => Promise<T>): Promise<T> {
+  const [lock, ...others] = locks;
+  if (lock === undefined) return work();
+  const held = new AbortController();
+  let polls = 0;
+  const options = { signal: held.signal, onPoll: () => ++polls > 1 && held.abort(underWay(source, lock)) };
+  return withLock(lock, () => withLocks(source, others, work), options);
+}
+
+function underWay(source: string, lock: string): LlamaError {
+  const message = `${source} is just being downloaded; stop that first, by Ctrl-C where it runs`;
+  return new LlamaError("DOWNLOAD", message, { details: { lock } });
+}
+
+async function removeEmptyFolders(paths: readonly string[]): Promise<void> {
+  for (const folder of new Set(paths.map((path) => dirname(path)))) await removeEmpty(folder);
+  await pruneHub();
 }
 
 async function pruneHub(): Promise<void> {
@@ -257,31 +319,14 @@ async function linksTo(
   for (const repository of blobs.size > 0 ? await cachedRepositories(cache) : []) {
     for (const { files } of await allSnapshots(cache, repository)) {
       for (const { absolutePath } of files) {
-        const blob = await realpath(absolutePath);
-        if (!blobs.has(blob)) continue;
+        const [blob] = await unlessRemoved(realpath(absolutePath));
+        if (blob === undefined || !blobs.has(blob)) continue;
         if (folders?.some((folder) => absolutePath.startsWith(folder)) ?? true) links.push(absolutePath);
         else kept.add(blob);
       }
     }
   }
   return { links, kept };
-}
-
-/** Throws LlamaError `DOWNLOAD` where a process is just downloading what would be removed. */
-async function refuseUnderWay(source: string, rests: readonly string[]): Promise<void> {
-  const { cache } = hubSettings();
-  for (const rest of rests) {
-    const [, folder, etag] = /models--([^/\\]+)[/\\]blobs[/\\]([0-9a-f]+)\.llama-native\.incomplete$/.exec(rest) ?? [];
-    if (folder === undefined || etag === undefined) continue;
-    const held = new AbortController();
-    const options = { signal: held.signal, onPoll: () => held.abort() };
-    const lock = blobLock(cache, folder.replace("--", "/"), etag);
-    await withLock(lock, () => Promise.resolve(), options).catch((error: unknown) => {
-      if (!held.signal.aborted) throw error;
-      const message = `${source} is just being downloaded; stop that first, by Ctrl-C where it runs`;
-      throw new LlamaError("DOWNLOAD", message, { details: { path: rest } });
-    });
-  }
 }
 
 /** Downloads of the model that were not finished. */

@@ -9,7 +9,7 @@ import { hubFailure } from "./hub-errors.js";
 import { chooseModel, groupModels } from "./model-files.js";
 import type { ModelFiles } from "./model-files.js";
 import type { HubSource } from "./names.js";
-import { parseSource } from "./names.js";
+import { notFound, parseSource } from "./names.js";
 import { normalizeQuantization, quantizationOf } from "./quantization.js";
 import type { RemoteBytes } from "./remote-bytes.js";
 import { remoteBytes } from "./remote-bytes.js";
@@ -17,7 +17,7 @@ import { listRepository, resolveUrl } from "./repository.js";
 import type { RemoteFile, RemoteRepository } from "./repository.js";
 import { resolveModel } from "./resolve.js";
 import { hubSettings } from "./settings.js";
-import { remoteUrl, urlPath } from "./url-model.js";
+import { partsOf, remoteUrl, urlPath } from "./url-model.js";
 
 /** One quantization of a model that can be had. */
 export interface Offer {
@@ -25,8 +25,8 @@ export interface Offer {
   sizeBytes: number;
   /** The file to load where it is on this disk. */
   path: string | null;
-  /** The first file's bytes where it is not. */
-  remote: RemoteBytes | null;
+  /** The bytes of its files where it is not. */
+  remote: readonly RemoteBytes[];
 }
 
 export interface Offers {
@@ -82,15 +82,31 @@ async function wheelOffer({ wheel }: KnownModel): Promise<Offer[]> {
 }
 
 async function fileOffer(path: string): Promise<Offer> {
-  return { quantization: quantizationOf(path), sizeBytes: (await stat(path)).size, path, remote: null };
+  const sizes = await Promise.all(partsOf(path).map((part) => sizeOf(part, path)));
+  return { quantization: quantizationOf(path), sizeBytes: sum(sizes), path, remote: [] };
+}
+
+async function sizeOf(part: string, path: string): Promise<number> {
+  const found = await stat(part).catch(() => null);
+  if (found === null) throw notFound(path, `There is no file ${part}, which ${path} goes on in`);
+  return found.size;
 }
 
 async function urlOffer(url: string, options: Pick<FetchOptions, "offline" | "signal">): Promise<Offer> {
   const path = urlPath(url);
   if ((await stat(path).catch(() => null)) !== null) return fileOffer(path);
   if (options.offline ?? hubSettings().offline) await resolveModel(url, { offline: true }); // says that it is not here
-  const remote = await remoteUrl(url, options.signal);
-  return { quantization: quantizationOf(path), sizeBytes: remote.sizeBytes, path: null, remote };
+  const remote = await Promise.all(partsOf(url).map((part) => remoteUrl(part, options.signal)));
+  return {
+    quantization: quantizationOf(path),
+    sizeBytes: sum(remote.map(({ sizeBytes }) => sizeBytes)),
+    path: null,
+    remote,
+  };
+}
+
+function sum(sizes: readonly number[]): number {
+  return sizes.reduce((all, size) => all + size, 0);
 }
 
 /** What the hub has, or where it cannot be asked what is in its cache. `optional` turns that problem into a note. */
@@ -104,7 +120,7 @@ async function hubOffers(
   const { current, earlier } = await cachedSnapshots(settings.cache, wanted.repository, wanted.revision);
   const cached = [...current, ...earlier].flatMap(({ files }) => groupModels(files));
   const localOffers = cached.map(({ quantization, sizeBytes, files }) => {
-    return { quantization, sizeBytes, path: files[0]?.absolutePath ?? "", remote: null, name: files[0]?.path };
+    return { quantization, sizeBytes, path: files[0]?.absolutePath ?? "", remote: [], name: files[0]?.path };
   });
   try {
     if (options.offline ?? settings.offline) throw new Error("offline");
@@ -119,7 +135,7 @@ async function hubOffers(
         quantization,
         sizeBytes,
         path: local?.path ?? null,
-        remote: local ? null : openRemote(repository, model, options.signal),
+        remote: local ? [] : openRemote(repository, model, options.signal),
       };
     });
     return { offers, problem: undefined };
@@ -151,15 +167,15 @@ function openRemote(
   repository: RemoteRepository,
   { files }: ModelFiles<RemoteFile>,
   signal: AbortSignal | undefined,
-): RemoteBytes | null {
-  const [first] = files;
-  if (first === undefined) return null;
+): RemoteBytes[] {
   const settings = hubSettings();
-  return remoteBytes({
-    url: resolveUrl(repository, first, settings),
-    sizeBytes: first.sizeBytes,
-    token: settings.token,
-    signal,
-    failure: (response) => hubFailure(response, { repository: repository.name, file: first.path }, settings),
-  });
+  return files.map((file) =>
+    remoteBytes({
+      url: resolveUrl(repository, file, settings),
+      sizeBytes: file.sizeBytes,
+      token: settings.token,
+      signal,
+      failure: (response) => hubFailure(response, { repository: repository.name, file: file.path }, settings),
+    }),
+  );
 }

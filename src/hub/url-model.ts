@@ -33,6 +33,11 @@ export function urlPath(url: string): string {
   return join(modelsDirectory(), "downloads", `${host.replace(/[^\w.-]/g, "_")}-${folder}`, fileName);
 }
 
+/** The lock of whoever downloads it to where it is kept. */
+export function urlLock(target: string): string {
+  return `${target}.lock`;
+}
+
 /**
  * The file of a URL, downloaded where it is not there; what is there is not compared with the server's again. Of a split
  * model the URL of the first file stands for all.
@@ -61,7 +66,8 @@ export async function urlModelFile(url: string, options: FetchOptions): Promise<
   return urlPath(url);
 }
 
-function partsOf(url: string): string[] {
+/** All files of a split model by its first one's path or URL; of any other that alone. */
+export function partsOf(url: string): string[] {
   const [, before, count, after = ""] = /^(.*)-00001-of-(\d{5})(\.gguf(?:\?.*)?)$/i.exec(url) ?? [];
   if (before === undefined || count === undefined) return [url];
   return Array.from({ length: Number(count) }, (_, index) => {
@@ -151,7 +157,7 @@ async function fetchFile(asked: UrlFile, meter: ProgressMeter, options: FetchOpt
     void partialBytes(target).then((bytes) => meter.update(file, "waiting", bytes));
   };
   await mkdir(join(target, ".."), { recursive: true });
-  await withLock(`${target}.lock`, work, { signal, onPoll });
+  await withLock(urlLock(target), work, { signal, onPoll });
 }
 
 function urlFailure(url: string, status: number): LlamaError {

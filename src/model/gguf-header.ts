@@ -16,6 +16,8 @@ export interface GgufTensor {
   readonly type: string;
   readonly shape: readonly number[];
   readonly sizeBytes: number;
+  /** Where the header tells of it. */
+  readonly entryOffset: number;
 }
 
 /** What a GGUF file tells before its weights; vocabularies are left out. */
@@ -56,6 +58,26 @@ export async function readGgufHeader(source: ByteSource): Promise<GgufHeader> {
       if (!(error instanceof RangeError)) throw error;
       if (bytes.length < length || length === source.sizeBytes) throw malformed("its header is cut short");
     }
+  }
+}
+
+/** How far apart quantizations of a model may have a tensor's entry, as their metadata differ in a few texts. */
+const entryReach = 32 << 10;
+
+/** A tensor in another quantization's file, by a look at where this one's header has it; undefined where it is not there. */
+export async function findTensor(source: ByteSource, like: GgufTensor): Promise<GgufTensor | undefined> {
+  const start = Math.max(0, like.entryOffset - entryReach);
+  const bytes = toBuffer(await source.read(start, Math.min(2 * entryReach, source.sizeBytes - start)));
+  const key = Buffer.alloc(8 + like.name.length);
+  key.writeBigUInt64LE(BigInt(like.name.length));
+  key.write(like.name, 8, "latin1");
+  const at = bytes.indexOf(key);
+  if (at < 0) return undefined;
+  try {
+    return { ...readTensor(new Cursor(bytes.subarray(at))), entryOffset: start + at };
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
   }
 }
 
@@ -132,13 +154,14 @@ function readEntry(
 }
 
 function readTensor(cursor: Cursor): GgufTensor {
+  const entryOffset = cursor.position;
   const name = cursor.string();
   const dimensions = cursor.u32();
   if (dimensions > 4) throw malformed(`tensor ${JSON.stringify(name)} has ${dimensions} dimensions`);
   const shape = Array.from({ length: dimensions }, () => cursor.u64());
   const type = cursor.u32();
   cursor.u64(); // where it lies
-  return { name, shape, ...tensorBytes(type, shape) };
+  return { name, shape, ...tensorBytes(type, shape), entryOffset };
 }
 
 function widthOf(type: number): number {

@@ -71,7 +71,7 @@ function checkGpuLayers(shape: ModelShape, placement: Placement, path: string): 
 }
 
 /**
- * Where a model's layers go: as many as are asked for, or as many as fit.
+ * Where a model's layers go: as many as are asked for, or as many as fit with a context.
  *
  * @throws LlamaError `INSUFFICIENT_MEMORY` where what is asked for does not fit
  */
@@ -80,10 +80,10 @@ export function placeLayers(
   wanted: number | "auto" | "all",
   division: Division,
   path: string,
+  plan: ContextPlan = usualContext(shape),
 ): { placement: Placement; fit: GpuFit } {
   const { devices } = division;
   if (wanted === "auto" || devices.length === 0) {
-    const plan = { ...usualContext, contextSize: Math.min(4096, shape.contextLength || 4096) };
     const fit = fitGpuLayers(shape, plan, division);
     return { placement: { ...division, gpuLayers: fit.gpuLayers }, fit };
   }
@@ -96,14 +96,17 @@ export function placeLayers(
   return { placement, fit: { gpuLayers, devices: devices.map(({ name }) => name), weightBytes, reason } };
 }
 
-/** The context that GPU layers are planned for. */
-const usualContext: Omit<ContextPlan, "contextSize"> = {
-  kvTypeK: "f16",
-  kvTypeV: "f16",
-  sequences: 4,
-  microBatchSize: 512,
-  flashAttention: "auto",
-};
+/** The context that GPU layers are planned for where nobody says which it will be. */
+function usualContext({ contextLength }: ModelShape): ContextPlan {
+  return {
+    contextSize: Math.min(4096, contextLength || 4096),
+    kvTypeK: "f16",
+    kvTypeV: "f16",
+    sequences: 4,
+    microBatchSize: 512,
+    flashAttention: "auto",
+  };
+}
 
 function largestNumber(shape: ModelShape, plan: ContextPlan, division: Division): number {
   for (let gpuLayers = shape.layerCount + 1; gpuLayers > 0; gpuLayers--) {

@@ -42,6 +42,8 @@ export async function createServer(options: ServerOptions): Promise<LlamaServer>
     await service.dispose();
     throw error;
   }
+  // A connection that cannot be taken, as where the process has no file descriptor left, must not end all others.
+  server.on("error", (err) => service.options.log.error({ err }, "a connection could not be taken"));
   const address = server.address() as AddressInfo;
   let closing: Promise<void> | undefined;
   const close = ({ deadlineMs = defaultDeadlineMs }: { deadlineMs?: number } = {}): Promise<void> =>

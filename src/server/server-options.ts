@@ -44,7 +44,10 @@ export interface HandlerOptions {
   maxRequests?: number | undefined;
   /** Load a model when it is first asked for. Default false: all are loaded at once, and requests get a 503 until they are. */
   loadOnDemand?: boolean | undefined;
-  /** Bytes all loaded models may take together, by estimate; the least recently used goes first. Default no limit. */
+  /**
+   * Bytes of RAM all loaded models may take together, by estimate; the least recently used goes first. Default no limit. What is
+   * on GPUs counts against what those have.
+   */
   memoryBudgetBytes?: number | undefined;
   /** Milliseconds after which a model that nobody uses is unloaded; 0 (default) for never. */
   idleUnloadMs?: number | undefined;

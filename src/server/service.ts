@@ -19,7 +19,8 @@ export class Service implements PlainServices {
   readonly ready: Promise<void>;
   #state: "loading" | "ready" | "failed" | "draining" = "loading";
   readonly #running = new Set<AbortController>();
-  #onIdle: (() => void) | undefined;
+  /** Those who wait for the end of all that runs. */
+  readonly #onIdle: (() => void)[] = [];
   #disposal: Promise<void> | undefined;
 
   constructor(options: ReadHandlerOptions) {
@@ -56,7 +57,7 @@ export class Service implements PlainServices {
     this.#running.add(stop);
     return () => {
       this.#running.delete(stop);
-      if (this.#running.size === 0) this.#onIdle?.();
+      if (this.#running.size === 0) for (const tell of this.#onIdle.splice(0)) tell();
     };
   }
 
@@ -68,9 +69,7 @@ export class Service implements PlainServices {
     const deadline = setTimeout(() => {
       for (const stop of this.#running) stop.abort(reason);
     }, deadlineMs);
-    await new Promise<void>((resolve) => {
-      this.#onIdle = resolve;
-    });
+    await new Promise<void>((resolve) => this.#onIdle.push(resolve));
     clearTimeout(deadline);
   }
 

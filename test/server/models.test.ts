@@ -44,8 +44,31 @@ test("Ollama's keep_alive of 0 unloads and says so, and holds for that load alon
   expect([wrong.status, await wrong.json()]).toEqual([400, { error: expect.stringMatching(/keep_alive.*"1h30m"/) }]);
 });
 
+test("Ollama's keep_alive of 0 loads no model only to unload it", async () => {
+  const { bytes } = await modelNeeds(await tinyModel(), { context }, Infinity, []);
+  const server = await make({ memoryBudgetBytes: bytes * 1.9 });
+  await post(server, "/api/generate", { model: "a", stream: false });
+  for (const stream of [false, true]) {
+    const answer = await (await post(server, "/api/generate", { model: "b", stream, keep_alive: 0 })).json();
+    expect(answer).toMatchObject({ model: "b", done: true, done_reason: "unload" });
+    expect(await loaded(server)).toEqual(["a"]);
+  }
+});
+
+test("a model that was loaded with the server expires so long after its load", async () => {
+  const before = Date.now();
+  const server = await make({ loadOnDemand: false, idleUnloadMs: 60_000 });
+  await server.ready;
+  const { models } = (await (await fetch(`${server.url}/api/ps`)).json()) as { models: { expires_at: string }[] };
+  expect(models).toHaveLength(2);
+  for (const { expires_at: at } of models) {
+    expect(Date.parse(at)).toBeGreaterThanOrEqual(before + 60_000);
+    expect(Date.parse(at)).toBeLessThanOrEqual(Date.now() + 60_000);
+  }
+});
+
 test("a model that steady requests keep in use makes room for another that is asked for", async () => {
-  const { bytes } = await modelNeeds(await tinyModel(), context, 8192, Infinity);
+  const { bytes } = await modelNeeds(await tinyModel(), { context }, Infinity, []);
   const server = await make({ memoryBudgetBytes: bytes * 1.9 });
   const statuses: number[] = [];
   const ask = async (model: string): Promise<void> => {

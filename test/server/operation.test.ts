@@ -63,7 +63,7 @@ describe("models", () => {
     const context = { contextSize: 512 };
     const names = ["a", "b"];
     const sources = await Promise.all([tinyModel(), tinyModel("q4_k_m", 2)]);
-    const { bytes } = await modelNeeds(sources[0], context, 8192, Infinity);
+    const { bytes } = await modelNeeds(sources[0], { context }, Infinity, []);
     const models = sources.map((source, index) => ({ source, name: names[index]!, context }));
     const server = await createServer({
       port: 0,

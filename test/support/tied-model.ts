@@ -8,10 +8,10 @@ import { Gguf, string, uint64 } from "./corrupt/gguf.js";
 import { alignment, tensorCountAt } from "./corrupt/layout.js";
 import { tinyModel } from "./models.js";
 
-/** The tiny model with its output, in Q6_K, for embeddings too, as small models of many families are. */
-export async function tiedModel(): Promise<string> {
-  const path = join(tmpdir(), `llama-native-tied-${process.pid}.gguf`);
-  await writeFile(path, withOutputForEmbeddings(new Gguf(await readFile(await tinyModel()))));
+/** The tiny model with its output, in Q6_K or F16, for embeddings too, as small models of many families are. */
+export async function tiedModel(type: "q4_k_m" | "f16" = "q4_k_m"): Promise<string> {
+  const path = join(tmpdir(), `llama-native-tied-${process.pid}-${type}.gguf`);
+  await writeFile(path, withOutputForEmbeddings(new Gguf(await readFile(await tinyModel(type)))));
   onTestFinished(() => rm(path));
   return path;
 }

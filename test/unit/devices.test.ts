@@ -97,7 +97,7 @@ describe("the devices of a load", () => {
 });
 
 describe("tensors on devices of their own", () => {
-  const tensor = (name: string, sizeBytes: number) => ({ name, type: "f16", shape: [1], sizeBytes });
+  const tensor = (name: string, sizeBytes: number) => ({ name, type: "f16", shape: [1], sizeBytes, entryOffset: 0 });
 
   it("are those that the first pattern is found in", () => {
     const tensors = [tensor("token_embd.weight", 1), tensor("blk.0.ffn_up_exps.weight", 2), tensor("output.weight", 3)];

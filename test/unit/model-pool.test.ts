@@ -2,6 +2,7 @@
 
 import { afterEach, describe, expect, test, vi } from "vitest";
 
+import type { Lease, PoolOptions } from "../../src/server/models/model-pool.js";
 import { ModelPool } from "../../src/server/models/model-pool.js";
 import { silentLog } from "../../src/server/operation/log.js";
 
@@ -12,6 +13,7 @@ class Gate {
 }
 
 const disposals = new Map<string, Gate>();
+let failure: Error | undefined;
 const loads: string[] = [];
 
 vi.mock("../../src/hub/index.js", () => ({
@@ -19,14 +21,21 @@ vi.mock("../../src/hub/index.js", () => ({
   resolveModel: async (source: string) => source,
 }));
 vi.mock("../../src/server/models/model-needs.js", () => ({
-  modelNeeds: async () => ({ context: {}, bytes: 60 }),
+  modelNeeds: async () => ({ context: {}, load: {}, memories: new Map([["RAM", 60]]), bytes: 60 }),
+}));
+vi.mock("../../src/native/load-addon.js", () => ({
+  loadAddon: () => ({ systemInfo: () => ({ devices: [] }) }),
 }));
 vi.mock("../../src/load-model.js", () => ({
   loadModel: async (path: string) => {
     loads.push(path);
     const gate = new Gate();
     disposals.set(path, gate);
-    return { metadata: {}, createContext: async () => ({}), dispose: () => gate.passed };
+    const dispose = async (): Promise<void> => {
+      if (failure !== undefined) throw failure;
+      return gate.passed;
+    };
+    return { metadata: {}, createContext: async () => ({}), dispose };
   },
 }));
 
@@ -34,18 +43,19 @@ afterEach(() => {
   for (const gate of disposals.values()) gate.open();
   disposals.clear();
   loads.length = 0;
+  failure = undefined;
 });
 
 const never = new AbortController().signal;
 const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
 
-function make(memoryBudgetBytes: number): ModelPool {
+function make(memoryBudgetBytes: number, more: Partial<PoolOptions> = {}): ModelPool {
   const models = ["/a.gguf", "/b.gguf"].map((source) => ({ source }));
-  return new ModelPool(models, { memoryBudgetBytes, idleUnloadMs: 0, log: silentLog });
+  return new ModelPool(models, { memoryBudgetBytes, idleUnloadMs: 0, log: silentLog, ...more });
 }
 
-async function use(pool: ModelPool, name: string): Promise<void> {
-  (await pool.acquire(pool.find(name), never)).release();
+async function use(pool: ModelPool, name: string, signal = never): Promise<void> {
+  (await pool.acquire(pool.find(name), signal)).release();
 }
 
 describe("a model that is being unloaded", () => {
@@ -74,6 +84,33 @@ describe("a model that is being unloaded", () => {
     expect(loads).toEqual(["/a.gguf", "/a.gguf"]);
   });
 
+  test("is waited for where there is room for it twice, so that it counts once", async () => {
+    const pool = make(130);
+    await use(pool, "a");
+    pool.unload(pool.find("a"));
+    const uses = Promise.all([use(pool, "a"), use(pool, "b")]);
+    await turn();
+    expect(loads).toEqual(["/a.gguf"]);
+    disposals.get("/a.gguf")!.open();
+    await uses;
+    expect(loads).toEqual(["/a.gguf", "/a.gguf", "/b.gguf"]);
+  });
+
+  test("is gone all the same where that fails, as the log tells", async () => {
+    const error = vi.fn();
+    const pool = make(100, { log: { ...silentLog, error } });
+    await use(pool, "a");
+    failure = new Error("it holds on");
+    await use(pool, "b");
+    pool.unload(pool.find("b"));
+    await turn(); // with nobody who would hear of a rejection
+    expect(error.mock.calls).toEqual([
+      [{ model: "a", why: "room", err: failure }, "a model could not be unloaded"],
+      [{ model: "b", why: "asked", err: failure }, "a model could not be unloaded"],
+    ]);
+    await pool.dispose();
+  });
+
   test("keeps nobody waiting where there is room for both", async () => {
     const pool = make(200);
     await use(pool, "a");
@@ -81,4 +118,28 @@ describe("a model that is being unloaded", () => {
     await use(pool, "b");
     expect(loads).toEqual(["/a.gguf", "/b.gguf"]);
   });
+});
+
+test("a model that others use makes no room for one that nobody waits for any more", async () => {
+  const pool = make(100);
+  const first = await pool.acquire(pool.find("a"), never);
+  const client = new AbortController();
+  const left = use(pool, "b", client.signal);
+  await turn();
+  let second: Lease | undefined;
+  const queued = pool.acquire(pool.find("a"), never).then((lease) => (second = lease));
+  await turn();
+  expect(second).toBeUndefined(); // as b would else be waited for without end
+  client.abort(new Error("The client has gone"));
+  await expect(left).rejects.toThrow("The client has gone");
+  await queued;
+  first.release();
+  second?.release();
+  await turn();
+  expect([loads, pool.find("a").loaded !== undefined]).toEqual([["/a.gguf"], true]);
+  const again = use(pool, "b");
+  await turn();
+  disposals.get("/a.gguf")!.open();
+  await again;
+  expect(loads).toEqual(["/a.gguf", "/b.gguf"]);
 });

@@ -36,7 +36,7 @@ export async function effectiveConfig(options: ServerOptions, command: CommandSe
     { readOptions },
   ] = await Promise.all([
     import("../../server/server-options.js"),
-    import("../../server/models/model-pool.js"),
+    import("../../server/models/served-model.js"),
     import("../../context/context-options.js"),
     import("../../context/request-options.js"),
     import("../../model/load-options.js"),

@@ -19,7 +19,7 @@ export const serveFlags = {
     name: "memory-budget",
     value: "<bytes>",
     parse: number,
-    help: "of all loaded models (no limit)",
+    help: "of RAM, of all loaded models (no limit)",
   },
   idleUnloadMs: { value: "<milliseconds>", parse: number, help: "after which an unused model goes; 0 is never (0)" },
   models: null,

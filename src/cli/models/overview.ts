@@ -58,36 +58,34 @@ export async function overviewOf(
   source: string,
   options: { offline?: boolean | undefined; signal: AbortSignal },
 ): Promise<ModelOverview> {
-  const [{ listOffers }, { identifyModel }, { shapeOf }] = await Promise.all([
+  const [{ listOffers }, { identifyModel }] = await Promise.all([
     import("../../hub/offers.js"),
     import("../../hub/index.js"),
-    import("../../model/model-shape.js"),
   ]);
   const { known: listed, repository, offers, problem } = await listOffers(source, options);
   const { id, known = listed } = identifyModel(source);
   const machine = await examineMachine();
-  const header = await readHeader(offers);
-  const shape = header && shapeOf([header.header]);
-  const { needsOf } = await import("./memory-needs.js");
-  const parameterCount = shape && header.isWhole ? shape.parameterCount : null;
+  const example = await readExample(offers);
+  const shape = example?.shape;
+  const header = example?.headers[0];
   return {
     name: id,
     origin: known?.origin ?? null,
     repository: repository ?? known?.repository ?? null,
-    licence: known?.licence ?? text(header?.header, "general.license"),
-    parameterCount: parameterCount ?? known?.parameterCount ?? null,
+    licence: known?.licence ?? text(header, "general.license"),
+    parameterCount: shape?.parameterCount ?? known?.parameterCount ?? null,
     architecture: shape?.architecture ?? null,
     layerCount: shape?.layerCount ?? null,
     contextLength: contextLengthOf(shape) ?? known?.contextLength ?? null,
-    promptFormat: known?.promptFormat ?? promptFormat(text(header?.header, "tokenizer.chat_template")),
+    promptFormat: known?.promptFormat ?? promptFormat(text(header, "tokenizer.chat_template")),
     strengths: known?.strengths ?? null,
     weaknesses: known?.weaknesses ?? null,
-    quantizations: offers.map(({ quantization, sizeBytes, path }) => ({
-      quantization,
-      sizeBytes,
-      path,
-      memory: shape ? needsOf({ ...shape, ...weights(shape, header, sizeBytes) }, machine, contextSizes) : [],
-    })),
+    quantizations: await Promise.all(
+      offers.map(async (offer) => {
+        const { quantization, sizeBytes, path } = offer;
+        return { quantization, sizeBytes, path, memory: example ? await memoryOf(offer, example, machine) : [] };
+      }),
+    ),
     isExact: shape?.isExact ?? false,
     machine,
     problem: problem ?? null,
@@ -98,32 +96,62 @@ function contextLengthOf(shape: ModelShape | undefined): number | undefined {
   return shape === undefined || shape.contextLength === 0 ? undefined : shape.contextLength;
 }
 
-interface ReadHeader {
-  header: GgufHeader;
-  /** Of the offer whose header it is, which is all of its model. */
-  isWhole: boolean;
+/** One quantization's headers have what all share; of files on this disk where there are some. */
+interface Example {
+  offer: Offer;
+  /** Of all its files. */
+  headers: readonly GgufHeader[];
+  shape: ModelShape;
 }
 
-/** One header has what all quantizations share; of a file on this disk where there is one. */
-async function readHeader(offers: readonly Offer[]): Promise<ReadHeader | undefined> {
-  const { readGgufFile, readGgufHeader } = await import("../../model/gguf-header.js");
+async function readExample(offers: readonly Offer[]): Promise<Example | undefined> {
+  const { shapeOf } = await import("../../model/model-shape.js");
   const offer = offers.find(({ path }) => path !== null) ?? offers[0];
   if (offer === undefined) return undefined;
-  const header =
-    offer.path !== null ? await readGgufFile(offer.path) : offer.remote && (await readGgufHeader(offer.remote));
-  return header ? { header, isWhole: header.metadata.get("split.count") === undefined } : undefined;
+  const headers = await readHeaders(offer);
+  return { offer, headers, shape: shapeOf(headers) };
 }
 
-/** Weights are what a file has behind its header. */
-function weights(shape: ModelShape, { header }: ReadHeader, sizeBytes: number): Partial<ModelShape> {
-  const weightBytes = sizeBytes - header.headerBytes;
+async function readHeaders({ path, remote }: Offer): Promise<GgufHeader[]> {
+  const [{ readGgufFile, readGgufHeader }, { splitPaths }] = await Promise.all([
+    import("../../model/gguf-header.js"),
+    import("../../model/split-paths.js"),
+  ]);
+  return Promise.all(path === null ? remote.map(readGgufHeader) : splitPaths(path).map(readGgufFile));
+}
+
+async function memoryOf(offer: Offer, example: Example, machine: MachineOverview): Promise<MemoryNeed[]> {
+  const { needsOf } = await import("./memory-needs.js");
+  return needsOf(offer === example.offer ? example.shape : await shapeLike(example, offer), machine, contextSizes);
+}
+
+/** Weights are what files have behind their headers. */
+async function shapeLike(example: Example, offer: Offer): Promise<ModelShape> {
+  const { shape, headers } = example;
+  const weightBytes = offer.sizeBytes - headers.reduce((sum, { headerBytes }) => sum + headerBytes, 0);
   const factor = weightBytes / Math.max(1, shape.weightBytes);
   return {
+    ...shape,
     weightBytes,
     layerWeightBytes: shape.layerWeightBytes.map((bytes) => bytes * factor),
     outputWeightBytes: shape.outputWeightBytes * factor,
-    tiedCopyBytes: shape.tiedCopyBytes * factor,
+    tiedCopyBytes: (await tiedCopyOf(offer, example)) ?? shape.tiedCopyBytes * factor,
   };
+}
+
+/** Embeddings that are the output too get a second copy or none, by their type in each file; undefined where that is not told. */
+async function tiedCopyOf(offer: Offer, { shape, headers }: Example): Promise<number | undefined> {
+  if (!shape.hasTiedOutput) return 0;
+  const [{ findTensor }, { shapeOf }, { isRearranged }] = await Promise.all([
+    import("../../model/gguf-header.js"),
+    import("../../model/model-shape.js"),
+    import("../../model/ggml-types.js"),
+  ]);
+  if (offer.path !== null) return shapeOf(await readHeaders(offer)).tiedCopyBytes;
+  const embeddings = headers[0]?.tensors.find(({ name }) => name === "token_embd.weight");
+  const [first] = offer.remote;
+  const found = embeddings && first && (await findTensor(first, embeddings));
+  return found && (isRearranged(found.type) ? found.sizeBytes : 0);
 }
 
 async function examineMachine(): Promise<MachineOverview> {

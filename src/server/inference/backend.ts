@@ -60,6 +60,7 @@ export class Backend {
     const entry = this.pool.find(request.model);
     const filtered = this.#filteredRequest(request, entry, options);
     await this.#askFilter(request, filtered);
+    if (asksToUnload(request, options) && !entry.isWanted) return nothingToDo(entry);
     const lease = await this.pool.acquire(entry, options.signal);
     try {
       return await this.#start(request, lease, filtered, options);
@@ -153,13 +154,7 @@ export class Backend {
             (choice) => answers.cancel(choice),
           );
     return {
-      info: {
-        id: randomUUID().replaceAll("-", ""),
-        createdMs: Date.now(),
-        model: lease.entry.id,
-        promptTokens,
-        loadMs: lease.loadMs,
-      },
+      info: infoOf(lease.entry, promptTokens, lease.loadMs),
       async next() {
         for (;;) {
           const events = await answers.queue.next();
@@ -170,6 +165,20 @@ export class Backend {
       },
     };
   }
+}
+
+function infoOf({ id: model }: PooledModel, promptTokens: number, loadMs: number): AnswerInfo {
+  return { id: randomUUID().replaceAll("-", ""), createdMs: Date.now(), model, promptTokens, loadMs };
+}
+
+/** Whether a request is for nothing but the end of its model's load. */
+function asksToUnload({ prompts }: InferenceRequest, { keepMs }: RunOptions): boolean {
+  return prompts.length === 0 && keepMs !== undefined && keepMs < 0;
+}
+
+/** Of a model that is not there, for which others would have to go only to be without it again. */
+function nothingToDo(entry: PooledModel): Run {
+  return { info: infoOf(entry, 0, 0), next: () => Promise.resolve(undefined) };
 }
 
 /** The generations of one request, whose events come together in one queue. */

@@ -4,16 +4,20 @@ import { EventEmitter } from "node:events";
 import { LlamaError } from "../../errors.js";
 import { identifyModel, resolveModel } from "../../hub/index.js";
 import { loadModel } from "../../load-model.js";
+import { loadAddon } from "../../native/load-addon.js";
 import { abortable } from "../abortable.js";
 import { Problem } from "../http/problem.js";
 import type { ServerLog } from "../operation/log.js";
+import type { Memories } from "./memories.js";
+import { addUp, devicesBeside, devicesWithout, lackingMemory, memoriesLeft, ramMemory } from "./memories.js";
 import type { ModelNeeds } from "./model-needs.js";
 import { modelNeeds } from "./model-needs.js";
 import { distinctIds, namesInMetadata, plainName } from "./model-names.js";
 import type { LoadedModel, ServedModel } from "./served-model.js";
+import { contextDefaults } from "./served-model.js";
 
 export interface PoolOptions {
-  /** Bytes that the loaded models may take together, by estimate; Infinity for no limit. */
+  /** Bytes of RAM that the loaded models may take together, by estimate; Infinity for no limit. */
   readonly memoryBudgetBytes: number;
   /** Milliseconds after which a model nobody uses is unloaded; 0 for never. */
   readonly idleUnloadMs: number;
@@ -29,8 +33,11 @@ export interface Lease extends LoadedModel {
   release(keepMs?: number): void;
 }
 
-/** What a context of the server is made with; of a smaller model as many tokens as it was trained for. */
-export const contextDefaults = { contextSize: 8192, sequences: 8, queueSize: 256 } as const;
+/** Why a load ends for which others would have to go. */
+const unwanted = new Error("Nobody waits for the model any more");
+
+/** Why a model is loaded: with the server, or because somebody asks for it. */
+type Occasion = "start" | "request";
 
 /** One model of the server, loaded or not. */
 export class PooledModel {
@@ -46,6 +53,8 @@ export class PooledModel {
   unloading: Promise<void> | undefined;
   /** Whether another model waits for its memory: new requests then queue behind that one's load. */
   leaving = false;
+  /** Requests that wait for it to be loaded; these are mostly users already. */
+  waiting = 0;
   users = 0;
   lastUsedMs = 0;
   keepMs: number;
@@ -64,6 +73,11 @@ export class PooledModel {
       for (const name of [source, ...identifyModel(source).names]) this.#names.add(plainName(name));
     }
     this.#learnNames();
+  }
+
+  /** Whether it is loaded, or about to be. */
+  get isWanted(): boolean {
+    return this.loaded !== undefined || this.loading !== undefined;
   }
 
   goesBy(name: string): boolean {
@@ -87,7 +101,7 @@ export class PooledModel {
 export class ModelPool {
   readonly models: readonly PooledModel[];
   readonly #options: PoolOptions;
-  /** Says "released" when a model has become free to be unloaded. */
+  /** Says "change" when a model has become free to be unloaded, or one waits for it no longer. */
   readonly #news = new EventEmitter();
   #turn: Promise<void> = Promise.resolve();
   readonly #closing = new AbortController();
@@ -116,7 +130,7 @@ export class ModelPool {
 
   /** Loads every model the server owns, in their order. */
   async loadAll(): Promise<void> {
-    for (const entry of this.models) if (entry.loaded === undefined) await this.#load(entry);
+    for (const entry of this.models) if (entry.loaded === undefined) await this.#load(entry, "start");
   }
 
   /**
@@ -125,13 +139,13 @@ export class ModelPool {
    */
   async acquire(entry: PooledModel, signal: AbortSignal): Promise<Lease> {
     const started = performance.now();
-    if (entry.leaving) await abortable(this.#load(entry), signal);
+    if (entry.leaving) await this.#waitFor(entry, signal);
     clearTimeout(entry.idleTimer);
     entry.users++;
     try {
       while (entry.loaded === undefined) {
         signal.throwIfAborted();
-        await abortable(this.#load(entry), signal);
+        await this.#waitFor(entry, signal);
       }
       return this.#lease(entry, entry.loaded, performance.now() - started);
     } catch (error) {
@@ -151,6 +165,18 @@ export class ModelPool {
     await Promise.all(this.models.map((entry) => this.#unload(entry, "closing")));
   }
 
+  async #waitFor(entry: PooledModel, signal: AbortSignal): Promise<void> {
+    entry.waiting++;
+    try {
+      await abortable(this.#load(entry), signal);
+    } catch (error) {
+      if (error !== unwanted) throw error; // that load was for others
+    } finally {
+      entry.waiting--;
+      this.#news.emit("change");
+    }
+  }
+
   #lease(entry: PooledModel, loaded: LoadedModel, loadMs: number): Lease {
     let released = false;
     const release = (keepMs = entry.keepMs): void => {
@@ -165,7 +191,7 @@ export class ModelPool {
   #leave(entry: PooledModel): void {
     entry.lastUsedMs = Date.now();
     if (--entry.users > 0) return;
-    this.#news.emit("released");
+    this.#news.emit("change");
     this.#unloadWhenIdle(entry);
   }
 
@@ -179,8 +205,8 @@ export class ModelPool {
     entry.idleTimer.unref();
   }
 
-  #load(entry: PooledModel): Promise<void> {
-    entry.loading ??= this.#findAndLoad(entry).finally(() => {
+  #load(entry: PooledModel, occasion: Occasion = "request"): Promise<void> {
+    entry.loading ??= this.#findAndLoad(entry, occasion).finally(() => {
       entry.loading = undefined;
     });
     entry.loading.catch(() => undefined); // for those who wait
@@ -188,34 +214,33 @@ export class ModelPool {
   }
 
   /** Downloads go side by side, but one load at a time, so that each sees what the others have left of the memory. */
-  async #findAndLoad(entry: PooledModel): Promise<void> {
+  async #findAndLoad(entry: PooledModel, occasion: Occasion): Promise<void> {
     const { signal } = this.#closing;
     signal.throwIfAborted();
     const { source } = entry.served;
     if (typeof source !== "string") return;
     const path = await resolveModel(source, { signal });
-    const work = this.#turn.then(() => this.#loadNow(entry, path));
+    const work = this.#turn.then(() => this.#loadNow(entry, path, occasion));
     this.#turn = work.catch(() => undefined);
     await work;
   }
 
-  async #loadNow(entry: PooledModel, path: string): Promise<void> {
+  async #loadNow(entry: PooledModel, path: string, occasion: Occasion): Promise<void> {
     const { signal } = this.#closing;
     signal.throwIfAborted();
     if (entry.loaded !== undefined) return; // there was room for the other one after all
+    await entry.unloading; // its memory is counted once
     const { load, context = {}, template } = entry.served;
     const started = performance.now();
-    const { contextSize, ...sharing } = contextDefaults;
-    const wish = { ...sharing, ...context };
-    const needs = await modelNeeds(path, wish, contextSize, this.#options.memoryBudgetBytes);
-    await this.#makeRoom(entry, needs);
-    const model = await loadModel(path, { ...load, signal });
+    const needs = await this.#makeRoom(entry, path, occasion);
+    const model = await loadModel(path, { ...load, ...needs.load, signal });
     try {
       if (template !== undefined) model.createChatTemplate(template); // a broken one shows now
-      const made = await model.createContext({ ...wish, ...needs.context });
+      const made = await model.createContext({ ...contextDefaults, ...context, ...needs.context });
       signal.throwIfAborted();
       entry.needs = needs;
       entry.keepMs = this.#options.idleUnloadMs; // what a request asked for ended with that load
+      entry.lastUsedMs = Date.now(); // from when on it may be idle
       entry.set({ model, context: made });
     } catch (error) {
       await model.dispose();
@@ -226,46 +251,80 @@ export class ModelPool {
     this.#unloadWhenIdle(entry);
   }
 
-  async #makeRoom(entry: PooledModel, { bytes }: ModelNeeds): Promise<void> {
+  /** Unloads others until there is room for the model in RAM and on its devices, and tells how much it will take. */
+  async #makeRoom(entry: PooledModel, path: string, occasion: Occasion): Promise<ModelNeeds> {
+    const { load } = entry.served;
     const budget = this.#options.memoryBudgetBytes;
-    if (bytes > budget) {
-      const message = `${entry.id} needs about ${bytes} bytes, more than the memory budget of ${budget}`;
-      throw new LlamaError("INSUFFICIENT_MEMORY", message, { details: { bytes, budget } });
-    }
     try {
-      while (this.#usedBytes() + bytes > budget) await this.#freeSome();
+      for (;;) {
+        const { devices } = loadAddon(load?.gpu).systemInfo({});
+        const taken = this.#taken();
+        const beside = devicesBeside(devices, taken);
+        // Models that are loaded with the server share the devices; one that is asked for gets the layers it would have alone.
+        const isSharing = occasion === "start" && (load?.gpuLayers ?? "auto") === "auto";
+        const needs = await modelNeeds(path, entry.served, budget, isSharing ? beside : devicesWithout(devices, taken));
+        this.#checkBudget(entry, needs);
+        const ramLeft = budget - (taken.get(ramMemory) ?? 0);
+        const lacking = lackingMemory(needs.memories, taken, memoriesLeft(ramLeft, beside));
+        if (lacking === undefined) return needs;
+        if (occasion === "request" && entry.waiting === 0) throw unwanted;
+        await this.#freeSome(lacking);
+      }
     } finally {
       for (const model of this.models) model.leaving = false;
     }
   }
 
-  /** Unloads the least recently used model, and waits until it is free where all are in use. */
-  async #freeSome(): Promise<void> {
-    const unloading = this.models.find((model) => model.unloading !== undefined)?.unloading;
+  #checkBudget({ id }: PooledModel, { memories }: ModelNeeds): void {
+    const budget = this.#options.memoryBudgetBytes;
+    const bytes = memories.get(ramMemory) ?? 0;
+    if (bytes <= budget) return;
+    const message = `${id} needs about ${Math.round(bytes)} bytes of RAM, more than the memory budget of ${budget}`;
+    throw new LlamaError("INSUFFICIENT_MEMORY", message, { details: { bytes, budget, where: ramMemory } });
+  }
+
+  /** Unloads the least recently used model that has some of a memory, and waits until it is free where all are in use. */
+  async #freeSome(where: string): Promise<void> {
+    const holders = this.#inMemory().filter(({ needs }) => (needs?.memories.get(where) ?? 0) > 0);
+    const unloading = holders.find((model) => model.unloading !== undefined)?.unloading;
     if (unloading !== undefined) return unloading;
-    const loaded = this.models.filter((model) => model.owned && model.loaded !== undefined);
+    const loaded = holders.filter((model) => model.owned && model.loaded !== undefined);
     const [oldest] = loaded.sort((a, b) => Number(a.users > 0) - Number(b.users > 0) || a.lastUsedMs - b.lastUsedMs);
     if (oldest?.users === 0) return this.#unload(oldest, "room");
     // Steady requests would otherwise never let it go.
     if (oldest !== undefined) oldest.leaving = true;
-    await once(this.#news, "released", { signal: this.#closing.signal });
+    await once(this.#news, "change", { signal: this.#closing.signal });
   }
 
-  #usedBytes(): number {
-    const inMemory = this.models.filter(({ loaded, unloading }) => loaded !== undefined || unloading !== undefined);
-    return inMemory.reduce((sum, { needs }) => sum + (needs?.bytes ?? 0), 0);
+  /** What the models take together, by estimate. */
+  #taken(): Memories {
+    return addUp(this.#inMemory().map(({ needs }) => needs?.memories ?? new Map<string, number>()));
   }
 
+  #inMemory(): PooledModel[] {
+    return this.models.filter(({ loaded, unloading }) => loaded !== undefined || unloading !== undefined);
+  }
+
+  /** Never rejects: nobody could do more about a model that cannot be let go of than the log. */
   async #unload(entry: PooledModel, why: string): Promise<void> {
     clearTimeout(entry.idleTimer);
     const { loaded } = entry;
     if (!entry.owned || loaded === undefined || (entry.users > 0 && why !== "closing")) return entry.unloading;
     entry.loaded = undefined;
-    entry.unloading = loaded.model.dispose().finally(() => {
+    entry.unloading = this.#dispose(entry, loaded, why).finally(() => {
       entry.unloading = undefined;
     });
     await entry.unloading;
-    this.#options.log.info({ model: entry.id, why }, "model unloaded");
+  }
+
+  async #dispose({ id }: PooledModel, { model }: LoadedModel, why: string): Promise<void> {
+    const { log } = this.#options;
+    try {
+      await model.dispose();
+      log.info({ model: id, why }, "model unloaded");
+    } catch (err) {
+      log.error({ model: id, why, err }, "a model could not be unloaded");
+    }
   }
 }
 

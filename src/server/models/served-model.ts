@@ -3,6 +3,9 @@ import type { LlamaContext } from "../../llama-context.js";
 import type { LlamaModel } from "../../llama-model.js";
 import type { LoadModelOptions } from "../../model/load-options.js";
 
+/** What a context of the server is made with; of a smaller model as many tokens as it was trained for. */
+export const contextDefaults = { contextSize: 8192, sequences: 8, queueSize: 256 } as const;
+
 /** One model of a server. */
 export interface ServedModel {
   /**

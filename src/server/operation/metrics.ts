@@ -51,6 +51,19 @@ export class Metrics {
         for (const { id, loaded } of pool.models) this.set({ model: id }, loaded === undefined ? 0 : 1);
       },
     });
+    new Gauge({
+      name: "llama_native_model_memory_bytes",
+      help: "Estimated bytes that a model which the server loaded takes of RAM or a device",
+      labelNames: ["model", "memory"],
+      registers: [this.#registry],
+      collect() {
+        this.reset();
+        for (const { id, loaded, needs } of pool.models) {
+          if (loaded === undefined) continue;
+          for (const [memory, bytes] of needs?.memories ?? []) this.set({ model: id, memory }, Math.round(bytes));
+        }
+      },
+    });
   }
 
   request(route: string, status: number, seconds: number, abandoned: boolean): void {

@@ -1,0 +1,163 @@
+// Removing what others use or download at the same time.
+
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import type * as FileSystem from "node:fs/promises";
+import { readFile, readlink, realpath, rename, rm, stat, symlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import { blobLock } from "../../src/hub/hub-cache.js";
+import { resolveModel } from "../../src/hub/index.js";
+import { installedModels, removeInstalled } from "../../src/hub/installed.js";
+import { withLock } from "../../src/hub/lock.js";
+import { partialPath } from "../../src/hub/partial-file.js";
+import { start } from "../cli/command.js";
+import type { Behaviour, HubServer } from "../support/hub/hub-server.js";
+import { sha256, startHub } from "../support/hub/hub-server.js";
+import type { Sandbox } from "../support/hub/sandbox.js";
+import { enterSandbox } from "../support/hub/sandbox.js";
+
+/** Whether the lock was held when a file was removed, and what another process removes before its path is looked at. */
+const seen = vi.hoisted(() => ({ locks: [] as boolean[], lock: "", removed: "" }));
+vi.mock("node:fs/promises", async (original) => {
+  const fs = await original<typeof FileSystem>();
+  const watchedRm: typeof fs.rm = (path, options) => {
+    if (seen.lock !== "") seen.locks.push(existsSync(seen.lock));
+    return fs.rm(path, options);
+  };
+  const late = async (path: string): Promise<string> => {
+    if (path === seen.removed) await fs.rm(path);
+    return fs.realpath(path);
+  };
+  return { ...fs, rm: watchedRm, realpath: late };
+});
+
+const mebibyte = 1 << 20;
+const content = Buffer.concat([Buffer.from("GGUF"), randomBytes(8 * mebibyte)]);
+const name = "owner/model-GGUF";
+const source = `hf:${name}`;
+const refused = { code: "DOWNLOAD", message: expect.stringContaining("is just being downloaded; stop that first") };
+
+let hub: HubServer;
+let sandbox: Sandbox;
+let lock: string;
+
+beforeEach(async () => {
+  hub = await startHub({ [name]: { files: { "model.Q4_K_M.gguf": content }, refs: ["v1"] } });
+  sandbox = await enterSandbox(hub.url);
+  lock = blobLock(join(sandbox.folder, "huggingface", "hub"), name, sha256(content));
+});
+
+afterEach(async () => {
+  Object.assign(seen, { locks: [], lock: "", removed: "" });
+  await hub.close();
+  await sandbox.leave();
+});
+
+/** Of a server that is not known for a hub. */
+const urlOf = (): string => `${hub.url.replace("127.0.0.1", "localhost")}/${name}/resolve/main/model.Q4_K_M.gguf`;
+
+describe("removing a model", () => {
+  it("is refused while another process has to do with a file of it, though that is whole", async () => {
+    const path = await resolveModel(source);
+    await withLock(lock, () => expect(removeInstalled(source, { dryRun: false })).rejects.toMatchObject(refused), {});
+    expect((await stat(path)).size).toBe(content.length);
+    await removeInstalled(source, { dryRun: false });
+    await expect(stat(path)).rejects.toThrow("ENOENT");
+  });
+
+  it("waits for what takes a moment", async () => {
+    await resolveModel(source);
+    const moment = withLock(lock, () => sleep(100), {});
+    const { freedBytes } = await removeInstalled(source, { dryRun: false });
+    expect(freedBytes).toBe(content.length);
+    await moment;
+  });
+
+  it("holds the lock of a download while it removes, and leaves nothing of it", async () => {
+    await resolveModel(source);
+    seen.lock = lock;
+    const { paths } = await removeInstalled(source, { dryRun: false });
+    expect(seen.locks.slice(0, paths.length)).toEqual(paths.map(() => true));
+    expect(existsSync(lock)).toBe(false);
+  });
+
+  it("leaves no folder behind where the lock was in it", async () => {
+    const path = await resolveModel(urlOf());
+    await removeInstalled(urlOf(), { dryRun: false });
+    expect([existsSync(path), existsSync(dirname(path))]).toEqual([false, false]);
+  });
+
+  it("takes what came to its end while it waited", async () => {
+    const path = await resolveModel(source);
+    const blob = await realpath(path);
+    const link = await readlink(path);
+    await rename(blob, partialPath(blob));
+    await rm(path);
+    let removal: ReturnType<typeof removeInstalled> | undefined;
+    await withLock(
+      lock,
+      async () => {
+        removal = removeInstalled(source, { dryRun: false });
+        await sleep(200);
+        await rename(partialPath(blob), blob);
+        await symlink(link, path);
+      },
+      {},
+    );
+    expect((await removal)?.freedBytes).toBe(content.length);
+    expect([existsSync(blob), existsSync(path)]).toEqual([false, false]);
+  });
+});
+
+describe("what another process removes at the same time", () => {
+  it("is not listed, and keeps nothing else from being listed or removed", async () => {
+    const other = { "other.Q8_0.gguf": randomBytes(1000) };
+    hub.repositories.set("owner/other-GGUF", { files: other });
+    const path = await resolveModel(source);
+    await resolveModel("hf:owner/other-GGUF");
+    seen.removed = path;
+    expect((await installedModels()).map((model) => model.name)).toEqual(["hf:owner/other-GGUF:Q8_0"]);
+    expect((await removeInstalled("hf:owner/other-GGUF", { dryRun: false })).freedBytes).toBe(1000);
+  });
+});
+
+describe("a blob that another revision has already", () => {
+  it("is linked while nobody removes it, and else downloaded again", async () => {
+    const blob = await realpath(await resolveModel(source));
+    hub.repositories.get(name)!.commit = "1".repeat(40); // where v1 has the same file
+    let second: Promise<string> | undefined;
+    await withLock(
+      lock,
+      async () => {
+        second = resolveModel(`${source}@v1`);
+        await sleep(300);
+        await rm(blob);
+      },
+      {},
+    );
+    expect((await readFile((await second)!)).equals(content)).toBe(true);
+    expect(hub.sentBytes()).toBe(2 * content.length);
+  });
+});
+
+describe("two processes", () => {
+  it.each<[string, () => string]>([
+    ["of the hub", () => source],
+    ["of a URL", urlOf],
+  ])("of which one removes what the other downloads %s: it goes on, and its file is whole", async (_, nameOf) => {
+    const slow: Behaviour = { rate: 1 }; // a kilobyte at a time, until the other has ended
+    hub.behave = (request) => (request.storage ? slow : undefined);
+    const { outcome } = start(["pull", nameOf()], sandbox.env);
+    while (hub.sentBytes() < mebibyte / 8) await sleep(5);
+    const removal = await start(["models", "rm", nameOf()], sandbox.env).outcome;
+    expect(removal).toMatchObject({ code: 1, stderr: expect.stringContaining("is just being downloaded") });
+    delete slow.rate;
+    const { code, stdout } = await outcome;
+    expect(code).toBe(0);
+    expect((await readFile(stdout.trim())).equals(content)).toBe(true);
+  });
+});
