@@ -60,6 +60,11 @@ const driverFailures: readonly Cause[] = [
     advice: "check that nvidia-smi lists one, and that CUDA_VISIBLE_DEVICES does not hide it",
   },
   {
+    pattern: /CUDA(?: error)?: (out of memory)/,
+    reason: () => "the GPU has no memory left",
+    advice: "end the programs that take it, which nvidia-smi lists",
+  },
+  {
     pattern: /CUDA(?: error)?: ([^;]*)/,
     reason: (words) => `NVIDIA's driver fails: ${words}`,
     advice: "check that nvidia-smi lists the GPU; a driver that was updated needs a restart of the machine",

@@ -258,8 +258,12 @@ describe("a CUDA addon without a device", () => {
   });
 
   it("fails while it looks for devices", () => {
-    const words = "The devices cannot be listed: CUDA error: out of memory;   current device: 0, in function f";
-    expect(explainLoadFailure("cuda", words, () => true).reason).toBe("NVIDIA's driver fails: out of memory");
+    const failed = (words: string): string => {
+      const message = `The devices cannot be listed: CUDA error: ${words};   current device: 0, in function f`;
+      return explainLoadFailure("cuda", message, () => true).reason;
+    };
+    expect(failed("out of memory")).toBe("the GPU has no memory left");
+    expect(failed("unspecified launch failure")).toBe("NVIDIA's driver fails: unspecified launch failure");
   });
 
   it("said nothing", () => {
