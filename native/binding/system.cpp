@@ -29,7 +29,7 @@ Napi::Value devices(Napi::Env env) {
     for (size_t i = 0; i < ggml_backend_dev_count(); i++) {
         ggml_backend_dev_t device = ggml_backend_dev_get(i);
         size_t             free = 0, total = 0;
-        ggml_backend_dev_memory(device, &free, &total);
+        ask_backends([&] { ggml_backend_dev_memory(device, &free, &total); });
         Napi::Object item = Napi::Object::New(env);
         item.Set("name", ggml_backend_dev_name(device));
         item.Set("description", ggml_backend_dev_description(device));
@@ -68,6 +68,7 @@ Napi::Value system_info(const Options & options) {
     const std::string variant = kernel_variant();
     info.Set("cpuVariant", variant.empty() ? env.Null() : Napi::String::New(env, variant));
     info.Set("devices", devices(env));
+    info.Set("backendWarnings", to_js(env, backend_warnings()));
     info.Set("supportsMmap", llama_supports_mmap());
     info.Set("supportsMlock", llama_supports_mlock());
     info.Set("supportsGpuOffload", llama_supports_gpu_offload());

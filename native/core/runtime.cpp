@@ -1,6 +1,7 @@
 #include "core/runtime.h"
 
 #include "common.h"
+#include "core/error.h"
 #include "core/kernels.h"
 #include "ggml-backend.h"
 #include "llama.h"
@@ -12,6 +13,7 @@
 #include <cstring>
 #include <fstream>
 #include <mutex>
+#include <sstream>
 #include <stdexcept>
 #include <thread>
 
@@ -83,6 +85,29 @@ Guard::~Guard() {
 
 std::string Guard::log() const { return lines; }
 
+namespace {
+
+std::vector<std::string> lines_of(const std::string & text) {
+    std::vector<std::string> lines;
+    std::istringstream       stream(text);
+    for (std::string line; std::getline(stream, line);) {
+        if (!line.empty()) lines.push_back(line);
+    }
+    return lines;
+}
+
+// Written once, before ensure_backend first returns.
+std::vector<std::string> warnings;
+
+// llama.cpp's words and its ends of the process come here from now on, also while backends start.
+void take_over_log() {
+    llama_log_set(on_log, nullptr);
+    const ggml_abort_callback_t previous = ggml_set_abort_callback(on_abort);
+    if (previous != on_abort) previous_on_abort = previous;  // a start that failed is tried again
+}
+
+} // namespace
+
 void ensure_backend() {
     // Not std::call_once, since an error would go through the C library: its frames ask the system's libgcc how to unwind, and
     // the addon has one of its own.
@@ -90,11 +115,29 @@ void ensure_backend() {
     static bool                 done = false;
     std::lock_guard<std::mutex> lock(mutex);
     if (done) return;
-    load_kernels();
-    llama_log_set(on_log, nullptr);
-    previous_on_abort = ggml_set_abort_callback(on_abort);
-    llama_backend_init();
+    take_over_log();
+    Guard guard;
+    ask_backends([] {
+        load_kernels();
+        llama_backend_init();
+    });
+    warnings = lines_of(guard.log());
     done = true;
+}
+
+std::vector<std::string> backend_warnings() { return warnings; }
+
+void ask_backends(const std::function<void()> & ask) {
+    Guard guard;
+    try {
+        ask();
+    } catch (const Error &) {
+        throw;
+    } catch (const std::exception & error) {
+        std::string words;
+        for (const std::string & line : lines_of(guard.log())) words += (words.empty() ? "" : "; ") + line;
+        throw Error("BACKEND_UNAVAILABLE", "The devices cannot be listed: " + (words.empty() ? error.what() : words));
+    }
 }
 
 #ifdef __linux__

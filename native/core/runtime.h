@@ -1,14 +1,22 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace llama_native {
 
 // llama.cpp's global state: backends are initialized once a process and stay so until it ends, because ggml's registry
-// cannot be taken down while another environment (worker thread) uses it. Throws Error where there are no kernels for this CPU.
-// Thread safe.
+// cannot be taken down while another environment (worker thread) uses it. Throws Error where there are no kernels for this CPU,
+// or a GPU's driver fails. Thread safe.
 void ensure_backend();
+
+// What backends warned of, a line each, when they looked for their devices: that there is no driver, for one.
+std::vector<std::string> backend_warnings();
+
+// Calls what asks backends for devices. ggml ends the process where a driver fails; here that is an Error with its words.
+void ask_backends(const std::function<void()> & ask);
 
 // While one lives on a thread, a failed GGML_ASSERT or GGML_ABORT on that thread throws std::runtime_error instead of
 // ending the process, and llama.cpp's warnings and errors of that thread are collected.

@@ -101,7 +101,7 @@ async function bringUpToDate(target, options, env) {
   const inputs = collectInputs(options, toolchain, env);
   if (!options.force && serves(target, inputs)) return "current";
   if (!options.force && takeFromCache(cache, inputs, target)) return "cached";
-  if ("missing" in found) throw new BuildError("missing-tools", missingToolsMessage(found.missing, env));
+  if ("missing" in found) throw new BuildError("missing-tools", missingToolsMessage(found, env));
   // Before minutes of work, which would have nowhere to go.
   requireWritable(target, env);
   const key = buildKey(inputs, found.toolchain);

@@ -4,8 +4,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildAddon } from "./build-addon.mjs";
+import { readCompiler } from "./compilers.mjs";
 import { BuildError } from "./errors.mjs";
-import { chooseAutomatically, decideAll, readCompiler } from "./gpu/choose.mjs";
+import { chooseAutomatically, decideAll } from "./gpu/choose.mjs";
 import { gatherGpuFacts } from "./gpu/facts.mjs";
 import { recordFailure } from "./not-built.mjs";
 import { cacheDir, distDir } from "./paths.mjs";

@@ -130,6 +130,7 @@ function settings({ llamaDir, toolchain, portable, backend, gpuSettings, env }) 
     // Said without a ccache too, since CMake remembers what an earlier run said.
     `-DCMAKE_C_COMPILER_LAUNCHER=${ccache ?? ""}`,
     `-DCMAKE_CXX_COMPILER_LAUNCHER=${ccache ?? ""}`,
+    ...(backend === "cuda" ? [`-DCMAKE_CUDA_COMPILER_LAUNCHER=${ccache ?? ""}`] : []),
     ...(env.LLAMA_NATIVE_CMAKE_ARGS ?? "").split(/\s+/).filter((arg) => arg !== ""),
   ];
 }

@@ -1,19 +1,33 @@
 // Says in two lines which build tools are missing and how to install them here.
 
+import { MIN_COMPILERS } from "./compilers.mjs";
 import { findExecutable } from "./executables.mjs";
 import { MIN_CMAKE } from "./toolchain.mjs";
 
-/** @typedef {import("./toolchain.mjs").MissingTool} MissingTool */
+/** @typedef {import("./toolchain.mjs").MissingTool} MissingTool @typedef {import("./toolchain.mjs").Lack} Lack */
 
 /** @type {Record<MissingTool, string>} */
 const NAMES = {
   cmake: "CMake",
   "cmake-too-old": `CMake ${MIN_CMAKE.major}.${MIN_CMAKE.minor} or newer`,
   compiler: "a C++17 compiler",
+  "compiler-too-old": `GCC ${MIN_COMPILERS.gcc}, Clang ${MIN_COMPILERS.clang} or newer`,
   make: "Ninja or Make",
 };
 
-/** Package names by package manager; the first manager found on the machine is the one to name. */
+/**
+ * Package names by package manager; the first manager found on the machine is the one to name.
+ * @typedef {object} Manager
+ * @property {string} program
+ * @property {string} command
+ * @property {string} cmake
+ * @property {string} compiler
+ * @property {string} make
+ * @property {string} [newerCompiler] beside one that is too old, where the manager's older systems have one
+ * @property {string} [variables] by which a build then finds it, unless its name tells (compilers.mjs)
+ */
+
+/** @type {Manager} */
 const APT = {
   program: "apt-get",
   command: "sudo apt-get install -y",
@@ -21,66 +35,99 @@ const APT = {
   compiler: "g++",
   make: "ninja-build",
 };
+const TOOLSET = "/opt/rh/gcc-toolset-12/root/usr/bin";
+/** @type {Manager[]} */
 const LINUX_MANAGERS = [
   APT,
-  { program: "dnf", command: "sudo dnf install -y", cmake: "cmake", compiler: "gcc-c++", make: "ninja-build" },
+  {
+    ...{ program: "dnf", command: "sudo dnf install -y", cmake: "cmake", compiler: "gcc-c++", make: "ninja-build" },
+    newerCompiler: "gcc-toolset-12-gcc-c++",
+    variables: `CC=${TOOLSET}/gcc CXX=${TOOLSET}/g++`,
+  },
   { program: "yum", command: "sudo yum install -y", cmake: "cmake", compiler: "gcc-c++", make: "make" },
-  { program: "zypper", command: "sudo zypper install -y", cmake: "cmake", compiler: "gcc-c++", make: "ninja" },
+  {
+    ...{ program: "zypper", command: "sudo zypper install -y", cmake: "cmake", compiler: "gcc-c++", make: "ninja" },
+    newerCompiler: "gcc12-c++",
+  },
   { program: "pacman", command: "sudo pacman -S --needed", cmake: "cmake", compiler: "gcc", make: "ninja" },
   { program: "apk", command: "apk add", cmake: "cmake", compiler: "g++", make: "ninja" },
 ];
+const BY_HAND = "install one (it is found as g++-12 or clang++-15 and the like, and by CC and CXX)";
 
 /**
- * @param {MissingTool[]} missing
+ * @param {Lack} lack
  * @param {NodeJS.ProcessEnv} [env]
  * @param {NodeJS.Platform} [platform]
  */
-export function missingToolsMessage(missing, env = process.env, platform = process.platform) {
+export function missingToolsMessage({ missing, compiler }, env = process.env, platform = process.platform) {
+  const isOld = missing.includes("compiler-too-old");
   const names = missing.map((tool) => NAMES[tool]).join(" and ");
   const verb = missing.length === 1 ? "is" : "are";
+  const found = isOld && compiler !== null ? ` (${compiler.path} is ${compiler.version})` : "";
+  const { commands, byHand, variables } = remedy(missing, env, platform);
+  const build = `${variables === "" ? "" : `${variables} `}npx llama-native build`;
+  const run = [...commands, build].join(" && ");
   return [
-    `llama-native: the addon was not built, because ${names} ${verb} missing.`,
-    `To get it, run: ${installCommands(missing, env, platform).join(" && ")} && npx llama-native build`,
+    `llama-native: the addon was not built, because ${names} ${verb} missing${found}.`,
+    `To get it, ${byHand ? `${BY_HAND}, then run: ${run}` : `run: ${run}`}`,
   ].join("\n");
 }
 
 /**
+ * @typedef {object} Remedy
+ * @property {string[]} commands
+ * @property {boolean} byHand whether there is a compiler to install that no command is known for
+ * @property {string} variables for the build that follows
+ *
  * @param {MissingTool[]} missing
  * @param {NodeJS.ProcessEnv} env
  * @param {NodeJS.Platform} platform
+ * @returns {Remedy}
  */
-function installCommands(missing, env, platform) {
+function remedy(missing, env, platform) {
   const wantsCmake = missing.includes("cmake") || missing.includes("cmake-too-old");
+  const plain = { byHand: false, variables: "" };
   if (platform === "darwin") {
-    return [
+    const commands = [
       ...(missing.includes("compiler") || missing.includes("make") ? ["xcode-select --install"] : []),
+      ...(missing.includes("compiler-too-old") ? ["softwareupdate --install --all"] : []),
       ...(wantsCmake ? ["brew install cmake"] : []),
     ];
+    return { ...plain, commands };
   }
   if (platform === "win32") {
     const workload = '--override "--passive --add Microsoft.VisualStudio.Workload.VCTools --includeRecommended"';
-    return [
+    const commands = [
       ...(missing.includes("compiler") ? [`winget install Microsoft.VisualStudio.2022.BuildTools ${workload}`] : []),
       ...(wantsCmake ? ["winget install Kitware.CMake"] : []),
     ];
+    return { ...plain, commands };
   }
-  return linuxCommands(missing, env);
+  return linuxRemedy(missing, env);
 }
 
 /**
  * @param {MissingTool[]} missing
  * @param {NodeJS.ProcessEnv} env
+ * @returns {Remedy}
  */
-function linuxCommands(missing, env) {
+function linuxRemedy(missing, env) {
   const manager = LINUX_MANAGERS.find(({ program }) => findExecutable(program, env) !== null) ?? APT;
   /** @type {string[]} */
   const packages = [];
   for (const tool of missing) {
+    if (tool === "compiler-too-old")
+      packages.push(...(manager.newerCompiler === undefined ? [] : [manager.newerCompiler]));
     // A distribution whose CMake is too old is helped by CMake's own wheel.
-    if (tool !== "cmake-too-old") packages.push(manager[tool]);
+    else if (tool !== "cmake-too-old") packages.push(manager[tool]);
   }
-  return [
-    ...(packages.length > 0 ? [`${manager.command} ${packages.join(" ")}`] : []),
-    ...(missing.includes("cmake-too-old") ? ["pip install cmake"] : []),
-  ];
+  const isOld = missing.includes("compiler-too-old");
+  return {
+    commands: [
+      ...(packages.length > 0 ? [`${manager.command} ${packages.join(" ")}`] : []),
+      ...(missing.includes("cmake-too-old") ? ["pip install cmake"] : []),
+    ],
+    byHand: isOld && manager.newerCompiler === undefined,
+    variables: isOld ? (manager.variables ?? "") : "",
+  };
 }

@@ -2,6 +2,7 @@
 
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
+import { compilerNames, isTooOld } from "./compilers.mjs";
 import { findExecutable } from "./executables.mjs";
 
 /** What native/CMakeLists.txt asks for. */
@@ -19,12 +20,13 @@ export const MIN_CMAKE = { major: 3, minor: 20 };
  * @property {"Ninja" | "Unix Makefiles" | null} generator null: CMake's default (Visual Studio)
  * @property {string | null} ccache
  *
- * @typedef {"cmake" | "cmake-too-old" | "compiler" | "make"} MissingTool
+ * @typedef {"cmake" | "cmake-too-old" | "compiler" | "compiler-too-old" | "make"} MissingTool
+ * @typedef {{ missing: MissingTool[], compiler: Tool | null }} Lack `compiler`: the one that is there, too old or not
  */
 
 /**
  * @param {NodeJS.ProcessEnv} [env]
- * @returns {{ toolchain: Toolchain } | { missing: MissingTool[] }}
+ * @returns {{ toolchain: Toolchain } | Lack}
  */
 export function detectToolchain(env = process.env) {
   /** @type {MissingTool[]} */
@@ -34,9 +36,11 @@ export function detectToolchain(env = process.env) {
   else if (!isRecent(cmake.version)) missing.push("cmake-too-old");
   const compilers = process.platform === "win32" ? findVisualStudio(env) : findCompilers(env);
   if (compilers === null) missing.push("compiler");
+  else if (isTooOld(compilers.compiler.version)) missing.push("compiler-too-old");
   const generator = findGenerator(env);
   if (generator === undefined) missing.push("make");
-  if (missing.length > 0 || cmake === null || compilers === null || generator === undefined) return { missing };
+  if (missing.length > 0 || cmake === null || compilers === null || generator === undefined)
+    return { missing, compiler: compilers?.compiler ?? null };
   return { toolchain: { cmake, ...compilers, generator, ccache: findExecutable("ccache", env) } };
 }
 
@@ -52,21 +56,24 @@ function isRecent(version) {
   return major > MIN_CMAKE.major || (major === MIN_CMAKE.major && minor >= MIN_CMAKE.minor);
 }
 
-/** CC and CXX decide where they are set, as everywhere. @param {NodeJS.ProcessEnv} env */
+/**
+ * CC and CXX decide where they are set, as everywhere. Else the first that is new enough, and where none is, the first.
+ * @param {NodeJS.ProcessEnv} env
+ */
 function findCompilers(env) {
   // On macOS the compilers are stubs that open a dialog until the command line tools are installed.
   if (process.platform === "darwin" && !succeeds("/usr/bin/xcode-select", ["-p"], env)) return null;
-  for (const [cName, cxxName] of /** @type {const} */ ([
-    ["cc", "c++"],
-    ["gcc", "g++"],
-    ["clang", "clang++"],
-  ])) {
+  let first = null;
+  for (const [cName, cxxName] of compilerNames()) {
     const cCompiler = findExecutable(env.CC || cName, env);
     const cxxPath = findExecutable(env.CXX || cxxName, env);
     const compiler = cCompiler === null || cxxPath === null ? null : askVersion(cxxPath, env);
-    if (compiler !== null) return { compiler, cCompiler };
+    if (compiler === null) continue;
+    if (!isTooOld(compiler.version)) return { compiler, cCompiler };
+    first ??= { compiler, cCompiler };
+    if (env.CXX) break; // all other names lead to the same
   }
-  return null;
+  return first;
 }
 
 /** @param {NodeJS.ProcessEnv} env */

@@ -31,7 +31,7 @@ const hasVariants = process.platform !== "win32" || process.arch !== "arm64";
 export async function buildPackage({ backend, out, reporter, verbose, env }) {
   const { version } = readJson(join(packageDir, "package.json"));
   const found = detectToolchain(env);
-  if ("missing" in found) throw new BuildError("missing-tools", missingToolsMessage(found.missing, env));
+  if ("missing" in found) throw new BuildError("missing-tools", missingToolsMessage(found, env));
   const { toolchain } = found;
   const cache = cacheDir(env);
   const llamaDir = await resolveSources({ cache, env, log: (line) => reporter.say(`llama-native: ${line}`) });

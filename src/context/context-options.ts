@@ -14,7 +14,7 @@ import type { Model } from "../model/model.js";
 import type { DeviceMemory } from "../model/placement.js";
 import { holdsLayers, layerDevices, weightNeeds } from "../model/placement.js";
 import type { NativeContextParams } from "../native/contract.js";
-import { loadAddon } from "../native/load-addon.js";
+import { devicesOf, loadAddon } from "../native/load-addon.js";
 import type { Check, OptionsOf, RulesFor } from "../validate.js";
 import {
   aBoolean,
@@ -167,7 +167,7 @@ function fitBeside(model: Model, draft: Model | undefined, read: ReadContextOpti
   const place: ContextPlace = {
     placement: memory.placement,
     offloadKv: read.offloadKv,
-    deviceBytes: freeByName(layerDevices(model.addon.systemInfo({}).devices.filter(holdsLayers), available.bytes)),
+    deviceBytes: freeByName(layerDevices(devicesOf(model.addon).filter(holdsLayers), available.bytes)),
     draft: draft?.memory,
   };
   const sum = (mapped: readonly ModelMemory[]): number =>
@@ -252,7 +252,7 @@ export async function checkContextFits(
   const read = readOptions(owner, contextRules, options);
   readShape(read);
   const available = availableMemory();
-  const found = loadAddon(model.load.gpu).systemInfo({}).devices;
+  const found = devicesOf(loadAddon(model.load.gpu));
   const free = freeByName(layerDevices(found.filter(holdsLayers), available.bytes));
   const planned: (Drafter & { ramBytes: number; staysMapped: boolean })[] = [];
   for (const { path, load } of draft === undefined ? [model] : [model, draft]) {

@@ -1,5 +1,6 @@
 import { InvalidOptionError } from "../errors.js";
 import type { NativeAddon, NativeDevice, NativeDevicePlan } from "../native/contract.js";
+import { devicesOf } from "../native/load-addon.js";
 import { ramName } from "./model-shape.js";
 import type { Division } from "./placement.js";
 import { gpusAmong, holdsLayers, layerDevices } from "./placement.js";
@@ -55,7 +56,7 @@ export function toNativeDevices(addon: NativeAddon, wish: DeviceWish): NativeDev
   const isUsual =
     wish.devices === undefined && splitMode === "layer" && tensorSplit === undefined && tensorOverrides.length === 0;
   if (isUsual) return { devices: null, splitMode: "layer", tensorSplit: new Float32Array(), tensorOverrides: [] };
-  const chosen = chooseDevices(addon.systemInfo({}).devices, wish);
+  const chosen = chooseDevices(devicesOf(addon), wish);
   const rows = splitMode === "row";
   // Rows are divided by all of a device's memory where nothing is said; layers, and what is planned here, by the free one.
   const split = tensorSplit ?? (rows ? chosen.map(({ freeBytes }) => freeBytes) : []);

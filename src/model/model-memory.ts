@@ -1,4 +1,5 @@
 import type { NativeAddon } from "../native/contract.js";
+import { devicesOf } from "../native/load-addon.js";
 import { checkModelFits } from "./fit.js";
 import type { GgufHeader } from "./gguf-header.js";
 import { readGgufFile } from "./gguf-header.js";
@@ -49,7 +50,7 @@ export class LoadMemory {
     const shape = await readModelShape(path, options).catch(() => undefined);
     if (shape === undefined) return undefined;
     const available = availableMemory();
-    const division = divide(addon.systemInfo({}).devices, options, available.bytes);
+    const division = divide(devicesOf(addon), options, available.bytes);
     const { placement, fit } = placeLayers(shape, options.gpuLayers, division, path);
     checkModelFits(shape, { mapped: staysMapped(options), placement }, available, path);
     return new LoadMemory(shape, options, placement, fit);

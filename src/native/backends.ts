@@ -20,12 +20,14 @@ interface Cause {
   readonly advice: string;
 }
 
+const driver = process.platform === "win32" ? "nvcuda.dll" : "libcuda.so.1";
+
 /** What the system's loader says of libraries that come with drivers and toolkits. */
-const causes: readonly Cause[] = [
+const missingLibraries: readonly Cause[] = [
   {
     pattern: /(libcuda\.so\S*|nvcuda\.dll)/,
-    reason: (library) => `NVIDIA's driver is missing (${library})`,
-    advice: "install NVIDIA's driver",
+    reason: noNvidiaDriver,
+    advice: "install NVIDIA's driver (a container gets its GPU's from the host: docker run --gpus all)",
   },
   {
     pattern: /(lib(?:cudart|cublas|cublasLt|nccl)\.so\.?\d*|(?:cudart|cublas)\S*\.dll)/,
@@ -44,20 +46,92 @@ const causes: readonly Cause[] = [
   },
 ];
 
-/** Why an addon did not load, by the words of the system. */
-export function explainLoadFailure(backend: Backend, words: string): PassedOverBackend {
+/** What CUDA says of drivers. */
+const driverFailures: readonly Cause[] = [
+  {
+    pattern: /driver version is insufficient for CUDA (\S+)/,
+    reason: (wanting) => `NVIDIA's driver is too old for the CUDA ${wanting} that the addon was built with`,
+    advice:
+      "install a newer driver (nvidia-smi tells the version of CUDA that it serves), or build with an older toolkit",
+  },
+  {
+    pattern: /(no CUDA-capable device is detected)/,
+    reason: () => "NVIDIA's driver finds no GPU",
+    advice: "check that nvidia-smi lists one, and that CUDA_VISIBLE_DEVICES does not hide it",
+  },
+  {
+    pattern: /CUDA(?: error)?: (out of memory)/,
+    reason: () => "the GPU has no memory left",
+    advice: "end the programs that take it, which nvidia-smi lists",
+  },
+  {
+    pattern: /CUDA(?: error)?: ([^;]*)/,
+    reason: (words) => `NVIDIA's driver fails: ${words}`,
+    advice: "check that nvidia-smi lists the GPU; a driver that was updated needs a restart of the machine",
+  },
+];
+
+function noNvidiaDriver(library: string): string {
+  return `NVIDIA's driver is missing (${library})`;
+}
+
+/** What the systems' loaders say where a library is not there; one that does not fit they name as well. */
+const notThere = /No such file or directory|specified module could not be found/;
+
+function explain(backend: Backend, words: string, causes: readonly Cause[]): PassedOverBackend | undefined {
   for (const { pattern, reason, advice } of causes) {
     const found = pattern.exec(words)?.[1];
     if (found !== undefined) return { backend, reason: reason(found.replace(/:$/, "")), advice };
   }
-  return { backend, reason: `its addon cannot be loaded: ${words}`, advice: rebuild(backend) };
+  return undefined;
 }
 
-export function explainNoDevice(backend: Backend): PassedOverBackend {
+type Opens = (library: string) => boolean;
+
+function explainDriver(backend: Backend, words: string, canOpen: Opens): PassedOverBackend | undefined {
+  const found = backend === "cuda" ? explain(backend, words, driverFailures) : undefined;
+  // CUDA says of a driver that is not there that it is too old.
+  return found === undefined || canOpen(driver) ? found : explain(backend, driver, missingLibraries);
+}
+
+/** Why an addon did not load, or failed when it was first asked for devices, by the words of the system or of llama.cpp. */
+export function explainLoadFailure(
+  backend: Backend,
+  words: string,
+  canOpen: Opens = canOpenLibrary,
+): PassedOverBackend {
+  return (
+    (notThere.test(words) ? explain(backend, words, missingLibraries) : undefined) ??
+    explainDriver(backend, words, canOpen) ?? {
+      backend,
+      reason: `its addon cannot be loaded: ${words}`,
+      advice: rebuild(backend),
+    }
+  );
+}
+
+/** Why an addon that works has no device, by what llama.cpp warned of. */
+export function explainNoDevice(
+  backend: Backend,
+  warnings: readonly string[] = [],
+  canOpen: Opens = canOpenLibrary,
+): PassedOverBackend {
+  const words = warnings.map((line) => line.replace(/^\w+: /, "").trim()).join("; ");
   const advice = `check that the GPU and its driver are there${
     backend === "vulkan" ? " (vulkaninfo --summary lists the devices; those that compute on the CPU do not count)" : ""
   }`;
-  return { backend, reason: "it finds no device on this machine", advice };
+  const reason = `it finds no device on this machine${words === "" ? "" : `: ${words}`}`;
+  return explainDriver(backend, words, canOpen) ?? { backend, reason, advice };
+}
+
+/** Whether the system's loader finds a library; Node then says that it is no addon. */
+function canOpenLibrary(name: string): boolean {
+  try {
+    process.dlopen({ exports: {} }, name);
+    return true;
+  } catch (error) {
+    return !notThere.test(String(error));
+  }
 }
 
 /** The addon would end the process, so that it is not loaded. */

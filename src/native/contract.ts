@@ -36,6 +36,8 @@ export interface NativeSystemInfo {
   /** The kind of CPU whose kernels a package's addon chose, e.g. `haswell`; null where kernels are part of the addon. */
   cpuVariant: string | null;
   devices: NativeDevice[];
+  /** Lines of llama.cpp's log from when its backends looked for devices: that there is no driver, for one. */
+  backendWarnings: string[];
   supportsMmap: boolean;
   supportsMlock: boolean;
   supportsGpuOffload: boolean;

@@ -4,7 +4,8 @@ import { isAbsolute, join, resolve } from "node:path";
 import { InvalidOptionError, LlamaError } from "../errors.js";
 import type { Backend, GpuChoice, PassedOverBackend } from "./backends.js";
 import { explainLoadFailure, explainNoDevice, explainOtherCpu, gpuBackends, gpuChoices, rebuild } from "./backends.js";
-import type { NativeAddon, NativeSystemInfo } from "./contract.js";
+import type { NativeAddon, NativeDevice, NativeSystemInfo } from "./contract.js";
+import { callAddon } from "./errors.js";
 import { missingInstructionSets } from "./instruction-sets.js";
 import { packageRoot, requireOf } from "./own-package.js";
 import { findPrebuilt } from "./prebuilt.js";
@@ -55,7 +56,16 @@ export function loadAddon(gpu: GpuChoice = readGpuChoice()): NativeAddon {
 export function systemInfo(gpu: GpuChoice = readGpuChoice()): SystemInfo {
   const { addon, place, backend, passedOver } = load(gpu);
   const { path, origin, package: name } = place;
-  return { ...addon.systemInfo({}), backend, addon: { path, origin, package: name }, passedOver };
+  return { ...askSystem(addon), backend, addon: { path, origin, package: name }, passedOver };
+}
+
+/** Throws `BACKEND_UNAVAILABLE` where a device's driver fails. */
+export function devicesOf(addon: NativeAddon): NativeDevice[] {
+  return askSystem(addon).devices;
+}
+
+function askSystem(addon: NativeAddon): NativeSystemInfo {
+  return callAddon(() => addon.systemInfo({}));
 }
 
 /**
@@ -157,7 +167,8 @@ function loadAsked(backend: Exclude<GpuChoice, "auto" | "cpu">, built: readonly 
 function loadCustom(path: string, gpu: GpuChoice): Loaded {
   const place = { path, origin: "custom" as const, package: null, problem: null };
   const addon = requireAddon(place);
-  if (gpu !== "auto" && gpu !== "cpu" && !hasGpu(addon)) throw unavailable(explainNoDevice(gpu));
+  const problem = gpu === "auto" || gpu === "cpu" ? undefined : whyNoGpu(gpu, addon);
+  if (problem !== undefined) throw unavailable(problem);
   return { addon, place, backend: "custom", passedOver: [] };
 }
 
@@ -179,15 +190,18 @@ function tryPlace(backend: Backend, { path, origin, problem }: Place): { addon: 
   if (missing.length > 0) return explainOtherCpu(backend, missing);
   try {
     const addon = requireFile(path);
-    return hasGpu(addon) ? { addon } : explainNoDevice(backend);
+    return whyNoGpu(backend, addon) ?? { addon };
   } catch (error) {
     if (isMissing(error) && origin === "built") return whyNotBuilt(backend);
     return explainLoadFailure(backend, error instanceof Error ? error.message : String(error));
   }
 }
 
-function hasGpu(addon: NativeAddon): boolean {
-  return addon.systemInfo({}).devices.some(({ type }) => type === "gpu" || type === "integrated-gpu");
+/** Undefined where it has one. */
+function whyNoGpu(backend: Backend, addon: NativeAddon): PassedOverBackend | undefined {
+  const { devices, backendWarnings } = askSystem(addon);
+  const hasGpu = devices.some(({ type }) => type === "gpu" || type === "integrated-gpu");
+  return hasGpu ? undefined : explainNoDevice(backend, backendWarnings);
 }
 
 function whyNotBuilt(backend: Backend): PassedOverBackend {
@@ -218,7 +232,7 @@ function requireAddon({ path, origin, problem }: Place): NativeAddon {
   try {
     const addon = requireFile(path);
     // A package's kernels lie in files of their own, which are loaded now: where none runs here, another addon may.
-    if (origin === "prebuilt") addon.systemInfo({});
+    if (origin === "prebuilt") askSystem(addon);
     return addon;
   } catch (cause) {
     if (isMissing(cause) && origin !== "prebuilt") throw notBuilt(path);

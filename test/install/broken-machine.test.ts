@@ -110,6 +110,61 @@ esac`,
   expect(existsSync(sandbox.addon)).toBe(true);
 });
 
+describe.runIf(process.platform === "linux")("with an old compiler", () => {
+  /** Puts a pair of compilers on the PATH that name themselves so. */
+  function addCompilers(c: string, cxx: string, version: string): void {
+    for (const name of [c, cxx]) sandbox.addTool(name, `echo "${version}"`);
+  }
+  const old = "c++ (Ubuntu 7.5.0-3ubuntu1~18.04) 7.5.0";
+
+  it.each([
+    [
+      "apt-get",
+      old,
+      "install one (it is found as g++-12 or clang++-15 and the like, and by CC and CXX), then run: npx",
+    ],
+    ["zypper", "c++ (SUSE Linux) 7.5.0", "run: sudo zypper install -y gcc12-c++ && npx"],
+    [
+      "dnf",
+      "c++ (GCC) 8.5.0 20210514 (Red Hat 8.5.0-26)",
+      "run: sudo dnf install -y gcc-toolset-12-gcc-c++ && CC=/opt/rh/gcc-toolset-12/root/usr/bin/gcc CXX=",
+    ],
+    ["apt-get", "Ubuntu clang version 6.0.0-1ubuntu2 (tags/RELEASE_600/final)", "install one"],
+  ])("says what to install before anything is fetched or compiled (%s, %s)", async (manager, version, remedy) => {
+    addCompilers("cc", "c++", version);
+    sandbox.addTool(manager);
+    const { code, output } = await sandbox.run("install.mjs");
+    expect(code).toBe(0);
+    const path = join(sandbox.bin, "c++");
+    const why = `because GCC 9, Clang 7 or newer is missing (${path} is ${version}).`;
+    expect(output).toContain(`llama-native: the addon was not built, ${why}\nTo get it, ${remedy}`);
+    expect(sandbox.builds).toBe(0);
+    expect(sandbox.notBuilt?.reason).toBe("missing-tools");
+    await expectRepaired();
+  });
+
+  it("takes a newer one that is beside it", async () => {
+    addCompilers("cc", "c++", old);
+    addCompilers("gcc-11", "g++-11", "g++-11 (Ubuntu 11.4.0) 11.4.0");
+    addCompilers("gcc-8", "g++-8", "g++-8 (Ubuntu 8.4.0) 8.4.0");
+    const { output } = await sandbox.run("install.mjs");
+    expect(output).toContain("building the addon with g++-11 (Ubuntu 11.4.0) 11.4.0");
+    expect(existsSync(sandbox.addon)).toBe(true);
+  });
+
+  it("does not take another than CC and CXX name", async () => {
+    addCompilers("gcc-8", "g++-8", "g++-8 (Ubuntu 8.4.0) 8.4.0");
+    const { output } = await sandbox.run("install.mjs", { CC: "gcc-8", CXX: "g++-8" });
+    expect(output).toContain(`(${join(sandbox.bin, "g++-8")} is g++-8 (Ubuntu 8.4.0) 8.4.0)`);
+  });
+
+  it("tries one that does not say what it is", async () => {
+    addCompilers("cc", "c++", "some compiler of 2031");
+    await sandbox.run("install.mjs");
+    expect(existsSync(sandbox.addon)).toBe(true);
+  });
+});
+
 it("offline and without sources, says what was tried and where to put them", async () => {
   sandbox.addTool("npm", 'echo "npm error code ENOTFOUND" >&2; exit 1');
   sandbox.addTool("git", 'echo "fatal: Could not resolve host" >&2; exit 128');

@@ -93,10 +93,11 @@ describe("what to install", () => {
   it.each([
     { platform: "darwin", missing: "cmake", command: "brew install cmake" },
     { platform: "darwin", missing: "compiler", command: "xcode-select --install" },
+    { platform: "darwin", missing: "compiler-too-old", command: "softwareupdate --install --all" },
     { platform: "win32", missing: "cmake", command: "winget install Kitware.CMake" },
     { platform: "win32", missing: "compiler", command: "winget install Microsoft.VisualStudio.2022.BuildTools" },
   ] as const)("on $platform without $missing", ({ platform, missing, command }) => {
-    const lines = missingToolsMessage([missing], {}, platform).split("\n");
+    const lines = missingToolsMessage({ missing: [missing], compiler: null }, {}, platform).split("\n");
     expect(lines).toHaveLength(2);
     expect(lines[1]).toContain(command);
   });

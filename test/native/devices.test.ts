@@ -50,8 +50,10 @@ describe("without a GPU", () => {
     );
   });
 
-  it("the list of devices has the CPU's memory", () => {
-    const [device] = systemInfo().devices.filter(({ type }) => type === "cpu");
+  it("the list of devices has the CPU's memory, and nothing is warned of", () => {
+    const { devices, backendWarnings } = systemInfo("cpu");
+    expect(backendWarnings).toEqual([]);
+    const [device] = devices.filter(({ type }) => type === "cpu");
     expect(device).toMatchObject({ name: "CPU", splitsRows: false });
     expect(device!.freeBytes).toBeGreaterThan(0);
     expect(device!.freeBytes).toBeLessThanOrEqual(device!.totalBytes);

@@ -4,7 +4,8 @@ import { dirname, join } from "node:path";
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-import { chooseAutomatically, decide, decideAll, diskProblem, readCompiler } from "../../scripts/lib/gpu/choose.mjs";
+import { readCompiler } from "../../scripts/lib/compilers.mjs";
+import { chooseAutomatically, decide, decideAll, diskProblem } from "../../scripts/lib/gpu/choose.mjs";
 import type { GpuFacts } from "../../scripts/lib/gpu/facts.mjs";
 import { gatherGpuFacts } from "../../scripts/lib/gpu/facts.mjs";
 import { nvidiaArchitecture } from "../../scripts/lib/gpu/nvidia-architectures.mjs";

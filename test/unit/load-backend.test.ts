@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { explainLoadFailure } from "../../src/native/backends.js";
+import { explainLoadFailure, explainNoDevice } from "../../src/native/backends.js";
 import type * as LoadAddon from "../../src/native/load-addon.js";
 
 let dist: string;
@@ -36,6 +36,8 @@ function build(backend: string, script: string): void {
 const addon = (...types: string[]): string =>
   `exports.systemInfo = () => (${JSON.stringify({ devices: types.map((type) => ({ name: type, type })) })});`;
 const failing = (words: string): string => `throw new Error(${JSON.stringify(words)});`;
+/** As glibc's loader says it. */
+const missing = (library: string): string => `${library}: cannot open shared object file: No such file or directory`;
 
 /** The stamp that a build leaves beside the addon. */
 function compiledFor(backend: string, instructionSets?: string): void {
@@ -54,16 +56,43 @@ describe("auto", () => {
   it("falls back, and keeps the reasons", async () => {
     build("cpu", addon("cpu"));
     build("vulkan", addon("cpu"));
-    build("cuda", failing("libcuda.so.1: cannot open shared object file: No such file or directory"));
-    build("hip", failing("libhipblas.so.2: cannot open shared object file: No such file or directory"));
+    build("cuda", failing(missing("libcuda.so.1")));
+    build("hip", failing(missing("libhipblas.so.2")));
     const { systemInfo } = await loader();
     expect(systemInfo()).toMatchObject({
       backend: "cpu",
       passedOver: [
-        { backend: "cuda", reason: "NVIDIA's driver is missing (libcuda.so.1)", advice: "install NVIDIA's driver" },
+        {
+          backend: "cuda",
+          reason: "NVIDIA's driver is missing (libcuda.so.1)",
+          advice: expect.stringContaining("install NVIDIA's driver") as string,
+        },
         { backend: "hip", reason: "the ROCm library libhipblas.so.2 is missing" },
         { backend: "vulkan", reason: "it finds no device on this machine" },
       ],
+    });
+  });
+
+  it("keeps what llama.cpp warned of where there is no device", async () => {
+    build("cpu", addon("cpu"));
+    const info = { devices: [], backendWarnings: ["ggml_cuda_init: failed to initialize ROCm: invalid device"] };
+    build("hip", `exports.systemInfo = () => (${JSON.stringify(info)});`);
+    const { systemInfo } = await loader();
+    expect(systemInfo()).toMatchObject({
+      backend: "cpu",
+      passedOver: [
+        { reason: "it finds no device on this machine: failed to initialize ROCm: invalid device", backend: "hip" },
+      ],
+    });
+  });
+
+  it("falls back where an addon fails when it looks for devices", async () => {
+    build("cpu", addon("cpu"));
+    build("vulkan", `exports.systemInfo = () => { ${failing("The devices cannot be listed: device lost")} };`);
+    const { systemInfo } = await loader();
+    expect(systemInfo()).toMatchObject({
+      backend: "cpu",
+      passedOver: [{ backend: "vulkan", reason: expect.stringContaining("device lost") as string }],
     });
   });
 
@@ -87,14 +116,10 @@ describe("a wish that cannot be met", () => {
     ["is not built", undefined, "its addon is not built; run `npx llama-native build --gpu cuda`"],
     [
       "lacks its driver",
-      failing("libcuda.so.1: cannot open"),
+      failing(missing("libcuda.so.1")),
       "NVIDIA's driver is missing (libcuda.so.1); install NVIDIA's",
     ],
-    [
-      "lacks its runtime",
-      failing("libcublas.so.12: cannot open"),
-      "the CUDA library libcublas.so.12 is missing; install",
-    ],
+    ["lacks its runtime", failing(missing("libcublas.so.12")), "the CUDA library libcublas.so.12 is missing; install"],
     ["has no device", addon("cpu"), "it finds no device on this machine; check that"],
     [
       "is broken",
@@ -186,13 +211,62 @@ describe("an addon that was compiled for another CPU", () => {
   });
 });
 
-it("tells apart the causes that systems name", () => {
-  const reason = (words: string): string => explainLoadFailure("cuda", words).reason;
-  expect(reason("libcublasLt.so.12: cannot open shared object file")).toBe(
-    "the CUDA library libcublasLt.so.12 is missing",
-  );
-  expect(reason("libvulkan.so.1: cannot open shared object file")).toBe(
-    "the Vulkan loader is missing (libvulkan.so.1)",
-  );
-  expect(reason("/lib/libc.so.6: version `GLIBC_2.38' not found")).toContain("GLIBC_2.38");
+describe("the causes that systems name", () => {
+  const load = (words: string): string => explainLoadFailure("cuda", words, () => true).reason;
+
+  it.each([
+    [missing("libcublasLt.so.12"), "the CUDA library libcublasLt.so.12 is missing"],
+    [missing("libvulkan.so.1"), "the Vulkan loader is missing (libvulkan.so.1)"],
+    [
+      "Error loading shared library libcudart.so.13: No such file or directory (needed by llama-native.node)",
+      "the CUDA library libcudart.so.13 is missing",
+    ],
+    ["/lib/libc.so.6: version `GLIBC_2.38' not found", "cannot be loaded: /lib/libc.so.6: version `GLIBC_2.38'"],
+  ])("%s", (words, reason) => {
+    expect(load(words)).toContain(reason);
+  });
+
+  it.each([
+    "llama-native.node: undefined symbol: cudaGraphExecUpdate, version libcudart.so.13",
+    "/opt/cuda/lib/libcudart.so.13: invalid ELF header",
+    "libcublas.so.13: version `libcublas.so.13.2' not found",
+  ])("a library that is there is not called missing: %s", (words) => {
+    expect(load(words)).toBe(`its addon cannot be loaded: ${words}`);
+  });
+});
+
+describe("a CUDA addon without a device", () => {
+  const insufficient =
+    "ggml_cuda_init: failed to initialize CUDA: CUDA driver version is insufficient for CUDA runtime version";
+  const none = (warning: string, hasDriver: boolean): string => {
+    const { reason, advice } = explainNoDevice("cuda", [warning], () => hasDriver);
+    return `${reason}; ${advice}`;
+  };
+
+  it("lacks a driver, which CUDA calls too old", () => {
+    expect(none(insufficient, false)).toMatch(/^NVIDIA's driver is missing \((libcuda\.so\.1|nvcuda\.dll)\); install/);
+  });
+
+  it("has one that is too old", () => {
+    expect(none(insufficient, true)).toMatch(/^NVIDIA's driver is too old for the CUDA runtime .*; install a newer/);
+  });
+
+  it("has a driver without a GPU, or one that fails", () => {
+    const init = "ggml_cuda_init: failed to initialize CUDA: ";
+    expect(none(`${init}no CUDA-capable device is detected`, true)).toMatch(/^NVIDIA's driver finds no GPU; check/);
+    expect(none(`${init}unknown error`, true)).toMatch(/^NVIDIA's driver fails: unknown error; check/);
+  });
+
+  it("fails while it looks for devices", () => {
+    const failed = (words: string): string => {
+      const message = `The devices cannot be listed: CUDA error: ${words};   current device: 0, in function f`;
+      return explainLoadFailure("cuda", message, () => true).reason;
+    };
+    expect(failed("out of memory")).toBe("the GPU has no memory left");
+    expect(failed("unspecified launch failure")).toBe("NVIDIA's driver fails: unspecified launch failure");
+  });
+
+  it("said nothing", () => {
+    expect(explainNoDevice("cuda").reason).toBe("it finds no device on this machine");
+  });
 });

@@ -151,7 +151,10 @@ describe("a GPU's addon", () => {
 
   it("is passed over for the CPU's where its package is of no use, with the reason", async () => {
     installPackage(prebuiltName("cpu"), addon("cpu"));
-    installPackage(prebuiltName("cuda"), "throw new Error('libcuda.so.1: cannot open shared object file');");
+    installPackage(
+      prebuiltName("cuda"),
+      "throw new Error('libcuda.so.1: cannot open shared object file: No such file or directory');",
+    );
     installPackage(prebuiltName("vulkan"), addon("gpu"), "1.2.2");
     const { loadAddon, systemInfo } = await loader();
     expect(systemInfo()).toMatchObject({

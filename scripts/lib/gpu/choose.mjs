@@ -17,9 +17,7 @@ const DISK_BYTES = { cpu: 0.4e9, metal: 0.5e9, vulkan: 1e9, cuda: 4e9, hip: 4e9 
  * @typedef {import("./facts.mjs").GpuFacts} GpuFacts
  * @typedef {import("../settings.mjs").GpuBackend} GpuBackend
  *
- * @typedef {object} HostCompiler
- * @property {"gcc" | "clang" | "msvc" | "unknown"} name
- * @property {number} major
+ * @typedef {import("../compilers.mjs").HostCompiler} HostCompiler
  *
  * @typedef {object} GpuPlan what to give CMake
  * @property {string[]} settings
@@ -83,14 +81,6 @@ export function diskProblem(backend, freeBytes) {
   const needed = DISK_BYTES[backend];
   if (freeBytes >= needed) return null;
   return `the build takes up to ${gigabytes(needed)} of disk, but only ${gigabytes(freeBytes)} are free`;
-}
-
-/** The host compiler by the line with which it names itself. @param {string} version @returns {HostCompiler} */
-export function readCompiler(version) {
-  const major = Number(/(\d+)\.\d+(?:\.\d+)?/.exec(version.replace(/\(.*?\)/, ""))?.[1] ?? 0);
-  if (/clang/i.test(version)) return { name: "clang", major };
-  if (/visual studio/i.test(version)) return { name: "msvc", major };
-  return { name: /(^|[^a-z])(gcc|g\+\+|c\+\+|cc)([^a-z]|$)/i.test(version) ? "gcc" : "unknown", major };
 }
 
 /** @param {GpuBackend} backend @param {NodeJS.Platform} platform */

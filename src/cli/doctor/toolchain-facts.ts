@@ -16,15 +16,19 @@ export type ToolchainFacts =
     }
   | { readonly missing: readonly string[]; readonly message: string };
 
-type Detected = { toolchain: Extract<ToolchainFacts, { cmake: Tool }> } | { missing: string[] };
+interface Lack {
+  missing: string[];
+  compiler: Tool | null;
+}
+type Detected = { toolchain: Extract<ToolchainFacts, { cmake: Tool }> } | Lack;
 
 export async function findToolchain(): Promise<ToolchainFacts> {
   const [{ detectToolchain }, { missingToolsMessage }] = await Promise.all([
     importScript<{ detectToolchain: () => Detected }>("lib/toolchain.mjs"),
-    importScript<{ missingToolsMessage: (missing: string[]) => string }>("lib/missing-tools.mjs"),
+    importScript<{ missingToolsMessage: (lack: Lack) => string }>("lib/missing-tools.mjs"),
   ]);
   const found = detectToolchain();
-  if ("missing" in found) return { missing: found.missing, message: missingToolsMessage(found.missing) };
+  if ("missing" in found) return { missing: found.missing, message: missingToolsMessage(found) };
   const { cmake, compiler, generator, ccache } = found.toolchain;
   return { cmake, compiler, generator, ccache };
 }

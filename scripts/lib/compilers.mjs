@@ -1,0 +1,52 @@
+// C++ compilers by what they say of themselves, and which of them are new enough.
+
+/**
+ * @typedef {object} HostCompiler
+ * @property {"gcc" | "clang" | "msvc" | "unknown"} name
+ * @property {number} major
+ */
+
+/**
+ * llama.cpp is written in C++17 and uses <filesystem>, which GCC before 9 has in a library of its own that llama.cpp does not
+ * link. Apple counts Clang's versions in its own way; its 11 came with the first macOS that has <filesystem>.
+ */
+export const MIN_COMPILERS = { gcc: 9, clang: 7, apple: 11 };
+const NEWEST_LOOKED_FOR = { gcc: 20, clang: 30 };
+
+/** A compiler by the line with which it names itself. @param {string} version @returns {HostCompiler} */
+export function readCompiler(version) {
+  const major = Number(/(\d+)\.\d+(?:\.\d+)?/.exec(version.replace(/\(.*?\)/, ""))?.[1] ?? 0);
+  if (/clang/i.test(version)) return { name: "clang", major };
+  if (/visual studio/i.test(version)) return { name: "msvc", major };
+  return { name: /(^|[^a-z])(gcc|g\+\+|c\+\+|cc)([^a-z]|$)/i.test(version) ? "gcc" : "unknown", major };
+}
+
+/** Compilers that do not say what they are get a chance. @param {string} version */
+export function isTooOld(version) {
+  const { name, major } = readCompiler(version);
+  if (major === 0) return false;
+  if (name === "clang") return major < (/^Apple/.test(version) ? MIN_COMPILERS.apple : MIN_COMPILERS.clang);
+  return name === "gcc" && major < MIN_COMPILERS.gcc;
+}
+
+/**
+ * Pairs of names that compilers for C and C++ have: the usual ones, then those of one version, the newest first, by which
+ * systems have newer ones beside their own.
+ * @returns {[c: string, cxx: string][]}
+ */
+export function compilerNames() {
+  const versions = (/** @type {number} */ newest, /** @type {number} */ oldest) =>
+    Array.from({ length: newest - oldest + 1 }, (_, index) => newest - index);
+  return [
+    ["cc", "c++"],
+    ["gcc", "g++"],
+    ["clang", "clang++"],
+    ...versions(NEWEST_LOOKED_FOR.gcc, MIN_COMPILERS.gcc).map(named("gcc", "g++")),
+    ...versions(NEWEST_LOOKED_FOR.clang, MIN_COMPILERS.clang).map(named("clang", "clang++")),
+  ];
+}
+
+/** @param {string} c @param {string} cxx @returns {(version: number) => [string, string]} */
+function named(c, cxx) {
+  return (version) => [`${c}-${version}`, `${cxx}-${version}`];
+}
