@@ -10,6 +10,7 @@ test("the parts of native/core without Node or model pass their own tests under 
   const script = join(import.meta.dirname, "../../scripts/test-core.mjs");
   const { stdout } = await run(process.execPath, [script]);
   const results = [...stdout.matchAll(/(\d+) of (\d+) tests passed/g)].map(([, passed, total]) => [passed, total]);
-  expect(results).toHaveLength(process.arch === "x64" ? 4 : 2);
+  // Products are tested on x86, twice where the processor has AVX-512.
+  expect(results.length).toBeGreaterThanOrEqual(process.arch === "x64" ? 3 : 2);
   for (const [passed, total] of results) expect(passed).toBe(total);
 }, 240_000);
