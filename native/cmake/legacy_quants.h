@@ -9,8 +9,6 @@
 
 #include "row_vectors.h"
 
-#include <cmath>
-
 #if defined(__AVX2__)
 
 namespace llama_native {
@@ -117,9 +115,10 @@ template <class Block> static inline vec first_sums(const eight_bit_block & toke
     return zero();
 }
 
-// The products of V vectors of rows, from `row` on, with T tokens of `nb` blocks each; out[t * stride] are a token's.
+// The products of eight rows with T tokens of `nb` blocks each; out[t * stride] are a token's. What an activation is repeated
+// for is used for all vectors of rows.
 template <int T, class Block>
-static inline void multiply_vectors(const eight_rows<Block> * weights, const eight_bit_block * tokens, int nb, float * out, size_t stride) {
+static inline void multiply_eight_rows(const eight_rows<Block> * weights, const eight_bit_block * tokens, int nb, float * out, size_t stride) {
     constexpr int V = 8 / rows_in_vector;
     floats totals[V][T];
     LLAMA_NATIVE_UNROLL for (int v = 0; v < V; v++) {
@@ -169,10 +168,11 @@ static inline void multiply_legacy(const eight_rows<Block> * weights, const eigh
         const auto take = [&](auto number) {
             constexpr int T = decltype(number)::value;
             for (; token + T <= tokens; token += T) {
-                multiply_vectors<T>(weights, activations + static_cast<size_t>(token) * nb, nb, out + token * stride + row, stride);
+                multiply_eight_rows<T>(weights, activations + static_cast<size_t>(token) * nb, nb, out + token * stride + row, stride);
             }
         };
 
+        // With AVX2 the sums of four tokens, for two vectors of rows, fill the registers.
         if constexpr (rows_in_vector == 8) {
             take(count<16>());
             take(count<8>());

@@ -25,7 +25,7 @@
 
 namespace llama_native {
 
-// `rows_in_vector` rows' eight bytes each are in a vector. `most_tokens` share a pass over the weights: their sums and a
+// `rows_in_vector` rows' eight bytes each are in a vector. `most_tokens` share a pass over one vector of rows: their sums and a
 // chunk of the weights fill the registers.
 #if defined(__AVX512F__) && defined(__AVX512BW__)
 

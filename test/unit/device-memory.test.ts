@@ -11,29 +11,10 @@ import { ModelPool } from "../../src/server/models/model-pool.js";
 import type { ServedModel } from "../../src/server/models/served-model.js";
 import { Metrics } from "../../src/server/operation/metrics.js";
 import { silentLog } from "../../src/server/operation/log.js";
+import { mistral } from "./mistral-shape.js";
 
 /** Mistral-7B in Q4_K_M: 4.4 GB of weights, and 1 GB of KV cache for 8192 tokens. */
-const shape: ModelShape = {
-  architecture: "llama",
-  parameterCount: 7_241_732_096,
-  weightBytes: 4_367_000_000,
-  layerWeightBytes: Array.from({ length: 32 }, () => 131_000_000),
-  outputWeightBytes: 87_000_000,
-  hasTiedOutput: false,
-  tiedCopyBytes: 0,
-  layerCount: 32,
-  contextLength: 32_768,
-  embeddingLength: 4096,
-  feedForwardLength: 14_336,
-  headCount: 32,
-  vocabularySize: 32_000,
-  mergeCount: 0,
-  keyLengths: Array.from({ length: 32 }, () => 1024),
-  valueLengths: Array.from({ length: 32 }, () => 1024),
-  headLengths: { k: [128], v: [128] },
-  stateBytes: 0,
-  isExact: true,
-};
+const shape = mistral(4_367_000_000);
 
 interface Load {
   path: string;

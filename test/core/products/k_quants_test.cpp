@@ -23,22 +23,16 @@ template <class Block> void fill(Block & block) {
     for (size_t i = 0; i < sizeof block; i++) reinterpret_cast<uint8_t *>(&block)[i] = static_cast<uint8_t>(random_bits());
 }
 
-block_q4_K random_block(block_q4_K) {
-    block_q4_K block;
+template <class Block> Block random_block_with_minimums() {
+    Block block;
     fill(block);
     block.GGML_COMMON_AGGR_U.GGML_COMMON_AGGR_S.d    = random_half();
     block.GGML_COMMON_AGGR_U.GGML_COMMON_AGGR_S.dmin = random_half();
     return block;
 }
 
-block_q5_K random_block(block_q5_K) {
-    block_q5_K block;
-    fill(block);
-    block.GGML_COMMON_AGGR_U.GGML_COMMON_AGGR_S.d    = random_half();
-    block.GGML_COMMON_AGGR_U.GGML_COMMON_AGGR_S.dmin = random_half();
-    return block;
-}
-
+block_q4_K random_block(block_q4_K) { return random_block_with_minimums<block_q4_K>(); }
+block_q5_K random_block(block_q5_K) { return random_block_with_minimums<block_q5_K>(); }
 block_q6_K random_block(block_q6_K) {
     block_q6_K block;
     fill(block);
