@@ -4,7 +4,6 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import type { ContextOptions } from "../../src/context/context-options.js";
 import type { LoadModelOptions } from "../../src/model/load-options.js";
-import type { ModelShape } from "../../src/model/model-shape.js";
 import { weightNeeds } from "../../src/model/placement.js";
 import type { NativeDevice } from "../../src/native/contract.js";
 import { ModelPool } from "../../src/server/models/model-pool.js";
