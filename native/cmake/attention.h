@@ -11,6 +11,7 @@
 // one after the other, whatever block and tile they are in. Cells that a row does not see add exact zeros. Weights are powers
 // of two relative to a whole number near the highest score so far, so that raising that number is exact too.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -20,8 +21,9 @@
 #include "ggml-cpu-impl.h"
 #include "ggml-cpu.h"
 #include "ggml-impl.h"
+#include "key_columns.h"
+#include "matrix_product.h"
 #include "ops.h"
-#include "simd-gemm.h"
 #include "vec.h"
 #ifdef __AVX__
 #include <immintrin.h>
@@ -29,9 +31,8 @@
 
 namespace llama_native {
 
-// Rows of a block (tokens times heads) and cells gathered at a time, at most; ggml plans the working memory for as many.
+// Rows of a block (tokens times heads), at most; ggml plans the working memory for as many, and tile_cells cells.
 constexpr int64_t block_rows = GGML_FA_TILE_Q;
-constexpr int64_t tile_cells = GGML_FA_TILE_KV;
 // What gathering and converting a cell costs, in rows that attend to it. Measured.
 constexpr int64_t cell_cost = 6;
 
@@ -179,42 +180,12 @@ struct workspace {
     }
 };
 
-// Turns `width` keys, one after the other, into the columns of a matrix that is as wide. `width` is a multiple of 8.
-static inline void turn_keys(const float * rows, int64_t length, int64_t width, float * columns) {
-    int64_t done = 0;
-#ifdef __AVX__
-    for (; done + 8 <= length; done += 8) {
-        for (int64_t key = 0; key < width; key += 8) {
-            __m256 r[8], t[8];
-            for (int i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(rows + (key + i) * length + done);
-            for (int i = 0; i < 4; i++) {
-                t[2 * i]     = _mm256_unpacklo_ps(r[2 * i], r[2 * i + 1]);
-                t[2 * i + 1] = _mm256_unpackhi_ps(r[2 * i], r[2 * i + 1]);
-            }
-            for (int i = 0; i < 2; i++) {
-                r[4 * i]     = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0x44);
-                r[4 * i + 1] = _mm256_shuffle_ps(t[4 * i], t[4 * i + 2], 0xEE);
-                r[4 * i + 2] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0x44);
-                r[4 * i + 3] = _mm256_shuffle_ps(t[4 * i + 1], t[4 * i + 3], 0xEE);
-            }
-            for (int i = 0; i < 4; i++) {
-                _mm256_storeu_ps(columns + (done + i) * width + key, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
-                _mm256_storeu_ps(columns + (done + i + 4) * width + key, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
-            }
-        }
-    }
-#endif
-    for (; done < length; done++) {
-        for (int64_t key = 0; key < width; key++) columns[done * width + key] = rows[key * length + done];
-    }
-}
-
 // Of a head, the keys or the values of cell 0; those of others follow at a distance of nb[1].
 static inline const char * cells_of(const attention & a, const ggml_tensor * t, const token_block & block, int64_t head) {
     return (const char *) t->data + head / (a.heads / t->ne[2]) * t->nb[2] + block.stream / (a.streams / t->ne[3]) * t->nb[3];
 }
 
-// A list of cells from a tile's first on: `count` are the tile's, `left` are left in all. As a matrix it is `width` cells wide.
+// A list of cells from a tile's first on: `count` are the tile's, `left` are left in all. Scores are computed of `width` cells.
 struct cell_tile {
     const int32_t * cells;
     int64_t         count, width, left;
@@ -223,49 +194,89 @@ struct cell_tile {
 // Rows that are asked for before they are needed. Measured: 4 to 16 are alike.
 constexpr int64_t rows_ahead = 8;
 
-// A tile's rows of a head's keys or values in single precision, one after the other, with zeros up to the tile's width.
+// Of a head, the keys or values of a tile's cells.
 //
 // Rows are a stride apart, of the size of all heads, which no processor foresees: those of cells that follow, also in the
 // next tile, are asked for meanwhile.
-static void convert_rows(const ggml_tensor * t, const char * data, int64_t length, const cell_tile & tile, float * to) {
-#if defined(__GNUC__)
-    const size_t bytes = ggml_row_size(t->type, length);
-#endif
-    for (int64_t i = 0; i < tile.count; i++) {
+struct tile_rows {
+    const ggml_tensor * t;
+    const char *        data;
+    const cell_tile &   tile;
+
+    const void * row(int64_t i) const { return data + tile.cells[i] * t->nb[1]; }
+    const void * row_ahead(int64_t i, size_t bytes) const {
 #if defined(__GNUC__)
         const char * next = data + tile.cells[std::min(i + rows_ahead, tile.left - 1)] * t->nb[1];
         for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(next + at);
 #endif
-        convert_to_float(t->type, data + tile.cells[i] * t->nb[1], to + i * length, length);
+        return row(i);
     }
-    memset(to + tile.count * length, 0, (tile.width - tile.count) * length * sizeof(float));
+};
+
+// Rows in single precision, one after the other.
+static void convert_rows(const tile_rows & rows, int64_t length, float * to) {
+    const size_t bytes = ggml_row_size(rows.t->type, length);
+    for (int64_t i = 0; i < rows.tile.count; i++) convert_to_float(rows.t->type, rows.row_ahead(i, bytes), to + i * length, length);
 }
 
-// Scores of the queries for a tile's cells, as rows of `width` numbers.
-static void score(const attention & a, const token_block & block, int64_t head, const cell_tile & tile, workspace & w) {
-    const int64_t rows = block.count * a.heads_per_unit, length = a.key_length, width = tile.width;
-    convert_rows(a.k, cells_of(a, a.k, block, head), length, tile, w.values);
-    turn_keys(w.values, length, width, w.keys);
-    memset(w.scores, 0, rows * width * sizeof(float));
-    simd_gemm(w.scores, w.queries, w.keys, rows, length, width);
-    if (a.softcap != 0) {
-        ggml_vec_tanh_f32(rows * width, w.scores, w.scores);
-        ggml_vec_scale_f32(rows * width, w.scores, a.softcap);
+// The keys as columns, of what `key` gives for the number of a cell. Beyond the tile's cells it is the last one's key: such scores
+// are left out.
+template <class Number, class Key> static inline void turn_tile(const cell_tile & tile, int64_t length, float * columns, Key key) {
+    for (int64_t first = 0; first < tile.width; first += 8) {
+        const Number * eight[8];
+        for (int64_t i = 0; i < 8; i++) eight[i] = (const Number *) key(std::min(first + i, tile.count - 1));
+        turn_keys(eight, length, columns + first);
     }
+}
+
+static void gather_keys(const tile_rows & rows, int64_t length, float * converted, float * columns) {
+#ifdef __F16C__
+    if (rows.t->type == GGML_TYPE_F16) {
+        const size_t bytes = length * sizeof(uint16_t);
+        turn_tile<uint16_t>(rows.tile, length, columns, [&](int64_t i) { return rows.row_ahead(i, bytes); });
+        return;
+    }
+#endif
+    convert_rows(rows, length, converted);
+    turn_tile<float>(rows.tile, length, columns, [&](int64_t i) { return converted + i * length; });
+}
+
+// Scores of the queries for a tile's cells.
+static void score(const attention & a, const token_block & block, int64_t head, const cell_tile & tile, workspace & w) {
+    const int64_t rows = block.count * a.heads_per_unit;
+    gather_keys({ a.k, cells_of(a, a.k, block, head), tile }, a.key_length, w.values, w.keys);
+    memset(w.scores, 0, rows * tile_cells * sizeof(float));
+    add_product({ w.scores, tile_cells }, { w.queries, a.key_length }, { w.keys, tile_cells }, rows, a.key_length, tile.width);
+    if (a.softcap != 0) {
+        ggml_vec_tanh_f32(rows * tile_cells, w.scores, w.scores);
+        ggml_vec_scale_f32(rows * tile_cells, w.scores, a.softcap);
+    }
+}
+
+// A row of a mask for the tile's cells; false where it lets all of them be.
+static inline bool gather_mask(const uint16_t * row, const cell_tile & tile, uint16_t * values) {
+    uint16_t any = 0;
+    if (!row) return false;
+    if (tile.cells[tile.count - 1] - tile.cells[0] == tile.count - 1) {
+        memcpy(values, row + tile.cells[0], tile.count * sizeof(uint16_t));
+        for (int64_t i = 0; i < tile.count; i++) any |= values[i];
+    } else {
+        for (int64_t i = 0; i < tile.count; i++) any |= values[i] = row[tile.cells[i]];
+    }
+    return any != 0;
 }
 
 static void apply_mask(const attention & a, const token_block & block, int64_t head, const cell_tile & tile, workspace & w) {
-    const int64_t count = tile.count, width = tile.width;
+    const int64_t count = tile.count;
     for (int64_t token = 0; token < block.count; token++) {
         const uint16_t * row = a.mask_row(block.stream, block.first + token);
-        float *          scores = w.scores + token * a.heads_per_unit * width;
-        for (int64_t i = 0; i < a.heads_per_unit; i++) std::fill(scores + i * width + count, scores + (i + 1) * width, -INFINITY);
-        uint16_t values[tile_cells], any = 0;
-        for (int64_t i = 0; row && i < count; i++) any |= values[i] = row[tile.cells[i]];
-        if (!any) continue;
+        float *          scores = w.scores + token * a.heads_per_unit * tile_cells;
+        for (int64_t i = 0; i < a.heads_per_unit; i++) std::fill(scores + i * tile_cells + count, scores + i * tile_cells + tile.width, -INFINITY);
+        uint16_t values[tile_cells];
+        if (!gather_mask(row, tile, values)) continue;
         for (int64_t i = 0; i < a.heads_per_unit; i++) {
             const float slope = a.slope(head + i);
-            for (int64_t cell = 0; cell < count; cell++) scores[i * width + cell] += slope * GGML_CPU_FP16_TO_FP32(values[cell]);
+            for (int64_t cell = 0; cell < count; cell++) scores[i * tile_cells + cell] += slope * GGML_CPU_FP16_TO_FP32(values[cell]);
         }
     }
 }
@@ -300,33 +311,50 @@ static inline void weigh(float * scores, int64_t width, float scale) {
     }
 }
 
-// Adds the weights of `rows` rows to their totals, each from left to right; four rows at a time, as each addition waits for the last.
-static inline void add_up(const float * weights, int64_t rows, int64_t width, float * totals) {
+// Adds the weights of rows to their totals, each from left to right; several rows at a time, as each addition waits for the last.
+template <int together>
+static inline void add_up(const float * weights, int64_t rows, int64_t count, float * totals) {
     int64_t row = 0;
-    for (; row + 4 <= rows; row += 4) {
-        const float * w = weights + row * width;
-        float         a = totals[row], b = totals[row + 1], c = totals[row + 2], d = totals[row + 3];
-        for (int64_t i = 0; i < width; i++) {
-            a += w[i];
-            b += w[i + width];
-            c += w[i + 2 * width];
-            d += w[i + 3 * width];
+    for (; row + together <= rows; row += together) {
+        const float * w = weights + row * tile_cells;
+        float         sums[together];
+        memcpy(sums, totals + row, sizeof sums);
+        for (int64_t i = 0; i < count; i++) {
+            for (int each = 0; each < together; each++) sums[each] += w[each * tile_cells + i];
         }
-        totals[row] = a, totals[row + 1] = b, totals[row + 2] = c, totals[row + 3] = d;
+        memcpy(totals + row, sums, sizeof sums);
     }
-    for (; row < rows; row++) {
-        for (int64_t i = 0; i < width; i++) totals[row] += weights[row * width + i];
+    if constexpr (together > 1) add_up<together / 2>(weights + row * tile_cells, rows - row, count, totals + row);
+}
+
+// The highest of `count` numbers, a multiple of 16.
+static inline float highest_of(const float * numbers, int64_t count) {
+    float lanes[8];
+#ifdef __AVX__
+    __m256 even = _mm256_loadu_ps(numbers), odd = _mm256_loadu_ps(numbers + 8);
+    for (int64_t i = 16; i < count; i += 16) {
+        even = _mm256_max_ps(even, _mm256_loadu_ps(numbers + i));
+        odd  = _mm256_max_ps(odd, _mm256_loadu_ps(numbers + i + 8));
     }
+    _mm256_storeu_ps(lanes, _mm256_max_ps(even, odd));
+#else
+    memcpy(lanes, numbers, sizeof lanes);
+    for (int64_t i = 8; i < count; i += 8) {
+        for (int lane = 0; lane < 8; lane++) lanes[lane] = std::max(lanes[lane], numbers[i + lane]);
+    }
+#endif
+    for (int half = 4; half > 0; half /= 2) {
+        for (int lane = 0; lane < half; lane++) lanes[lane] = std::max(lanes[lane], lanes[lane + half]);
+    }
+    return lanes[0];
 }
 
 // Adds the values of the gathered cells to the rows' sums, weighted with the softmax of their scores.
 static void accumulate(const attention & a, const token_block & block, int64_t head, const cell_tile & tile, workspace & w) {
-    const int64_t rows = block.count * a.heads_per_unit, length = a.value_length, width = tile.width;
+    const int64_t rows = block.count * a.heads_per_unit, length = a.value_length;
     for (int64_t row = 0; row < rows; row++) {
-        float * scores = w.scores + row * width;
-        float   highest;
-        ggml_vec_max_f32(width, &highest, scores);
-        const float scale = highest * to_power_of_two + rounds - rounds;
+        float *     scores = w.scores + row * tile_cells;
+        const float scale  = highest_of(scores, tile.width) * to_power_of_two + rounds - rounds;
         if (scale > w.scale[row]) {
             if (w.total[row] > 0) {
                 const float shrink = ldexpf(1, (int) fmaxf(w.scale[row] - scale, lowest_scale));
@@ -335,11 +363,11 @@ static void accumulate(const attention & a, const token_block & block, int64_t h
             }
             w.scale[row] = scale;
         }
-        weigh(scores, width, w.scale[row]);
+        weigh(scores, tile.width, w.scale[row]);
     }
-    add_up(w.scores, rows, width, w.total);
-    convert_rows(a.v, cells_of(a, a.v, block, head), length, tile, w.values);
-    simd_gemm(w.sums, w.scores, w.values, rows, width, length);
+    add_up<8>(w.scores, rows, tile.count, w.total);
+    convert_rows({ a.v, cells_of(a, a.v, block, head), tile }, length, w.values);
+    add_product({ w.sums, length }, { w.scores, tile_cells }, { w.values, length }, rows, tile.count, length);
 }
 
 // Attends with a block's tokens and `heads_per_unit` heads from `head` on.

@@ -9,11 +9,10 @@ namespace {
 constexpr double smoothing = 0.2;
 // A step with prompt tokens may take this many times a step without.
 constexpr double  stretch = 2.4;
-// Tokens that the processor's kernels take at a time: with a few less a step takes as long.
-constexpr int32_t group = 4;
-// Prompt tokens that a step has at least. Half of them take a twentieth less (measured): attending to a long prompt costs
-// by its length, whatever the number of its tokens in a step.
-constexpr int32_t least_chunk = 8;
+// Tokens that the processor's kernels take at a time are a multiple of this.
+constexpr int32_t group = 2;
+// Prompt tokens that a step has at least, so that a prompt beside others makes headway.
+constexpr int32_t least_chunk = 4;
 // Until costs are known.
 constexpr int32_t first_chunk = 32;
 // Tokens of several requests that are worth a packet of their own.
