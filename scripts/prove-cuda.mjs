@@ -107,5 +107,6 @@ async function smollm2() {
 async function write(result) {
   const path = join(packageDir, "docs", "cuda.json");
   const options = await resolveConfig(path);
-  writeFileSync(path, await format(JSON.stringify(result), { ...options, parser: "json" }));
+  const text = JSON.stringify(result).replaceAll(`${work}/`, "");
+  writeFileSync(path, await format(text, { ...options, parser: "json" }));
 }
