@@ -10,7 +10,7 @@ export const USAGE = `Usage: node bench/run.mjs [workload …] [options]
   Workloads (default all): ${WORKLOAD_NAMES.join(", ")}
 
   --programs <list>  of ${FAMILIES.join(", ")} (default all)
-  --rounds <n>       rounds that count; default 5, fewer where one takes minutes
+  --rounds <n>       rounds that count, at most; default 5; workloads that take minutes have fewer
   --quick            one round of small sizes, without the 7B model: to see whether everything runs
   --out <folder>     where table, figures and chart go; default bench/results (quick: bench/results/quick)
   --check            compare with what this project asks of itself; a bar that is missed is a failure

@@ -8,7 +8,10 @@ import { runJob } from "./run-job.mjs";
 
 const DEFAULT_ROUNDS = 5;
 const DEFAULT_TIMEOUT_SECONDS = 300;
-/** A program that takes this many times as long as another has failed: threads that fight for the cores may take hours. */
+/**
+ * A program that takes this many times as long as another has failed, where its case says nothing else: threads that fight
+ * for the cores may take hours.
+ */
 const MOST_TIMES_SLOWER = 10;
 const LEAST_TIMEOUT_SECONDS = 30;
 
@@ -68,6 +71,7 @@ async function measureCase(name, workload, testCase, setting, busy) {
   const { modelPath, prompts } = await setting.materials.for(testCase);
   /** @type {Map<string, ({ round: number, error: string } | import("./results.mjs").RunRecord)[]>} */
   const runs = new Map(programs.map(({ id }) => [id, []]));
+  const mostTimesSlower = testCase.mostTimesSlower ?? MOST_TIMES_SLOWER;
   let limit = testCase.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
   for (const { program, round } of interleave(programs, roundsOf(testCase, setting))) {
     const own = runs.get(program.id) ?? [];
@@ -77,7 +81,7 @@ async function measureCase(name, workload, testCase, setting, busy) {
     const job = { workload: name, program, case: testCase, modelPath, prompts, tools: setting.tools };
     const result = await runJob(job, limit);
     if (!("error" in result)) {
-      limit = Math.min(limit, Math.max(LEAST_TIMEOUT_SECONDS, Math.ceil(result.seconds * MOST_TIMES_SLOWER)));
+      limit = Math.min(limit, Math.max(LEAST_TIMEOUT_SECONDS, Math.ceil(result.seconds * mostTimesSlower)));
     }
     setting.log(`  ${progressLine(program.label, round, result, workload)}`);
     own.push("error" in result ? { round, error: result.error } : { round, busyCores: taken, ...result });
@@ -95,8 +99,7 @@ async function measureCase(name, workload, testCase, setting, busy) {
  */
 function roundsOf(testCase, { rounds, quick }) {
   if (quick) return { rounds: rounds ?? 1, warmUp: false };
-  const most = testCase.rounds ?? DEFAULT_ROUNDS;
-  return { rounds: rounds ?? Math.min(most, DEFAULT_ROUNDS), warmUp: testCase.warmUp ?? true };
+  return { rounds: Math.min(testCase.rounds ?? Infinity, rounds ?? DEFAULT_ROUNDS), warmUp: testCase.warmUp ?? true };
 }
 
 /**

@@ -31,6 +31,8 @@ interface CommonCase {
   /** Default true: a round comes first that does not count. */
   warmUp?: boolean;
   timeoutSeconds?: number;
+  /** A program that takes this many times as long as another is ended; default 10. */
+  mostTimesSlower?: number;
   /** Options of the Node process that measures. */
   nodeOptions?: string[];
   /** Title of its panel in the chart, which shows the workload's first metric; default none. */

@@ -7,7 +7,7 @@ import { placeLayers } from "../model/gpu-layers.js";
 import type { LoadModelOptions } from "../model/load-options.js";
 import { readLoadOptions } from "../model/load-options.js";
 import { availableMemory } from "../model/machine-memory.js";
-import { overheadBytes } from "../model/memory-estimate.js";
+import { microBatchSizeOf, overheadBytes } from "../model/memory-estimate.js";
 import type { ModelMemory } from "../model/model-memory.js";
 import { readModelShape, staysMapped } from "../model/model-memory.js";
 import type { Model } from "../model/model.js";
@@ -41,7 +41,10 @@ export interface ContextOptions {
   sequences?: number | undefined;
   /** Tokens of one step at most, no fewer than `sequences`. Default 512. */
   batchSize?: number | undefined;
-  /** Tokens computed at once within a step; sets the size of the compute buffers. Default 512, at most `batchSize`. */
+  /**
+   * Tokens computed at once within a step, at most `batchSize`; sets the size of the compute buffers, and how soon a cancelled
+   * prompt ends. Default 512 with layers on a GPU, otherwise 128.
+   */
   microBatchSize?: number | undefined;
   /** Threads for generating; 0 (default) is what suits this machine. */
   threads?: number | undefined;
@@ -131,7 +134,7 @@ export interface PlannedContext {
 export function planContext(options: unknown, model: Model, owner = "createContext", draft?: Model): PlannedContext {
   const read = readOptions(owner, contextRules, options);
   requireWeights(model, owner);
-  const shape = readShape(read);
+  checkShape(read);
   const fit = fitBeside(model, draft, read);
   const most = mostTokens(read.contextSize, model.info.contextLength);
   const kvType: { k: KvType; v: KvType } =
@@ -140,7 +143,7 @@ export function planContext(options: unknown, model: Model, owner = "createConte
     contextSize: fit?.contextSize ?? (typeof read.contextSize === "number" ? read.contextSize : most),
     sequences: read.sequences,
     batchSize: read.batchSize,
-    microBatchSize: shape.microBatchSize,
+    microBatchSize: microBatchSizeOf(read, model.memory?.placement.gpuLayers ?? 0),
     threads: read.threads,
     batchThreads: read.batchThreads,
     kvTypeK: kvType.k,
@@ -200,19 +203,17 @@ function fitWithMapped(fit: (mappedBytes: number) => ContextFit, all: number, ne
 type ReadContextOptions = OptionsOf<typeof contextRules>;
 
 /** Checks what options say of each other. */
-function readShape(read: ReadContextOptions): { microBatchSize: number } {
+function checkShape(read: ReadContextOptions): void {
   if (read.batchSize < read.sequences) {
     throw new InvalidOptionError("batchSize", `at least sequences (${read.sequences})`, read.batchSize);
   }
-  const microBatchSize = read.microBatchSize ?? Math.min(defaultBatchSize, read.batchSize);
-  if (microBatchSize > read.batchSize) {
-    throw new InvalidOptionError("microBatchSize", `at most batchSize (${read.batchSize})`, microBatchSize);
+  if (read.microBatchSize !== undefined && read.microBatchSize > read.batchSize) {
+    throw new InvalidOptionError("microBatchSize", `at most batchSize (${read.batchSize})`, read.microBatchSize);
   }
   const { kvType, flashAttention } = read;
   if (flashAttention === "off" && kvType !== "auto" && !kvType.v.endsWith("f16") && kvType.v !== "f32") {
     throw new InvalidOptionError("flashAttention", `"auto" or "on" with the kvType ${kvType.v}`, "off");
   }
-  return { microBatchSize };
 }
 
 /** What a context without a size of its own is bounded by. */
@@ -222,12 +223,14 @@ function mostTokens(contextSize: number | "auto" | undefined, contextLength: num
 }
 
 function wishOf(read: ReadContextOptions, contextLength: number): ContextWish {
+  checkShape(read);
   return {
     contextSize: typeof read.contextSize === "number" ? read.contextSize : "auto",
     most: mostTokens(read.contextSize, contextLength),
     kvType: read.kvType,
     sequences: read.sequences,
-    microBatchSize: readShape(read).microBatchSize,
+    batchSize: read.batchSize,
+    microBatchSize: read.microBatchSize,
     flashAttention: read.flashAttention,
   };
 }
@@ -250,7 +253,7 @@ export async function checkContextFits(
   draft?: PlannedModel,
 ): Promise<void> {
   const read = readOptions(owner, contextRules, options);
-  readShape(read);
+  checkShape(read);
   const available = availableMemory();
   const found = devicesOf(loadAddon(model.load.gpu));
   const free = freeByName(layerDevices(found.filter(holdsLayers), available.bytes));

@@ -4,7 +4,7 @@ import type { KvType } from "./ggml-types.js";
 import { blockLength } from "./ggml-types.js";
 import type { AvailableMemory } from "./machine-memory.js";
 import type { ContextPlan } from "./memory-estimate.js";
-import { overheadBytes, smallContext } from "./memory-estimate.js";
+import { microBatchSizeOf, overheadBytes, smallContext } from "./memory-estimate.js";
 import type { ModelShape } from "./model-shape.js";
 import type { Needs, Placement } from "./placement.js";
 import { contextNeeds, inRam, weightNeeds } from "./placement.js";
@@ -20,8 +20,14 @@ const automaticTypes = ["f16", "q8_0", "q4_0"] as const;
 export type AutomaticKvType = (typeof automaticTypes)[number];
 
 /** What is asked of a context; `most` bounds an automatic size. */
-export interface ContextWish extends Omit<ContextPlan, "contextSize" | "kvTypeK" | "kvTypeV" | "slots"> {
+export interface ContextWish extends Omit<
+  ContextPlan,
+  "contextSize" | "kvTypeK" | "kvTypeV" | "slots" | "microBatchSize"
+> {
   contextSize: number | "auto";
+  batchSize: number;
+  /** Undefined is what suits the place of the layers. */
+  microBatchSize: number | undefined;
   most: number;
   kvType: { k: KvType; v: KvType } | "auto";
 }
@@ -169,7 +175,8 @@ class ContextSearch {
   /** Of RAM and by devices' names; a draft model may be on others than its model. */
   #needs(contextSize: number, type: KvTypes): { ram: number; devices: Map<string, number> } {
     const { placement, offloadKv, draft } = this.#place;
-    const { sequences, microBatchSize, flashAttention } = this.#wish;
+    const { sequences, flashAttention } = this.#wish;
+    const microBatchSize = microBatchSizeOf(this.#wish, placement.gpuLayers);
     const plan = { contextSize, kvTypeK: type.k, kvTypeV: type.v, sequences, microBatchSize, flashAttention };
     const sum = { ram: 0, devices: new Map<string, number>() };
     const add = ({ ram, devices }: Needs, on: Placement): void => {

@@ -1,7 +1,7 @@
 import { LlamaError } from "../errors.js";
 import { gigabytes } from "./gigabytes.js";
 import type { ContextPlan } from "./memory-estimate.js";
-import { smallContext } from "./memory-estimate.js";
+import { gpuMicroBatchSize, smallContext } from "./memory-estimate.js";
 import type { ModelShape } from "./model-shape.js";
 import type { Division, Placement } from "./placement.js";
 import { contextNeeds, weightNeeds } from "./placement.js";
@@ -103,7 +103,7 @@ function usualContext({ contextLength }: ModelShape): ContextPlan {
     kvTypeK: "f16",
     kvTypeV: "f16",
     sequences: 4,
-    microBatchSize: 512,
+    microBatchSize: gpuMicroBatchSize,
     flashAttention: "auto",
   };
 }

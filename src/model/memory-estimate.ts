@@ -25,6 +25,20 @@ export interface MemoryEstimate {
   totalBytes: number;
 }
 
+/**
+ * Tokens computed at once within a step, where nobody says how many. A step that is cancelled ends between two operations, and
+ * these take as long as they have tokens; on the CPU more than 128 gain nothing (docs/performance.md).
+ */
+export function microBatchSizeOf(
+  { microBatchSize, batchSize }: { microBatchSize?: number | undefined; batchSize: number },
+  gpuLayers: number,
+): number {
+  return microBatchSize ?? Math.min(batchSize, gpuLayers > 0 ? gpuMicroBatchSize : cpuMicroBatchSize);
+}
+
+export const cpuMicroBatchSize = 128;
+export const gpuMicroBatchSize = 512;
+
 /** The context that a model must at least have room for. */
 export function smallContext({ contextLength }: ModelShape): ContextPlan {
   return {
@@ -32,7 +46,7 @@ export function smallContext({ contextLength }: ModelShape): ContextPlan {
     kvTypeK: "f16",
     kvTypeV: "f16",
     sequences: 1,
-    microBatchSize: 512,
+    microBatchSize: cpuMicroBatchSize,
     flashAttention: "auto",
   };
 }
@@ -54,8 +68,9 @@ const fixedBytes = 7_000_000;
 const bytesPerCell = 150;
 /** Inputs of products are packed in eight bits, with their scales. */
 const packedBytesPerNumber = 1.14;
-/** Buffers of this size lie in huge pages, which leave no part of them untouched; see native/cmake/huge_pages.h. */
+/** Buffers of this size lie in huge pages, which are touched as a whole; see native/cmake/huge_pages.h. */
 const leastHugeBytes = 8 << 20;
+const hugePageBytes = 2 << 20;
 
 /**
  * The memory that a model and one context take when the context is full, beyond what a process with the addon takes
@@ -77,7 +92,7 @@ export function overheadBytes({ vocabularySize, mergeCount, layerCount }: ModelS
 }
 
 export function roundUpCells(contextSize: number): number {
-  return Math.ceil(contextSize / cellGroup) * cellGroup;
+  return roundUp(contextSize, cellGroup);
 }
 
 /** Bytes of the caches and states of a context. */
@@ -120,7 +135,11 @@ export function bufferBytes(shape: ModelShape, plan: ContextPlan): number {
   const reserved = Math.max(layers, rows * vocabularySize * 4);
   const used = Math.max(layers, plan.sequences * vocabularySize * 4);
   const packed = tokens * feedForwardLength * packedBytesPerNumber;
-  return (reserved >= leastHugeBytes ? reserved : used) + packed;
+  return (reserved >= leastHugeBytes ? Math.min(reserved, roundUp(used, hugePageBytes)) : used) + packed;
+}
+
+function roundUp(bytes: number, step: number): number {
+  return Math.ceil(bytes / step) * step;
 }
 
 /** The widest place of a layer. */

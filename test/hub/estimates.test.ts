@@ -45,7 +45,7 @@ function bytesOf({ memory }: Pick<QuantizationOverview, "memory">): number {
 }
 
 async function bytesOfLoad(path: string): Promise<number> {
-  const plan = { contextSize: 4096, kvTypeK: "f16", kvTypeV: "f16", sequences: 4, microBatchSize: 512 } as const;
+  const plan = { contextSize: 4096, kvTypeK: "f16", kvTypeV: "f16", sequences: 4, microBatchSize: 128 } as const;
   return estimateMemory(await readModelShape(path), { ...plan, flashAttention: "auto" }).totalBytes;
 }
 

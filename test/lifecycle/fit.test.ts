@@ -175,7 +175,7 @@ describe.runIf(onLinux)("a limit on memory", () => {
     });
 
     it("refuses no context for weights that may leave memory again", async () => {
-      const command = inGroup(170 * mebibyte);
+      const command = inGroup(165 * mebibyte);
       // Beside all of the weights it does not fit; without their pages it does.
       expect(await runLimited(command, { contextSize: 2048 }, { repack: false })).toMatchObject({ generated: 4 });
       expect(await runLimited(command, { contextSize: 2048 })).toMatchObject({ code: "INSUFFICIENT_MEMORY" });

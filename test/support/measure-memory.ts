@@ -1,5 +1,5 @@
 import type { KvType } from "../../src/model/ggml-types.js";
-import { estimateMemory } from "../../src/model/memory-estimate.js";
+import { cpuMicroBatchSize, estimateMemory } from "../../src/model/memory-estimate.js";
 import { readModelShape } from "../../src/model/model-memory.js";
 import { runProgram } from "./compiled.js";
 
@@ -33,7 +33,8 @@ export async function measureMemory(
     const model = await loadModel(process.env.MODEL, { repack: ${repack} });
     const context = await model.createContext({ contextSize: ${contextSize}, kvType: "${kvType}" });
     const length = ${promptTokens ?? contextSize - 20};
-    const tokens = Int32Array.from({ length }, (_, index) => 3 + (index * 7919) % 31000);
+    const { vocabularySize } = model.info;
+    const tokens = Int32Array.from({ length }, (_, index) => 3 + (index * 7919) % (vocabularySize - 3));
     await context.generate({ tokens, maxTokens: 8, ignoreEos: true, temperature: 0.8 });
     globalThis.gc();
     console.log(resident() - before);
@@ -47,7 +48,7 @@ export async function measureMemory(
     kvTypeK: kvType,
     kvTypeV: kvType,
     sequences: 4,
-    microBatchSize: 512,
+    microBatchSize: cpuMicroBatchSize,
     flashAttention: "auto",
   });
   return { estimatedBytes: estimate.totalBytes, measuredBytes: Number(outcome.stdout) };

@@ -11,7 +11,7 @@ describe("createContext", () => {
       contextSize: 4096,
       sequences: 4,
       batchSize: 512,
-      microBatchSize: 512,
+      microBatchSize: 128,
       threads: 0,
       batchThreads: 0,
       kvTypeK: "f16",

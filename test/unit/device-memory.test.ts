@@ -127,7 +127,7 @@ describe.each([true, false])("a GPU whose driver tells what is free: %j", (tells
 
 test("a memory budget is one of RAM, from which layers on a GPU are away", async () => {
   machine.gpus = [gpu("GPU0", 24e9)];
-  const pool = make({ a: all, b: all, ram: { load: { devices: [] } } }, 5.8e9);
+  const pool = make({ a: all, b: all, ram: { load: { devices: [] } } }, 5.67e9);
   await use(pool, "a");
   await use(pool, "b");
   expect(loaded(pool)).toEqual(["a", "b"]);

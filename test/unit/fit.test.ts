@@ -36,6 +36,7 @@ const wish = (more: Partial<ContextWish> = {}): ContextWish => ({
   most: 32_768,
   kvType: { k: "f16", v: "f16" },
   sequences: 4,
+  batchSize: 512,
   microBatchSize: 512,
   flashAttention: "auto",
   ...more,

@@ -1,4 +1,4 @@
-import { estimateMemory } from "../../model/memory-estimate.js";
+import { cpuMicroBatchSize, estimateMemory, gpuMicroBatchSize } from "../../model/memory-estimate.js";
 import type { ModelShape } from "../../model/model-shape.js";
 import { usedShare } from "../../model/placement.js";
 import type { Fit, MachineOverview, MemoryNeed } from "./overview.js";
@@ -15,7 +15,7 @@ export function needsOf(shape: ModelShape, machine: MachineOverview, sizes: read
         kvTypeK: kvType,
         kvTypeV: kvType,
         sequences: 4,
-        microBatchSize: 512,
+        microBatchSize: machine.gpuFreeBytes > 0 ? gpuMicroBatchSize : cpuMicroBatchSize,
         flashAttention: "auto",
       }).totalBytes;
       return { contextSize, kvType, bytes, fit: fitOf(bytes, machine) };

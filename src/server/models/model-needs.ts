@@ -8,7 +8,7 @@ import type { LoadModelOptions } from "../../model/load-options.js";
 import { readLoadOptions } from "../../model/load-options.js";
 import { availableMemory } from "../../model/machine-memory.js";
 import type { ContextPlan } from "../../model/memory-estimate.js";
-import { overheadBytes } from "../../model/memory-estimate.js";
+import { microBatchSizeOf, overheadBytes } from "../../model/memory-estimate.js";
 import { readModelShape } from "../../model/model-memory.js";
 import type { ModelShape } from "../../model/model-shape.js";
 import type { Placement } from "../../model/placement.js";
@@ -75,15 +75,11 @@ function wishOf(context: ContextOptions, { contextLength }: ModelShape): Context
 }
 
 /** The context that layers are planned for; undefined where its size is what they leave. */
-function planOf({
-  contextSize,
-  kvType,
-  sequences,
-  microBatchSize,
-  flashAttention,
-}: ContextWish): ContextPlan | undefined {
+function planOf(wish: ContextWish): ContextPlan | undefined {
+  const { contextSize, kvType, sequences, flashAttention } = wish;
   if (contextSize === "auto") return undefined;
   const { k, v } = kvType === "auto" ? ({ k: "f16", v: "f16" } as const) : kvType;
+  const microBatchSize = microBatchSizeOf(wish, 1);
   return { contextSize, kvTypeK: k, kvTypeV: v, sequences, microBatchSize, flashAttention };
 }
 
