@@ -9,7 +9,11 @@ export const contextFlags = {
     help: 'tokens of prompt and answers together, or "auto": as many as fit (4096)',
   },
   batchSize: { value: "<tokens>", parse: number, help: "of one step at most (512)" },
-  microBatchSize: { value: "<tokens>", parse: number, help: "computed at once within a step (512 with a GPU, else 128)" },
+  microBatchSize: {
+    value: "<tokens>",
+    parse: number,
+    help: "computed at once within a step (512 with a GPU, else 128)",
+  },
   threads: { value: "<count>", parse: number, help: "for generating; 0 is what suits this machine (0)" },
   batchThreads: { value: "<count>", parse: number, help: "for prompts; 0 is as many as --threads (0)" },
   kvType: {
