@@ -61,7 +61,7 @@ const spareOutputs = 32;
 
 /** Measured: what a token of a vocabulary, a pair of its tokenizer and a layer's nodes take, and programs besides. */
 const bytesPerToken = 190;
-const bytesPerMerge = 200;
+const bytesPerMerge = 300;
 const bytesPerLayer = 50_000;
 const fixedBytes = 7_000_000;
 /** Measured: what it takes to know whose tokens a cell of the KV cache holds. */
