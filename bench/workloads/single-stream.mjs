@@ -29,8 +29,6 @@ export const workload = {
       prompts: [WARM_UP_PROMPT, { tokens: Math.max(2, depth), seed: 1 }],
       contextSize: 1024,
       sequences: 1,
-      // node-llama-cpp's threads fight for the cores where it is left to choose them.
-      mostTimesSlower: 60,
     })),
 };
 

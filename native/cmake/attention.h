@@ -203,20 +203,19 @@ struct tile_rows {
     const char *        data;
     const cell_tile &   tile;
 
-    const void * row(int64_t i) const { return data + tile.cells[i] * t->nb[1]; }
-    const void * row_ahead(int64_t i, size_t bytes) const {
+    const void * row(int64_t i, size_t bytes) const {
 #if defined(__GNUC__)
         const char * next = data + tile.cells[std::min(i + rows_ahead, tile.left - 1)] * t->nb[1];
         for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(next + at);
 #endif
-        return row(i);
+        return data + tile.cells[i] * t->nb[1];
     }
 };
 
 // Rows in single precision, one after the other.
 static void convert_rows(const tile_rows & rows, int64_t length, float * to) {
     const size_t bytes = ggml_row_size(rows.t->type, length);
-    for (int64_t i = 0; i < rows.tile.count; i++) convert_to_float(rows.t->type, rows.row_ahead(i, bytes), to + i * length, length);
+    for (int64_t i = 0; i < rows.tile.count; i++) convert_to_float(rows.t->type, rows.row(i, bytes), to + i * length, length);
 }
 
 // The keys as columns, of what `key` gives for the number of a cell. Beyond the tile's cells it is the last one's key: such scores
@@ -233,7 +232,7 @@ static void gather_keys(const tile_rows & rows, int64_t length, float * converte
 #ifdef __F16C__
     if (rows.t->type == GGML_TYPE_F16) {
         const size_t bytes = length * sizeof(uint16_t);
-        turn_tile<uint16_t>(rows.tile, length, columns, [&](int64_t i) { return rows.row_ahead(i, bytes); });
+        turn_tile<uint16_t>(rows.tile, length, columns, [&](int64_t i) { return rows.row(i, bytes); });
         return;
     }
 #endif

@@ -4,11 +4,11 @@
 // one, each waiting for its own last sum. What a row gets does not depend on how many there are: each number is one sum over the
 // depth from its beginning on, fused with the products.
 
-#include <algorithm>
 #include <cstdint>
 
 #include "ggml-impl.h"
 #include "simd-mappings.h"
+#include "unroll.h"
 #include "vec.h"
 
 namespace llama_native {
@@ -33,40 +33,33 @@ constexpr int vectors_in_pass(int rows) { return rows <= 3 ? 8 : 4; }
 constexpr int vectors_in_pass(int rows) { return rows == 1 ? 8 : rows <= 3 ? 4 : 2; }
 #endif
 
-// So that the sums are registers.
-#if defined(__GNUC__)
-#define LLAMA_NATIVE_EACH _Pragma("GCC unroll 8") for
-#else
-#define LLAMA_NATIVE_EACH for
-#endif
-
 template <int rows, int vectors>
 static inline void add_columns(matrix sums, matrix a, matrix b, int64_t depth) {
     GGML_F32_VEC sum[rows][vectors];
-    LLAMA_NATIVE_EACH (int row = 0; row < rows; row++) {
-        LLAMA_NATIVE_EACH (int i = 0; i < vectors; i++) sum[row][i] = GGML_F32_VEC_LOAD(sums.row(row) + i * GGML_F32_EPR);
+    LLAMA_NATIVE_UNROLL for (int row = 0; row < rows; row++) {
+        LLAMA_NATIVE_UNROLL for (int i = 0; i < vectors; i++) sum[row][i] = GGML_F32_VEC_LOAD(sums.row(row) + i * GGML_F32_EPR);
     }
     for (int64_t at = 0; at < depth; at++) {
         const float * part = b.row(at);
         // The fewer of both stay in registers.
         if constexpr (vectors < rows) {
             GGML_F32_VEC parts[vectors];
-            LLAMA_NATIVE_EACH (int i = 0; i < vectors; i++) parts[i] = GGML_F32_VEC_LOAD(part + i * GGML_F32_EPR);
-            LLAMA_NATIVE_EACH (int row = 0; row < rows; row++) {
+            LLAMA_NATIVE_UNROLL for (int i = 0; i < vectors; i++) parts[i] = GGML_F32_VEC_LOAD(part + i * GGML_F32_EPR);
+            LLAMA_NATIVE_UNROLL for (int row = 0; row < rows; row++) {
                 const GGML_F32_VEC factor = GGML_F32_VEC_SET1(a.row(row)[at]);
-                LLAMA_NATIVE_EACH (int i = 0; i < vectors; i++) sum[row][i] = GGML_F32_VEC_FMA(sum[row][i], parts[i], factor);
+                LLAMA_NATIVE_UNROLL for (int i = 0; i < vectors; i++) sum[row][i] = GGML_F32_VEC_FMA(sum[row][i], parts[i], factor);
             }
         } else {
             GGML_F32_VEC factors[rows];
-            LLAMA_NATIVE_EACH (int row = 0; row < rows; row++) factors[row] = GGML_F32_VEC_SET1(a.row(row)[at]);
-            LLAMA_NATIVE_EACH (int i = 0; i < vectors; i++) {
+            LLAMA_NATIVE_UNROLL for (int row = 0; row < rows; row++) factors[row] = GGML_F32_VEC_SET1(a.row(row)[at]);
+            LLAMA_NATIVE_UNROLL for (int i = 0; i < vectors; i++) {
                 const GGML_F32_VEC loaded = GGML_F32_VEC_LOAD(part + i * GGML_F32_EPR);
-                LLAMA_NATIVE_EACH (int row = 0; row < rows; row++) sum[row][i] = GGML_F32_VEC_FMA(sum[row][i], loaded, factors[row]);
+                LLAMA_NATIVE_UNROLL for (int row = 0; row < rows; row++) sum[row][i] = GGML_F32_VEC_FMA(sum[row][i], loaded, factors[row]);
             }
         }
     }
-    LLAMA_NATIVE_EACH (int row = 0; row < rows; row++) {
-        LLAMA_NATIVE_EACH (int i = 0; i < vectors; i++) GGML_F32_VEC_STORE(sums.row(row) + i * GGML_F32_EPR, sum[row][i]);
+    LLAMA_NATIVE_UNROLL for (int row = 0; row < rows; row++) {
+        LLAMA_NATIVE_UNROLL for (int i = 0; i < vectors; i++) GGML_F32_VEC_STORE(sums.row(row) + i * GGML_F32_EPR, sum[row][i]);
     }
 }
 

@@ -8,6 +8,7 @@
 
 #define GGML_COMMON_DECL_CPP
 #include "ggml-common.h"
+#include "unroll.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -16,12 +17,6 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
-
-#if defined(__GNUC__)
-#define LLAMA_NATIVE_UNROLL _Pragma("GCC unroll 16")
-#else
-#define LLAMA_NATIVE_UNROLL
-#endif
 
 namespace llama_native {
 

@@ -132,9 +132,8 @@ export interface PlannedContext {
  * without weights, and with `INSUFFICIENT_MEMORY` what does not fit.
  */
 export function planContext(options: unknown, model: Model, owner = "createContext", draft?: Model): PlannedContext {
-  const read = readOptions(owner, contextRules, options);
+  const read = readContextOptions(owner, options);
   requireWeights(model, owner);
-  checkShape(read);
   const fit = fitBeside(model, draft, read);
   const most = mostTokens(read.contextSize, model.info.contextLength);
   const kvType: { k: KvType; v: KvType } =
@@ -202,8 +201,9 @@ function fitWithMapped(fit: (mappedBytes: number) => ContextFit, all: number, ne
 
 type ReadContextOptions = OptionsOf<typeof contextRules>;
 
-/** Checks what options say of each other. */
-function checkShape(read: ReadContextOptions): void {
+/** Reads options, and checks what they say of each other. */
+function readContextOptions(owner: string, options: unknown): ReadContextOptions {
+  const read = readOptions(owner, contextRules, options);
   if (read.batchSize < read.sequences) {
     throw new InvalidOptionError("batchSize", `at least sequences (${read.sequences})`, read.batchSize);
   }
@@ -214,6 +214,7 @@ function checkShape(read: ReadContextOptions): void {
   if (flashAttention === "off" && kvType !== "auto" && !kvType.v.endsWith("f16") && kvType.v !== "f32") {
     throw new InvalidOptionError("flashAttention", `"auto" or "on" with the kvType ${kvType.v}`, "off");
   }
+  return read;
 }
 
 /** What a context without a size of its own is bounded by. */
@@ -223,7 +224,6 @@ function mostTokens(contextSize: number | "auto" | undefined, contextLength: num
 }
 
 function wishOf(read: ReadContextOptions, contextLength: number): ContextWish {
-  checkShape(read);
   return {
     contextSize: typeof read.contextSize === "number" ? read.contextSize : "auto",
     most: mostTokens(read.contextSize, contextLength),
@@ -252,8 +252,7 @@ export async function checkContextFits(
   owner: string,
   draft?: PlannedModel,
 ): Promise<void> {
-  const read = readOptions(owner, contextRules, options);
-  checkShape(read);
+  const read = readContextOptions(owner, options);
   const available = availableMemory();
   const found = devicesOf(loadAddon(model.load.gpu));
   const free = freeByName(layerDevices(found.filter(holdsLayers), available.bytes));
@@ -289,7 +288,7 @@ export async function checkContextFits(
 
 /** What options ask of a context's memory, for a model of this context length. */
 export function contextWish(options: unknown, contextLength: number, owner: string): ContextWish {
-  return wishOf(readOptions(owner, contextRules, options), contextLength);
+  return wishOf(readContextOptions(owner, options), contextLength);
 }
 
 export function requireWeights(model: Model, owner: string): void {

@@ -25,6 +25,9 @@ export interface MemoryEstimate {
   totalBytes: number;
 }
 
+export const cpuMicroBatchSize = 128;
+export const gpuMicroBatchSize = 512;
+
 /**
  * Tokens computed at once within a step, where nobody says how many. A step that is cancelled ends between two operations, and
  * these take as long as they have tokens; on the CPU more than 128 gain nothing (docs/performance.md).
@@ -35,9 +38,6 @@ export function microBatchSizeOf(
 ): number {
   return microBatchSize ?? Math.min(batchSize, gpuLayers > 0 ? gpuMicroBatchSize : cpuMicroBatchSize);
 }
-
-export const cpuMicroBatchSize = 128;
-export const gpuMicroBatchSize = 512;
 
 /** The context that a model must at least have room for. */
 export function smallContext({ contextLength }: ModelShape): ContextPlan {
@@ -161,7 +161,7 @@ function layerBytes(shape: ModelShape, plan: ContextPlan): number {
 /** Tokens that buffers are made for: llama.cpp gives every sequence as many. */
 function stepTokens(plan: ContextPlan): number {
   const slots = slotCount(plan);
-  return Math.ceil(Math.min(plan.microBatchSize, roundUpCells(plan.contextSize)) / slots) * slots;
+  return roundUp(Math.min(plan.microBatchSize, roundUpCells(plan.contextSize)), slots);
 }
 
 /** Bytes of a context that makes embeddings of texts of so many tokens, without their logits; see native/cmake/embeddings.h. */

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { MemoryNeed, QuantizationOverview } from "../../src/cli/models/overview.js";
 import { overviewOf } from "../../src/cli/models/overview.js";
 import { resolveModel } from "../../src/hub/index.js";
-import { estimateMemory } from "../../src/model/memory-estimate.js";
+import { cpuMicroBatchSize, estimateMemory } from "../../src/model/memory-estimate.js";
 import { readModelShape } from "../../src/model/model-memory.js";
 import { splitPaths } from "../../src/model/split-paths.js";
 import type { HubServer } from "../support/hub/hub-server.js";
@@ -45,8 +45,12 @@ function bytesOf({ memory }: Pick<QuantizationOverview, "memory">): number {
 }
 
 async function bytesOfLoad(path: string): Promise<number> {
-  const plan = { contextSize: 4096, kvTypeK: "f16", kvTypeV: "f16", sequences: 4, microBatchSize: 128 } as const;
-  return estimateMemory(await readModelShape(path), { ...plan, flashAttention: "auto" }).totalBytes;
+  const plan = { contextSize: 4096, kvTypeK: "f16", kvTypeV: "f16", sequences: 4 } as const;
+  return estimateMemory(await readModelShape(path), {
+    ...plan,
+    microBatchSize: cpuMicroBatchSize,
+    flashAttention: "auto",
+  }).totalBytes;
 }
 
 describe("a model whose embeddings are the output too", () => {

@@ -79,7 +79,7 @@ function planOf(wish: ContextWish): ContextPlan | undefined {
   const { contextSize, kvType, sequences, flashAttention } = wish;
   if (contextSize === "auto") return undefined;
   const { k, v } = kvType === "auto" ? ({ k: "f16", v: "f16" } as const) : kvType;
-  const microBatchSize = microBatchSizeOf(wish, 1);
+  const microBatchSize = microBatchSizeOf(wish, 1); // as it is once a device has layers
   return { contextSize, kvTypeK: k, kvTypeV: v, sequences, microBatchSize, flashAttention };
 }
 

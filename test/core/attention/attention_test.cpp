@@ -219,9 +219,11 @@ TEST("a token that sees nothing gets zeros") {
 }
 
 TEST("what a token gets does not depend on its batch, its cells' places or the threads, to the bit") {
-    for (ggml_type type : { GGML_TYPE_F16, GGML_TYPE_Q8_0 }) {
+    // Heads whose lengths leave a rest of vectors, too.
+    const Shape kinds[] = { { GGML_TYPE_F16, 64, 64 }, { GGML_TYPE_Q8_0, 64, 64 }, { GGML_TYPE_F16, 36, 20 } };
+    for (Shape shape : kinds) {
         for (int64_t key_heads : { 1, 2, 6 }) {
-            const Shape shape{ type, 64, 64, 6, key_heads };
+            shape.heads = 6, shape.key_heads = key_heads;
             const auto  alone_in = sequence(-1, 0, 3) + sequence(1, 0, 90);
             const auto  batch    = Attention(shape, prompt_and_tokens, cache).run(3);
             for (int position : { 10, 11, 47, 89 }) {
