@@ -30,11 +30,26 @@ function versionOf(family) {
   return [name, installed.version];
 }
 
+/** What the figures depend on: results stay comparable while documents, the server or the command change. */
+const MEASURED = [
+  "native",
+  "src",
+  "bench",
+  "scripts/lib/pins.mjs",
+  ":!src/server",
+  ":!src/cli",
+  ":!bench/results",
+  ":!*.md",
+];
+
+/** With the last commit that changed what is measured, and whether that has changed since. */
 function ownVersion() {
   const { version } = readJson(join(packageDir, "package.json"));
+  const git = (/** @type {string[]} */ ...args) =>
+    execFileSync("git", [...args, "--", ...MEASURED], { cwd: packageDir, encoding: "utf8" }).trim();
   try {
-    const commit = execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: packageDir, encoding: "utf8" }).trim();
-    return `${version} (${commit})`;
+    const changed = git("status", "--porcelain") === "" ? "" : ", changed";
+    return `${version} (${git("log", "-1", "--format=%h")}${changed})`;
   } catch {
     return version; // a copy without history
   }

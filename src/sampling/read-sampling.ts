@@ -1,4 +1,3 @@
-import { randomInt } from "node:crypto";
 import { toUSVString } from "node:util";
 
 import { InvalidOptionError } from "../errors.js";
@@ -102,7 +101,8 @@ export type ReadSamplingOptions = OptionsOf<typeof samplingRules>;
 export function interpretSampling(options: ReadSamplingOptions, tokenizer: Tokenizer): NativeSamplingParams {
   const { dry, dynamicTemperature, mirostat, xtc } = options;
   return {
-    seed: options.seed ?? randomInt(highestSeed + 1),
+    // Not a secret, and "node:crypto" would add a tenth to what the library keeps on the heap.
+    seed: options.seed ?? Math.floor(Math.random() * (highestSeed + 1)),
     temperature: options.temperature,
     dynamicTemperatureRange: dynamicTemperature?.range ?? 0,
     dynamicTemperatureExponent: dynamicTemperature?.exponent ?? 1,
