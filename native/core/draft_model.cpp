@@ -71,7 +71,7 @@ ContextParams draft_params(const ContextParams & target) {
     ContextParams params = target;
     params.context_size += most_requests_to_draft_for * most_tokens_to_draft;
     params.sequences = most_requests_to_draft_for;
-    params.batch_size = params.micro_batch_size = batch_size;
+    params.batch_size = batch_size;
     params.rope_frequency_base = params.rope_frequency_scale = 0;
     return params;
 }

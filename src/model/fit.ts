@@ -271,7 +271,8 @@ const plainType: KvTypes = { k: "f16", v: "f16" };
 
 /** What the engine makes for a draft model beside a context; see native/core/draft_model.cpp. */
 function draftPlan(plan: ContextPlan): ContextPlan {
-  return { ...plan, contextSize: plan.contextSize + 4 * 64, sequences: 4, slots: 4, microBatchSize: 512 };
+  const microBatchSize = Math.min(plan.microBatchSize, 512);
+  return { ...plan, contextSize: plan.contextSize + 4 * 64, sequences: 4, slots: 4, microBatchSize };
 }
 
 /** @throws LlamaError `INVALID_OPTION` where rows of the model's heads cannot be packed in the type's blocks */
