@@ -168,6 +168,7 @@ export class ChatSession {
       tools,
       variables,
       addGenerationPrompt: true,
+      answerStart: undefined,
       parseSpecial: false,
     });
     const encode = (from: number): Promise<Int32Array> => encodePromptSoon(model.tokenizer, prompt, from);

@@ -6,7 +6,7 @@ import type { Tokenizer } from "../model/tokenizer.js";
 import type { TemplateHandle } from "../native/contract.js";
 import { awaitAddon, callAddon } from "../native/errors.js";
 import type { Check, OptionsOf, RulesFor } from "../validate.js";
-import { aBoolean, aNonEmptyString, asRecord, optional, readOptions, withDefault } from "../validate.js";
+import { aBoolean, aNonEmptyString, asRecord, aString, optional, readOptions, withDefault } from "../validate.js";
 import { encodePrompt, encodePromptSoon } from "./encode-prompt.js";
 import { aJsonValue, mapStrings, someString } from "./json-values.js";
 import type { ChatMessage, PlainMessage } from "./messages.js";
@@ -32,6 +32,8 @@ export interface ToolDefinition {
 export interface RenderOptions {
   /** End with what makes the model answer. Default true. */
   addGenerationPrompt?: boolean | undefined;
+  /** What the answer begins with: the model goes on from there. Plain text. */
+  answerStart?: string | undefined;
   /** Tools the model may ask for; templates that know none ignore them. */
   tools?: readonly ToolDefinition[] | undefined;
   /** Further variables of the template, e.g. `{ enable_thinking: false }`. */
@@ -72,6 +74,7 @@ export const someVariables: Check<Record<string, unknown>> = (value, name) => {
 
 const renderRules = {
   addGenerationPrompt: withDefault(aBoolean, true),
+  answerStart: optional(aString),
   tools: optional(someTools),
   variables: optional(someVariables),
 } satisfies RulesFor<RenderOptions>;
@@ -178,9 +181,15 @@ export class ChatTemplate {
     );
     const answerFollows = options.addGenerationPrompt && messages.at(-1)?.role !== "assistant";
     const spaceFollows = answerFollows && accepted.answerSpace !== "none";
+    const answerStart = toUSVString(options.answerStart ?? "");
+    if (answerStart !== "" && !answerFollows) {
+      const expected = "no value where the assistant has the last message, or addGenerationPrompt is false,";
+      throw new InvalidOptionError("answerStart", expected, answerStart);
+    }
     return {
       variables: JSON.stringify(variables),
-      restore: (text) => ({ ...(shield?.restore(text) ?? { text, literals: [] }), spaceFollows }),
+      restore: (text) =>
+        withAnswerStart({ ...(shield?.restore(text) ?? { text, literals: [] }), spaceFollows }, answerStart),
     };
   }
 
@@ -208,4 +217,12 @@ export class ChatTemplate {
       add_generation_prompt: options.addGenerationPrompt,
     };
   }
+}
+
+/** As the template would write it behind the prompt. Nothing in it is a control token. */
+function withAnswerStart(prompt: RenderedPrompt, answerStart: string): RenderedPrompt {
+  if (answerStart === "") return prompt;
+  const head = prompt.spaceFollows ? `${prompt.text} ` : prompt.text;
+  const literal = { start: head.length, end: head.length + answerStart.length };
+  return { text: head + answerStart, literals: [...prompt.literals, literal], spaceFollows: false };
 }

@@ -41,6 +41,8 @@ export interface MessagesPrompt extends Omit<NoPrompt, "messages">, TemplateOpti
   messages: readonly ChatMessage[];
   /** End with what makes the model answer. Default true. */
   addGenerationPrompt?: boolean | undefined;
+  /** What the answer begins with: the model goes on from there, and the result has what it adds. Plain text. */
+  answerStart?: string | undefined;
   /** Turn the text of control tokens in messages into those tokens. Default false: what a user types is plain text. */
   parseSpecial?: boolean | undefined;
 }
@@ -72,6 +74,7 @@ const messagesRules = {
   ...templateRules,
   messages: required(someMessages),
   addGenerationPrompt: withDefault(aBoolean, true),
+  answerStart: optional(aString),
   parseSpecial: withDefault(aBoolean, false),
 };
 const tokensRules = { ...requestRules, tokens: required(aTokenList) };
@@ -137,9 +140,10 @@ function readMessagesPrompt(
 ): PromptAndRequest {
   const request = readOptions("generate with messages", messagesRules, given);
   const template = resolveTemplate(request.template, model) ?? ownTemplate();
-  const { tools, templateVariables: variables, addGenerationPrompt, parseSpecial } = request;
+  const { messages, tools, templateVariables: variables, addGenerationPrompt, answerStart, parseSpecial } = request;
+  const options = { tools, variables, addGenerationPrompt, answerStart, parseSpecial };
   const encode = async (): Promise<Prompt> => {
-    const prompt = await template.promptSoon(request.messages, { tools, variables, addGenerationPrompt, parseSpecial });
+    const prompt = await template.promptSoon(messages, options);
     return { tokens: await encodePromptSoon(model.tokenizer, prompt), spaceFollows: prompt.spaceFollows };
   };
   return { request, encode };

@@ -31,10 +31,10 @@ export function interpretLogitBias(
 ): { logitBiasTokens: Int32Array; logitBiasValues: Float32Array } {
   const biases = new Map<number, number>();
   for (const [key, bias] of entries) {
-    const tokens =
-      typeof key === "number"
-        ? tokenizer.checkTokens([key], "logitBias")
-        : tokenizer.encode(key, { parseSpecial: true });
+    const tokens = typeof key === "number" ? [key] : tokenizer.encode(key, { parseSpecial: true });
+    if (typeof key === "number" && !(key >= 0 && key < tokenizer.vocabularySize && Number.isInteger(key))) {
+      throw new InvalidOptionError(`logitBias[${key}]`, `a token id from 0 to ${tokenizer.vocabularySize - 1}`, key);
+    }
     for (const token of tokens) biases.set(token, bias);
   }
   return {

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 
-import type { Problem } from "./http/problem.js";
+import type { Problem, ProblemCode } from "./http/problem.js";
 import type { Answer, AnswerInfo, InferenceEvent } from "./inference/events.js";
 import type { ChatPrompt, InferenceRequest } from "./inference/request.js";
 import type { ModelFacts } from "./models/model-facts.js";
@@ -12,6 +12,8 @@ export interface Dialect {
   owns(path: string): boolean;
   /** A problem in the dialect's own shape; the status where it is another than the problem's own. */
   error(problem: Problem, requestId: string): { readonly body: unknown; readonly status?: number };
+  /** Of the body of an error, for the documentation and the tests. */
+  readonly problem: z.ZodType;
   /** Headers of every answer. */
   headers?(requestId: string): Readonly<Record<string, string>>;
   readonly routes: readonly Route[];
@@ -26,6 +28,10 @@ interface RouteBase {
   readonly body: z.ZodType | undefined;
   /** Of the answer, for the documentation and the tests. */
   readonly answer: z.ZodType | undefined;
+  /** Its Content-Type; default JSON. */
+  readonly answerType?: string;
+  /** What may go wrong besides what does so on every such route, for the documentation. */
+  readonly problems?: readonly ProblemCode[];
   /** Whether bodies of any Content-Type are read as JSON, as the original server does. */
   readonly anyContentType?: boolean;
   /** Whether there is something to see without an API key. */
@@ -39,6 +45,8 @@ export interface GenerationRoute extends RouteBase {
   prepare(body: unknown): PreparedRequest;
   /** Of the pieces of a stream, for the documentation and the tests. */
   readonly chunk: z.ZodType | undefined;
+  /** Content-Type of a stream; default `text/event-stream`. */
+  readonly chunkType?: string;
 }
 
 /** A request with the ways to answer it. */

@@ -40,6 +40,16 @@ describe("Mistral-7B-Instruct-v0.2's prompts", () => {
     });
   });
 
+  const answered = reference.groups
+    .flatMap(({ cases }) => cases)
+    .filter(({ messages }) => messages.at(-1)?.role === "assistant" && messages.at(-2)?.role !== "assistant");
+
+  it.each(answered)("$name: tokens of the reference where the answer is only begun, without its end", (example) => {
+    const { messages, tokens } = example;
+    const answerStart = messages.at(-1)?.content ?? "";
+    expect([...model.chatTemplate.apply(messages.slice(0, -1), { answerStart })]).toEqual(tokens.slice(0, -1));
+  });
+
   it.each(reference.unsettled)("renders what the reference refuses: $name", ({ messages }) => {
     const text = model.chatTemplate.render(messages);
     for (const { content } of messages) expect(text).toContain(content);

@@ -134,6 +134,14 @@ describe("ollama", () => {
     expect(JSON.parse(formed.message.content)).toEqual({ capital: expect.stringMatching(/Tokyo|Rome/) });
   });
 
+  test("a system text that raw would drop is refused, and mirostat is taken", async () => {
+    const raw = client().generate({ model: "smollm2", prompt: "1, 2,", system: "Count.", raw: true });
+    await expect(raw).rejects.toThrow("system: Expected no value beside raw");
+    const options = { mirostat: 2, mirostat_tau: 3, num_predict: 4 };
+    const { eval_count } = await client().generate({ model: "smollm2", prompt: "1, 2,", raw: true, options });
+    expect(eval_count).toBe(4);
+  });
+
   test("tags, show, ps, version, loading", async () => {
     expect((await client().list()).models).toMatchObject([{ name: "smollm2", details: { family: "llama" } }]);
     expect((await client().ps()).models).toMatchObject([{ name: "smollm2", context_length: 4096 }]);
@@ -239,6 +247,13 @@ describe("Text Generation Inference's routes", () => {
       model_id: "smollm2",
       max_total_tokens: 4096,
     });
+    const full = await post(server, "/generate_stream", {
+      inputs,
+      parameters: { max_new_tokens: 6, return_full_text: true },
+    });
+    const fullEvents = eventsOf(await full.text()) as typeof events;
+    expect(fullEvents.map(({ token }) => token.text)).toEqual(events.map(({ token }) => token.text));
+    expect(fullEvents.at(-1)?.generated_text).toBe(inputs + whole.generated_text);
     const bad = await post(server, "/generate", { inputs, parameters: { top_p: 7 } });
     expect([bad.status, await bad.json()]).toEqual([
       422,

@@ -5,9 +5,10 @@ import { format } from "prettier";
 import { expect, test } from "vitest";
 import { z } from "zod";
 
-import type { Route } from "../../src/server/dialect.js";
+import type { Dialect, Route } from "../../src/server/dialect.js";
 import { dialects } from "../../src/server/dialects.js";
-import { openApiDocument } from "../../src/server/operation/openapi.js";
+import { openai } from "../../src/server/openai/dialect.js";
+import { openApiDocument, statusesOf } from "../../src/server/operation/openapi.js";
 import { operationRoutes } from "../../src/server/operation/operation-routes.js";
 import { packageDir } from "../support/compiled.js";
 
@@ -16,13 +17,14 @@ const mark = "<!-- routes: made by test/server/docs.test.ts from the schemas -->
 
 interface JsonSchema {
   description?: string;
-  type?: string;
+  type?: string | string[];
   const?: unknown;
   enum?: unknown[];
   anyOf?: JsonSchema[];
   oneOf?: JsonSchema[];
   properties?: Record<string, JsonSchema>;
   required?: string[];
+  items?: JsonSchema;
   minimum?: number;
   maximum?: number;
   exclusiveMinimum?: number;
@@ -30,7 +32,11 @@ interface JsonSchema {
 
 test("docs/server.md has every route and field, as the schemas have them (vitest -u writes it)", async () => {
   const head = readFileSync(path, "utf8").split(mark)[0]!;
-  const tables = dialects.flatMap(({ name, routes }) => [`## ${name}'s routes\n`, ...routes.map(describeRoute)]);
+  const operation = { ...openai, name: "Operation", routes: operationRoutes(null as never) };
+  const tables = [...dialects, operation].flatMap((dialect) => [
+    dialect === operation ? "## Routes of operation\n" : `## ${dialect.name}'s routes\n`,
+    ...dialect.routes.map((route) => describeRoute(route, dialect)),
+  ]);
   const page = await format(`${head}${mark}\n${tables.join("\n")}`, { parser: "markdown", printWidth: 120 });
   await expect(page).toMatchFileSnapshot(path);
 });
@@ -51,18 +57,28 @@ test("the OpenAPI document has every route with its body", () => {
   expect(document.paths["/metrics"]?.["get"]).not.toHaveProperty("security");
 });
 
-function describeRoute(route: Route): string {
-  const title = `### ${route.method} ${route.path.replace(/\{.*\}$/, "")}\n\n${route.summary}.\n`;
-  if (route.body === undefined) return title;
-  const { properties = {}, required = [] } = z.toJSONSchema(route.body, {
-    io: "input",
-    unrepresentable: "any",
-  }) as JsonSchema;
-  const rows = Object.entries(properties).map(([name, field]) => {
+function describeRoute(route: Route, dialect: Pick<Dialect, "error">): string {
+  const title = `### ${route.method} ${route.path.replace(/\{.*\}$/, "")}\n`;
+  const statuses = `${route.summary}. Statuses: 200, ${statusesOf(route, dialect).join(", ")}.\n`;
+  if (route.body === undefined) return `${title}\n${statuses}`;
+  const schema = z.toJSONSchema(route.body, { io: "input", unrepresentable: "any" }) as JsonSchema;
+  return `${title}\n${statuses}\n| field | |\n| --- | --- |\n${rowsOf(schema, "").join("\n")}\n`;
+}
+
+/** Fields of fields, and of a list's items, follow those that they are in. */
+function rowsOf({ properties = {}, required = [] }: JsonSchema, within: string): string[] {
+  return Object.entries(properties).flatMap(([name, field]) => {
     const text = field.description ?? kindOf(field);
-    return `| \`${name}\`${required.includes(name) ? " (required)" : ""} | ${text.replace(/\|/g, "\\|")} |`;
+    const row = `| \`${within}${name}\`${required.includes(name) ? " (required)" : ""} | ${text.replace(/\|/g, "\\|")} |`;
+    return [row, ...insideOf(field).flatMap(([inner, mark]) => rowsOf(inner, `${within}${name}${mark}.`))];
   });
-  return `${title}\n| field | |\n| --- | --- |\n${rows.join("\n")}\n`;
+}
+
+function insideOf(field: JsonSchema): [schema: JsonSchema, mark: string][] {
+  if (field.description !== undefined) return [];
+  if (field.properties !== undefined) return [[field, ""]];
+  if (field.items !== undefined) return insideOf(field.items).map(([inner, mark]) => [inner, `[]${mark}`]);
+  return (field.anyOf ?? field.oneOf ?? []).flatMap(insideOf);
 }
 
 function kindOf(field: JsonSchema): string {
@@ -77,5 +93,6 @@ function kindOf(field: JsonSchema): string {
     isSet(low) ? `${exclusiveMinimum === undefined ? "from" : "above"} ${low}` : "",
     isSet(maximum) ? `to ${maximum}` : "",
   ];
-  return [type ?? "any", ...range].filter((text) => text !== "").join(" ");
+  const types = [type ?? "any"].flat().filter((one) => one !== "null");
+  return [types.join(" or "), ...range].filter((text) => text !== "").join(" ");
 }

@@ -49,8 +49,21 @@ describe("a bad body is a 400 with the field's path", () => {
     ["what cannot be honoured", { messages, web_search_options: {} }, "web_search_options"],
     ["a stored answer", { messages, store: true }, "store"],
     ["logprobs of nothing", { messages, top_logprobs: 2 }, "top_logprobs"],
-    ["a bias of no token", { messages, logit_bias: { "99999999": 1 } }, "logit_bias[0]"],
-    ["a broken grammar", { messages, grammar: "root ::= (" }, null],
+    ["a bias of no token", { messages, logit_bias: { "99999999": 1 } }, "logit_bias[99999999]"],
+    ["a broken grammar", { messages, grammar: "root ::= (" }, "grammar"],
+    ["options of a stream without one", { messages, stream_options: { include_usage: true } }, "stream_options"],
+    [
+      "a tool's schema that no grammar keeps",
+      {
+        messages,
+        tool_choice: "required",
+        tools: ["a", "b"].map((name) => ({
+          type: "function",
+          function: { name, parameters: { type: "object", properties: { x: { type: "string", pattern: "(?=x)" } } } },
+        })),
+      },
+      "tools[0].function.parameters.properties.x.pattern",
+    ],
     [
       "a schema that no grammar keeps",
       { messages, json_schema: { type: "object", minProperties: 2 } },
@@ -61,6 +74,13 @@ describe("a bad body is a 400 with the field's path", () => {
   ])("%s", async (_, body, param) => {
     const found = await problem(await send(body));
     expect(found).toMatchObject({ status: 400, param });
+  });
+
+  test.each([
+    [{ prompt: [999_999] }, "prompt[0]"],
+    [{ prompt: [[1], [2, 999_999]] }, "prompt[1][1]"],
+  ])("tokens that the vocabulary lacks: %j", async (body, param) => {
+    expect(await problem(await send(body, {}, "/v1/completions"))).toMatchObject({ status: 400, param });
   });
 
   test("a prompt that is too long, with both counts", async () => {

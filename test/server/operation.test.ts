@@ -1,5 +1,8 @@
+import { mkdtemp, writeFile } from "node:fs/promises";
 import { createServer as createHttp } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 import { afterAll, describe, expect, test } from "vitest";
 
@@ -194,6 +197,20 @@ test("metrics count what happened", async () => {
   expect(await metric(server, 'llama_native_requests_total{route="POST /v1/chat/completions",status="400"}')).toBe(1);
 });
 
+test("a prompt that is answered several times counts once", async () => {
+  const server = await make();
+  const label = '{model="smollm2"}';
+  const counts = async (n: number): Promise<[prompt: number, generated: number]> => {
+    await (await post(server, chat, { messages: france, max_tokens: 2, temperature: 0, n, ignore_eos: true })).text();
+    return [
+      await metric(server, `llama_native_prompt_tokens_total${label}`),
+      await metric(server, `llama_native_generated_tokens_total${label}`),
+    ];
+  };
+  const [prompt, generated] = await counts(1);
+  expect(await counts(3)).toEqual([2 * prompt, 4 * generated]);
+});
+
 test("CORS for those who were named", async () => {
   const server = await make({ cors: ["http://page.example"], apiKeys: ["key"] });
   const preflight = { origin: "http://page.example", "access-control-request-method": "POST" };
@@ -315,6 +332,21 @@ describe("llama-native serve", () => {
           },
         ],
       });
+    });
+
+    test("takes every page's origin with *", async () => {
+      const { stdout } = await printed("--cors-origin", "*");
+      expect(JSON.parse(stdout)).toMatchObject({ cors: "*" });
+    });
+
+    test("takes a key from each line of a file, and no words of a comment", async () => {
+      const path = join(await mkdtemp(join(tmpdir(), "keys-")), "keys");
+      await writeFile(path, "# my key\n one\r\n\ntwo\n");
+      const { stdout } = await printed("--api-key-file", path);
+      expect(JSON.parse(stdout)).toMatchObject({ apiKeys: ["…", "…"] });
+      await writeFile(path, "one\nno key\n");
+      const { code, stderr } = await printed("--api-key-file", path);
+      expect([code, stderr]).toEqual([2, expect.stringContaining("line 2")]);
     });
 
     test("refuses what the server would refuse", async () => {

@@ -9,11 +9,17 @@ import type { response } from "../../src/server/openai/response-answer.js";
 import type { responseEvent } from "../../src/server/openai/response-events.js";
 import type { usageSchema } from "../../src/server/openai/answer-parts.js";
 
-/** Every property may also be undefined: OpenAI's types were not written for exactOptionalPropertyTypes. */
+/**
+ * Every property may also be undefined: OpenAI's types were not written for exactOptionalPropertyTypes. `output_text` is what the
+ * client itself puts together, and is not sent.
+ */
 type Loose<T> = T extends readonly (infer Item)[]
   ? Loose<Item>[]
   : T extends object
-    ? { [Name in keyof T]: Loose<T[Name]> | (undefined extends T[Name] ? undefined : never) }
+    ? {
+        [Name in keyof T as Name extends "output_text" ? never : Name]:
+          Loose<T[Name]> | (undefined extends T[Name] ? undefined : never);
+      }
     : T;
 
 describe("answers are what the openai package says they are", () => {

@@ -41,6 +41,22 @@ describe("render", () => {
     expect(text).toBe("<|im_start|>user\nHi<|im_end|>\n");
   });
 
+  it("writes what an answer begins with as the template would", () => {
+    const { model } = fakeModel();
+    const text = model.chatTemplate.render([user("Hi")], { answerStart: "Well, \ud800" });
+    expect(text).toBe("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nWell, \ufffd");
+  });
+
+  it.each([
+    [[user("Hi")], { addGenerationPrompt: false }],
+    [[user("Hi"), { role: "assistant", content: "Hello" } as const], {}],
+  ])("refuses the beginning of an answer that does not follow", (messages, options) => {
+    const { model } = fakeModel();
+    expect(() => model.chatTemplate.render(messages, { ...options, answerStart: "Well" })).toThrow(
+      expect.objectContaining({ code: "INVALID_OPTION", details: { option: "answerStart" } }),
+    );
+  });
+
   it("joins the text parts of a message", () => {
     const { model } = fakeModel();
     const content = [

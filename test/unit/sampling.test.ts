@@ -126,7 +126,7 @@ describe("logitBias", () => {
     [{ 7: Infinity }, "Expected a finite number or -Infinity for logitBias[7] but received Infinity"],
     [{ a: 1e39 }, 'for logitBias["a"] but received 1e+39'],
     [{ a: "ban" }, 'for logitBias["a"] but received "ban"'],
-    [{ 99999: 1 }, "Expected a token id from 0 to 266 for logitBias[0] but received 99999"],
+    [{ 99999: 1 }, "Expected a token id from 0 to 266 for logitBias[99999] but received 99999"],
     [[1], "Expected an object for logitBias"],
     [new Map([[true, 1]]), "a token id or a non-empty text for a key of logitBias but received true"],
   ])("refuses %o", (logitBias, message) => {

@@ -1,5 +1,5 @@
 import type { ServedModel, ServerOptions } from "../../server/index.js";
-import { contextFlags } from "../flags/context-flags.js";
+import { contextFlags, contextSizeHelp } from "../flags/context-flags.js";
 import type { FlagTable } from "../flags/flag-table.js";
 import { loadFlags } from "../flags/load-flags.js";
 import { requestFlags } from "../flags/request-flags.js";
@@ -11,7 +11,11 @@ const sharingFlags: FlagTable = {
   sequences: { value: "<count>", parse: number, help: "requests that run at once (8)" },
   queueSize: { value: "<count>", parse: number, help: "requests that wait, for each model (256)" },
 };
-export const contextTable: FlagTable = { ...contextFlags, ...sharingFlags };
+export const contextTable: FlagTable = {
+  ...contextFlags,
+  contextSize: { ...contextFlags.contextSize, help: `${contextSizeHelp} (8192)` },
+  ...sharingFlags,
+};
 export const requestTable: FlagTable = { ...requestFlags, logprobs: null };
 
 /** What the command adds to the server's own options. */

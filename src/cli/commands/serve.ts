@@ -40,7 +40,7 @@ export function defineServe(command: Command): void {
     command.addOption(new Option(flag, help).argParser((text, earlier?: string[]) => [...(earlier ?? []), text]));
   }
   command
-    .option("--api-key-file <path>", "file with a key on each line")
+    .option("--api-key-file <path>", "file with a key on each line; those that begin with # are comments")
     .option("--chat-template-file <path>", "Jinja template in place of the models' own")
     .option("--content-filter <module>", "JavaScript module whose default export filters requests and answers")
     .option("--drain-ms <milliseconds>", "time that running answers get when the server is told to stop (30000)")
@@ -121,13 +121,23 @@ async function readOptions(command: Command, sources: string[], flags: ServeFlag
 }
 
 function readKeys({ apiKey = [], apiKeyFile }: ServeFlags): string[] {
-  const fromFile = apiKeyFile === undefined ? [] : readTextFile(apiKeyFile).split(/\s+/);
+  const fromFile = apiKeyFile === undefined ? [] : readKeyFile(apiKeyFile);
   const fromEnvironment = (process.env["LLAMA_NATIVE_API_KEY"] ?? "").split(/[\s,]+/);
   const keys = [...apiKey, ...fromFile, ...fromEnvironment].filter((key) => key !== "");
   if (apiKey.includes(""))
     throw new UsageError("--api-key is empty; without keys the server would be open to everybody");
   if (apiKeyFile !== undefined && keys.length === 0) throw new UsageError(`There is no key in ${apiKeyFile}`);
   return keys;
+}
+
+/** A word of a comment must not become a key, which anybody could guess. */
+function readKeyFile(path: string): string[] {
+  const lines = readTextFile(path)
+    .split(/\r?\n/)
+    .map((line) => line.trim());
+  const bad = lines.findIndex((line) => !line.startsWith("#") && /\s/.test(line));
+  if (bad >= 0) throw new UsageError(`Expected one key without spaces in line ${bad + 1} of ${path}`);
+  return lines.filter((line) => !line.startsWith("#"));
 }
 
 function readDrainMs(text: string | undefined): number {

@@ -2,12 +2,10 @@ import type { ContextOptions } from "../../context/context-options.js";
 import type { FlagsFor } from "./flag-table.js";
 import { kvType, number } from "./values.js";
 
+export const contextSizeHelp = 'tokens of prompt and answers together, or "auto": as many as fit';
+
 export const contextFlags = {
-  contextSize: {
-    value: "<tokens>",
-    parse: number,
-    help: 'tokens of prompt and answers together, or "auto": as many as fit (4096)',
-  },
+  contextSize: { value: "<tokens>", parse: number, help: `${contextSizeHelp} (4096)` },
   batchSize: { value: "<tokens>", parse: number, help: "of one step at most (512)" },
   microBatchSize: {
     value: "<tokens>",

@@ -1,6 +1,7 @@
 import { InvalidOptionError } from "../../errors.js";
 import { GrammarRules, literal, oneOfThese } from "./grammar-rules.js";
 import { integerRange, numberRange } from "./number-range.js";
+import { PatternError, patternGrammar } from "./pattern-grammar.js";
 
 /** A JSON schema, or true for any value. */
 type Schema = Readonly<Record<string, unknown>> | true;
@@ -20,7 +21,7 @@ const annotations = new Set(
 const typeKeywords: Readonly<Record<string, readonly string[]>> = {
   object: ["properties", "required", "additionalProperties"],
   array: ["items", "prefixItems", "minItems", "maxItems"],
-  string: ["minLength", "maxLength", "format"],
+  string: ["minLength", "maxLength", "format", "pattern"],
   number: ["minimum", "maximum"],
   integer: ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"],
   boolean: [],
@@ -54,11 +55,11 @@ export interface JsonSchemaGrammarOptions {
 
 /**
  * A GBNF grammar for JSON texts that the schema accepts, for the `grammar` option of a request. Objects have the listed
- * properties in their order, and others only where `additionalProperties` asks for them. Throws `INVALID_OPTION` for a
+ * properties in their order, and others only where `additionalProperties` asks for them, or nothing is said of any. Throws `INVALID_OPTION` for a
  * schema that is none, and for keywords that no grammar can keep, by their path.
  *
  * Known: type, enum, const, properties, required, additionalProperties, items, prefixItems, minItems, maxItems, minLength,
- * maxLength, minimum and maximum (whole numbers), exclusiveMinimum and exclusiveMaximum (of integers), anyOf, oneOf, allOf
+ * maxLength, pattern (but for what is not regular, as lookarounds), minimum and maximum (whole numbers), exclusiveMinimum and exclusiveMaximum (of integers), anyOf, oneOf, allOf
  * (of objects), $ref within the schema, and the formats date, time, date-time, uuid, ipv4 and email.
  */
 export function jsonSchemaGrammar(schema: unknown, options: JsonSchemaGrammarOptions = {}): string {
@@ -221,7 +222,7 @@ class Converter {
     if (!Array.isArray(required)) throw new InvalidOptionError(`${path}.required`, "an array of names", required);
     const missing = required.map(String).filter((name) => !Object.hasOwn(given, name));
     const properties = [...Object.entries(given), ...missing.map((name) => [name, true] as const)];
-    const others = additionalProperties ?? (properties.length === 0 ? true : false);
+    const others = additionalProperties ?? (schema["properties"] === undefined && properties.length === 0);
     const ws = this.#rules.common("ws");
     const name = lastPart(path);
     const othersRule = others === false ? undefined : this.#additional(others, path, depth);
@@ -292,24 +293,40 @@ class Converter {
   }
 
   #string(schema: Exclude<Schema, true>, path: string): string {
-    const { format } = schema;
+    const { format, pattern } = schema;
     const min = count(schema, "minLength", path);
     const max = count(schema, "maxLength", path);
+    if (pattern !== undefined) {
+      if (min !== undefined || max !== undefined) {
+        throw new InvalidOptionError(`${path}.pattern`, "no value beside lengths", pattern);
+      }
+      return `"\\"" ${this.#pattern(pattern, `${path}.pattern`)} "\\""`; // a format beside it says the same less exactly
+    }
     if (format !== undefined) {
-      const pattern = typeof format === "string" && Object.hasOwn(formats, format) ? formats[format] : undefined;
-      if (pattern === undefined || min !== undefined || max !== undefined) {
+      const rule = typeof format === "string" && Object.hasOwn(formats, format) ? formats[format] : undefined;
+      if (rule === undefined || min !== undefined || max !== undefined) {
         throw new InvalidOptionError(
           `${path}.format`,
           `one of ${Object.keys(formats).join(", ")}, without lengths`,
           format,
         );
       }
-      return `"\\"" ${pattern} "\\""`;
+      return `"\\"" ${rule} "\\""`;
     }
     if (min === undefined && max === undefined) return this.#rules.common("string");
     if (max !== undefined && max < (min ?? 0))
       throw new InvalidOptionError(`${path}.maxLength`, `at least ${min ?? 0}`, max);
     return `"\\"" ${this.#rules.common("char")}${repeats(min ?? 0, max)} "\\""`;
+  }
+
+  #pattern(pattern: unknown, path: string): string {
+    if (typeof pattern !== "string") throw new InvalidOptionError(path, "a regular expression", pattern);
+    try {
+      return this.#rules.add(lastPart(path), patternGrammar(pattern));
+    } catch (error) {
+      if (!(error instanceof PatternError)) throw error;
+      throw new InvalidOptionError(path, `a regular expression without ${error.message}`, pattern);
+    }
   }
 
   #integer(schema: Exclude<Schema, true>, path: string): string {

@@ -4,7 +4,7 @@ import type { Dialect } from "../dialect.js";
 import { generationRoute, plainRoute } from "../dialect.js";
 import { eventStream, sse } from "../http/event-stream.js";
 import type { Problem, ProblemCode } from "../http/problem.js";
-import { messageAnswer, MessageStream, toMessageAnswer } from "./message-answer.js";
+import { messageAnswer, messageEvent, MessageStream, toMessageAnswer } from "./message-answer.js";
 import { countBody, messageBody, toChatPrompt, toMessageRequest } from "./message-request.js";
 
 const types: Partial<Readonly<Record<ProblemCode, string>>> = {
@@ -21,6 +21,12 @@ const types: Partial<Readonly<Record<ProblemCode, string>>> = {
   insufficient_memory: "overloaded_error",
 };
 
+const problemBody = z.strictObject({
+  type: z.literal("error"),
+  error: z.strictObject({ type: z.string(), message: z.string() }),
+  request_id: z.string(),
+});
+
 function toProblemBody({ code, message }: Problem, requestId: string): object {
   return { type: "error", error: { type: types[code] ?? "invalid_request_error", message }, request_id: requestId };
 }
@@ -30,7 +36,7 @@ const create = generationRoute({
   summary: "Answers a conversation",
   body: messageBody,
   answer: messageAnswer,
-  chunk: z.looseObject({ type: z.string() }),
+  chunk: messageEvent,
   prepare: (body) => ({
     request: toMessageRequest(body),
     streams: body.stream === true,
@@ -59,6 +65,7 @@ export const anthropic: Dialect = {
   name: "Anthropic",
   owns: (path) => path === "/v1/messages" || path.startsWith("/v1/messages/"),
   error: (problem, requestId) => ({ body: toProblemBody(problem, requestId) }),
+  problem: problemBody,
   headers: (requestId) => ({ "request-id": requestId }),
   routes: [create, count],
 };

@@ -12,26 +12,60 @@ const usageSchema = z.strictObject({
 });
 const stopReason = z.enum(["end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal"]);
 
+const toolUse = z.strictObject({
+  type: z.literal("tool_use"),
+  id: z.string(),
+  name: z.string(),
+  input: z.record(z.string(), z.unknown()),
+});
+
 export const messageAnswer = z.strictObject({
   id: z.string().startsWith("msg_"),
   type: z.literal("message"),
   role: z.literal("assistant"),
   model: z.string(),
   content: z.array(
-    z.union([
+    z.discriminatedUnion("type", [
       z.strictObject({ type: z.literal("text"), text: z.string(), citations: z.null() }),
-      z.strictObject({
-        type: z.literal("tool_use"),
-        id: z.string(),
-        name: z.string(),
-        input: z.record(z.string(), z.unknown()),
-      }),
+      toolUse,
     ]),
   ),
   stop_reason: stopReason.nullable(),
   stop_sequence: z.string().nullable(),
   usage: usageSchema,
 });
+
+const index = z.int().min(0);
+
+/** All that a stream of messages consists of. */
+export const messageEvent = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("message_start"), message: messageAnswer }),
+  z.strictObject({
+    type: z.literal("content_block_start"),
+    index,
+    content_block: z.discriminatedUnion("type", [
+      z.strictObject({ type: z.literal("text"), text: z.literal("") }),
+      toolUse,
+    ]),
+  }),
+  z.strictObject({
+    type: z.literal("content_block_delta"),
+    index,
+    delta: z.discriminatedUnion("type", [
+      z.strictObject({ type: z.literal("text_delta"), text: z.string() }),
+      z.strictObject({ type: z.literal("input_json_delta"), partial_json: z.string() }),
+    ]),
+  }),
+  z.strictObject({ type: z.literal("content_block_stop"), index }),
+  z.strictObject({
+    type: z.literal("message_delta"),
+    delta: z.strictObject({ stop_reason: stopReason, stop_sequence: z.string().nullable() }),
+    usage: usageSchema,
+  }),
+  z.strictObject({ type: z.literal("message_stop") }),
+  z.strictObject({ type: z.literal("ping") }),
+  z.strictObject({ type: z.literal("error"), error: z.strictObject({ type: z.string(), message: z.string() }) }),
+]);
 
 type Message = z.output<typeof messageAnswer>;
 

@@ -108,14 +108,32 @@ export function toChatPrompt(body: CountBody): ChatPrompt {
     function: { name, parameters, ...(description ? { description } : {}) },
   }));
   const names = tools.map((one) => one.function.name);
+  const { messages, answerStart } = withoutAnswerStart(body.messages.flatMap(toMessages));
+  const toolChoice = toToolChoice(choice, names);
+  if (answerStart !== undefined && toolChoice !== "auto" && toolChoice !== "none") {
+    const message = "tool_choice: Not supported: a tool that must be called after an answer that was begun";
+    throw new Problem("unsupported", message, { param: "tool_choice" });
+  }
   return {
     kind: "chat",
-    messages: [...first, ...body.messages.flatMap(toMessages)],
+    messages: [...first, ...messages],
     tools,
-    toolChoice: toToolChoice(choice, names),
+    toolSchemaField: "input_schema",
+    toolChoice,
     parallelTools: !(choice && "disable_parallel_tool_use" in choice && choice.disable_parallel_tool_use === true),
     templateVariables: undefined,
+    answerStart,
   };
+}
+
+/** A conversation that ends with the assistant's words asks to go on from these. */
+function withoutAnswerStart(messages: readonly ChatMessage[]): {
+  messages: readonly ChatMessage[];
+  answerStart: string | undefined;
+} {
+  const begins = messages.findLastIndex(({ role, toolCalls }) => role !== "assistant" || toolCalls !== undefined) + 1;
+  const begun = messages.slice(begins).map(({ content }) => content as string);
+  return { messages: messages.slice(0, begins), answerStart: begun.length === 0 ? undefined : begun.join("\n\n") };
 }
 
 function toToolChoice(choice: CountBody["tool_choice"], names: readonly string[]): ToolChoice {
@@ -139,8 +157,14 @@ function toMessages({ role, content }: z.output<typeof message>): ChatMessage[] 
   return said.length === 0 && results.length > 0 ? results : [...results, { role, content: joined(said, "") }];
 }
 
-function toResult({ tool_use_id: toolCallId, content }: Extract<Block, { type: "tool_result" }>): ChatMessage {
-  return { role: "tool", content: joined(content ?? "", ""), toolCallId };
+/** Templates know no failed calls, so that the result says it in words. */
+function toResult({
+  tool_use_id: id,
+  content,
+  is_error: failed,
+}: Extract<Block, { type: "tool_result" }>): ChatMessage {
+  const text = joined(content ?? "", "");
+  return { role: "tool", content: failed === true ? `Error: ${text}` : text, toolCallId: id };
 }
 
 function joined(parts: string | readonly { text: string }[], between: string): string {

@@ -30,6 +30,7 @@ export async function generate(route: GenerationRoute, exchange: Exchange): Prom
     const body = await readBodyOf(route, exchange, stop.controller.signal);
     const prepared = route.prepare(body);
     record.user = prepared.request.user;
+    record.answersPerPrompt = prepared.request.n;
     const { signal } = stop.controller;
     const run = service.backend.run(prepared.request, { requestId: record.id, signal, keepMs: prepared.keepMs });
     run.then(

@@ -99,7 +99,7 @@ export function toProblem(error: unknown): Problem {
   const { details } = error;
   return new Problem(code, error.message, {
     details,
-    param: code === "invalid_request" ? optionName(details) : undefined,
+    param: error.code === "GRAMMAR" ? "grammar" : code === "invalid_request" ? optionName(details) : undefined,
     retryAfter: code === "queue_full" || code === "draining" ? 1 : undefined,
     cause: error,
   });

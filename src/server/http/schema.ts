@@ -18,8 +18,15 @@ export function refused(reason: string, ...harmless: (string | number | boolean)
       if (Array.isArray(value) && value.length === 0) return;
       context.addIssue({ code: "custom", message: `Not supported: ${reason}`, params: { refused: true } });
     })
-    .meta({ description: `Refused: ${reason}` });
+    .meta({ description: `Refused${butFor(harmless)}: ${reason}` });
 }
+
+function butFor(harmless: readonly unknown[]): string {
+  return harmless.length === 0 ? "" : ` but for ${harmless.map((value) => JSON.stringify(value)).join(" and ")}`;
+}
+
+/** What a client library adds to an answer for its own caller, who may send the answer back with it: it says nothing new. */
+export const clientsOwn = z.unknown().optional().meta({ description: "Accepted: the client library's own" });
 
 /** JSON of any kind, looked at by what uses it. */
 export const jsonObject = z.record(z.string(), z.unknown());

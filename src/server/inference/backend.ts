@@ -16,7 +16,7 @@ import { EventFilter } from "./filter-events.js";
 import type { ChatPrompt, InferenceRequest, Prompt, RequestOptions } from "./request.js";
 import { ToolReader } from "./tools/tool-reader.js";
 import type { ToolSyntax } from "./tools/tool-syntax.js";
-import { describeTools, syntaxOfTemplate, toolGrammar } from "./tools/tool-syntax.js";
+import { checkToolSchemas, describeTools, syntaxOfTemplate, toolGrammar } from "./tools/tool-syntax.js";
 
 export interface BackendOptions {
   /** For what a request leaves open. */
@@ -88,11 +88,8 @@ export class Backend {
   async renderChat(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<string> {
     const lease = await this.pool.acquire(this.pool.find(model), signal);
     try {
-      const { template, messages, tools, templateVariables } = toTemplatePrompt(prompt, templateOf(lease));
-      return template.render(messages, {
-        ...(tools === undefined ? {} : { tools }),
-        ...(templateVariables === undefined ? {} : { variables: templateVariables }),
-      });
+      const { template, messages, tools, templateVariables, answerStart } = toTemplatePrompt(prompt, templateOf(lease));
+      return template.render(messages, { tools, variables: templateVariables, answerStart });
     } finally {
       lease.release();
     }
@@ -299,8 +296,10 @@ function planPrompt(prompt: Prompt, request: InferenceRequest, lease: Lease): Pr
   switch (prompt.kind) {
     case "text":
       return { prompt: { prompt: prompt.text }, options: formatOptions(request), tools: undefined };
-    case "tokens":
-      return { prompt: { tokens: prompt.tokens }, options: formatOptions(request), tools: undefined };
+    case "tokens": {
+      const tokens = tokenizer.checkTokens(prompt.tokens, prompt.param);
+      return { prompt: { tokens }, options: formatOptions(request), tools: undefined };
+    }
     case "gap": {
       const { bos, fimPrefix, fimSuffix, fimMiddle } = tokenizer.special;
       if (fimPrefix === null || fimSuffix === null || fimMiddle === null) {
@@ -321,7 +320,8 @@ interface TemplatePrompt {
   readonly template: ChatTemplate;
   readonly messages: ChatPrompt["messages"];
   readonly tools?: ChatPrompt["tools"];
-  readonly templateVariables?: Readonly<Record<string, unknown>>;
+  readonly templateVariables?: Readonly<Record<string, unknown>> | undefined;
+  readonly answerStart?: string | undefined;
 }
 
 function planChat(prompt: ChatPrompt, request: InferenceRequest, lease: Lease): PromptPlan {
@@ -337,6 +337,7 @@ function planChat(prompt: ChatPrompt, request: InferenceRequest, lease: Lease): 
   const syntax = toolSyntax(tools, template);
   const options: RequestOptions = { renderSpecial: syntax.triggerIsSpecial };
   if (toolChoice !== "auto") {
+    checkToolSchemas(tools, prompt.toolSchemaField);
     const wanted =
       typeof toolChoice === "object" ? tools.filter((tool) => tool.function.name === toolChoice.name) : tools;
     options.grammar = toolGrammar(wanted, syntax, parallel);
@@ -346,9 +347,9 @@ function planChat(prompt: ChatPrompt, request: InferenceRequest, lease: Lease): 
 
 /** A conversation as it is put to the template, with its tools in words where the template does not know of them. */
 function toTemplatePrompt(prompt: ChatPrompt, template: ChatTemplate): TemplatePrompt {
-  const { messages, templateVariables } = prompt;
+  const { messages, templateVariables, answerStart } = prompt;
   const tools = prompt.toolChoice === "none" ? [] : prompt.tools;
-  const base = { template, ...(templateVariables === undefined ? {} : { templateVariables }) };
+  const base = { template, templateVariables, answerStart };
   if (tools.length === 0) return { ...base, messages };
   if (rendersTools(tools, template)) return { ...base, messages, tools };
   return { ...base, messages: [{ role: "system", content: describeTools(tools) }, ...messages] };
@@ -402,8 +403,8 @@ async function countPrompt(prompt: Prompt, lease: Lease): Promise<number> {
     case "tokens":
       return prompt.tokens.length;
     case "chat": {
-      const { template, messages, tools, templateVariables: variables } = toTemplatePrompt(prompt, templateOf(lease));
-      return (await template.applyAsync(messages, { tools, variables })).length;
+      const { template, messages, tools, templateVariables, answerStart } = toTemplatePrompt(prompt, templateOf(lease));
+      return (await template.applyAsync(messages, { tools, variables: templateVariables, answerStart })).length;
     }
     case "gap":
       return 0;

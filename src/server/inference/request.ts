@@ -33,10 +33,14 @@ export interface ChatPrompt {
   readonly kind: "chat";
   readonly messages: readonly ChatMessage[];
   readonly tools: readonly ToolDefinition[];
+  /** Where within a tool of the request its schema is, for messages. */
+  readonly toolSchemaField: string;
   readonly toolChoice: ToolChoice;
   /** Whether an answer may call several tools at once. */
   readonly parallelTools: boolean;
   readonly templateVariables: Readonly<Record<string, unknown>> | undefined;
+  /** What the answer begins with, where the client has written that. */
+  readonly answerStart?: string | undefined;
 }
 
 export type ToolChoice = "auto" | "none" | "required" | { readonly name: string };
@@ -49,6 +53,8 @@ export interface TextPrompt {
 export interface TokensPrompt {
   readonly kind: "tokens";
   readonly tokens: readonly number[];
+  /** The field they are from, for messages. */
+  readonly param: string;
 }
 
 /** A gap in a text that is to be filled. */

@@ -71,5 +71,6 @@ export const llamacpp: Dialect = {
   name: "llama.cpp",
   owns: (path) => ["/tokenize", "/detokenize", "/apply-template"].includes(path),
   error: (problem, requestId) => openai.error(problem, requestId), // its errors are OpenAI's
+  problem: openai.problem,
   routes: [tokenize, detokenize, applyTemplate],
 };

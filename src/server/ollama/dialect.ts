@@ -17,6 +17,7 @@ const chat = generationRoute({
   body: chatBody,
   answer: chatAnswer,
   chunk: chatAnswer,
+  chunkType: ndjson.contentType,
   prepare: (body) => prepareRequest(body, toChatRequest(body), "chat", toChatAnswer),
 });
 
@@ -27,6 +28,7 @@ const generate = generationRoute({
   body: generateBody,
   answer: generateAnswer,
   chunk: generateAnswer,
+  chunkType: ndjson.contentType,
   prepare: (body) => prepareRequest(body, toGenerateRequest(body), "generate", toGenerateAnswer),
 });
 
@@ -146,5 +148,6 @@ export const ollama: Dialect = {
   name: "Ollama",
   owns: (path) => path.startsWith("/api/"),
   error: ({ message }) => ({ body: { error: message } }),
+  problem: z.strictObject({ error: z.string() }),
   routes: [chat, generate, ...lists],
 };

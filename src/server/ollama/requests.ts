@@ -1,5 +1,6 @@
 import { z } from "zod";
 
+import { Problem } from "../http/problem.js";
 import { jsonObject, maybe, refused } from "../http/schema.js";
 import type { AnswerFormat, ChatMessage, InferenceRequest, Prompt } from "../inference/request.js";
 import { plainRequest } from "../inference/request.js";
@@ -22,6 +23,9 @@ const options = z.strictObject({
   presence_penalty: maybe(z.number().min(-2).max(2)),
   frequency_penalty: maybe(z.number().min(-2).max(2)),
   num_keep: maybe(count),
+  mirostat: maybe(z.literal([0, 1, 2])),
+  mirostat_tau: maybe(z.number().min(0)),
+  mirostat_eta: maybe(z.number().min(0)),
   num_ctx: refused(ofTheServer),
   num_batch: refused(ofTheServer),
   num_gpu: refused(ofTheServer),
@@ -112,6 +116,7 @@ export function toChatRequest(body: z.output<typeof chatBody>): InferenceRequest
     kind: "chat",
     messages,
     tools,
+    toolSchemaField: "function.parameters",
     toolChoice: "auto",
     parallelTools: true,
     templateVariables: undefined,
@@ -121,6 +126,10 @@ export function toChatRequest(body: z.output<typeof chatBody>): InferenceRequest
 export function toGenerateRequest(body: z.output<typeof generateBody>): InferenceRequest {
   const { prompt, suffix, system, raw } = body;
   if (!prompt) return loadOnly(body.model);
+  if (system && (suffix || raw === true)) {
+    const message = "system: Expected no value beside raw or suffix, which take the prompt as it is";
+    throw new Problem("invalid_request", message, { param: "system" });
+  }
   if (suffix) return toRequest(body, { kind: "gap", before: prompt, after: suffix });
   if (raw === true) return toRequest(body, { kind: "text", text: prompt });
   const first: ChatMessage[] = system ? [{ role: "system", content: system }] : [];
@@ -128,6 +137,7 @@ export function toGenerateRequest(body: z.output<typeof generateBody>): Inferenc
     kind: "chat",
     messages: [...first, { role: "user", content: prompt }],
     tools: [],
+    toolSchemaField: "function.parameters",
     toolChoice: "none",
     parallelTools: true,
     templateVariables: undefined,
@@ -156,6 +166,7 @@ function toOptions(given: Partial<z.output<typeof options>>): InferenceRequest["
   const off = {
     ...(most !== undefined && most !== null && most < 0 ? { maxTokens: undefined } : {}),
     ...(seed !== undefined && seed !== null && seed < 0 ? { seed: undefined } : {}),
+    ...(given.mirostat === 0 ? { mirostat: undefined } : {}),
   };
   const named = {
     maxTokens: most,
@@ -171,6 +182,13 @@ function toOptions(given: Partial<z.output<typeof options>>): InferenceRequest["
     presencePenalty: given.presence_penalty,
     frequencyPenalty: given.frequency_penalty,
     keepTokens: given.num_keep,
+    mirostat: given.mirostat
+      ? {
+          version: given.mirostat,
+          ...(typeof given.mirostat_tau === "number" ? { tau: given.mirostat_tau } : {}),
+          ...(typeof given.mirostat_eta === "number" ? { eta: given.mirostat_eta } : {}),
+        }
+      : undefined,
   };
   const entries = Object.entries(named).filter(([, value]) => value !== null && value !== undefined);
   return { ...Object.fromEntries(entries), ...off };

@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 import { Problem } from "../http/problem.js";
-import { maybe, refused } from "../http/schema.js";
+import { clientsOwn, maybe, refused } from "../http/schema.js";
 import type { ChatMessage, ChatPrompt, ToolCall, ToolChoice, ToolDefinition } from "../inference/request.js";
 
 const textPart = z.strictObject({ type: z.literal("text"), text: z.string() });
@@ -25,7 +25,8 @@ const assistantContent = z.union([z.string(), z.array(z.union([textPart, refusal
 const toolCall = z.strictObject({
   id: z.string().min(1),
   type: z.literal("function"),
-  function: z.strictObject({ name: z.string().min(1), arguments: z.string() }),
+  function: z.strictObject({ name: z.string().min(1), arguments: z.string(), parsed_arguments: clientsOwn }),
+  index: clientsOwn,
 });
 
 export const message = z.discriminatedUnion("role", [
@@ -38,10 +39,16 @@ export const message = z.discriminatedUnion("role", [
     refusal: maybe(z.string()),
     tool_calls: maybe(z.array(toolCall)),
     annotations: z.array(z.unknown()).optional(),
+    parsed: clientsOwn,
     audio: refused("audio"),
     function_call: refused("function_call is deprecated; use tool_calls"),
   }),
-  z.strictObject({ role: z.literal("tool"), content: plainContent, tool_call_id: z.string().min(1) }),
+  z.strictObject({
+    role: z.literal("tool"),
+    content: plainContent,
+    tool_call_id: z.string().min(1),
+    name: maybe(z.string().min(1)),
+  }),
 ]);
 
 export const messages = z.array(message).min(1);
@@ -86,6 +93,7 @@ export function toChatPrompt(
     kind: "chat",
     messages: list.map(toMessage),
     tools,
+    toolSchemaField: "function.parameters",
     toolChoice: toToolChoice(fields.tool_choice ?? "auto", tools),
     parallelTools: fields.parallel_tool_calls ?? true,
     templateVariables: templateVariables ?? undefined,
@@ -101,7 +109,7 @@ function toMessage(given: Message, index: number): ChatMessage {
     case "user":
       return { role: "user", content: toText(given.content as string | readonly Part[]), ...named(given.name) };
     case "tool":
-      return { role: "tool", content: toText(given.content), toolCallId: given.tool_call_id };
+      return { role: "tool", content: toText(given.content), toolCallId: given.tool_call_id, ...named(given.name) };
     case "assistant": {
       const calls = given.tool_calls ?? [];
       const content = toText(given.content ?? given.refusal ?? "");

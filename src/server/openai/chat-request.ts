@@ -13,6 +13,19 @@ export const streamOptions = z.strictObject({
   include_obfuscation: refused("padding against eavesdroppers", false),
 });
 
+/** @throws Problem as OpenAI's own server does */
+export function assertStreams({
+  stream,
+  stream_options: options,
+}: {
+  stream?: unknown;
+  stream_options?: unknown;
+}): void {
+  if (options === undefined || options === null || stream === true) return;
+  const message = "stream_options: Expected stream to be true with it";
+  throw new Problem("invalid_request", message, { param: "stream_options" });
+}
+
 /** Fields of which every OpenAI route says the same. */
 export const commonFields = {
   model: maybe(z.string().min(1)),
@@ -71,6 +84,7 @@ export const chatBody = z.strictObject({
 export type ChatBody = z.output<typeof chatBody>;
 
 export function toChatRequest(body: ChatBody): InferenceRequest {
+  assertStreams(body);
   return {
     model: body.model ?? undefined,
     prompts: [toChatPrompt(body.messages, body, body.chat_template_kwargs)],

@@ -10,7 +10,7 @@ import { finiteLogprob, totalUsage } from "../inference/events.js";
 import type { InferenceRequest, Prompt } from "../inference/request.js";
 import { fingerprint, seconds, timingsSchema, toTimings, toUsage, usageSchema } from "./answer-parts.js";
 import { lastOf } from "./chat-answer.js";
-import { commonFields, streamOptions } from "./chat-request.js";
+import { assertStreams, commonFields, streamOptions } from "./chat-request.js";
 import { assertOneFormat, compact, extensionFields, samplingFields, toOptions } from "./request-fields.js";
 
 const tokenList = z.array(z.int().min(0)).min(1);
@@ -42,6 +42,7 @@ type CompletionBody = z.output<typeof completionBody>;
 const defaultMaxTokens = 16;
 
 function toCompletionRequest(body: CompletionBody): InferenceRequest {
+  assertStreams(body);
   const n = body.n ?? 1;
   if ((body.best_of ?? n) !== n) throw refusal("best_of", "Not supported: more answers than n");
   const logprobs = body.logprobs ?? false;
@@ -73,9 +74,10 @@ function toPrompts({ prompt, suffix, echo }: CompletionBody): Prompt[] {
     return [{ kind: "gap", before: prompt, after: suffix }];
   }
   const isList = Array.isArray(prompt) && typeof prompt[0] !== "number";
-  return (isList ? prompt : [prompt]).map((one) =>
-    typeof one === "string" ? { kind: "text", text: one } : { kind: "tokens", tokens: one as number[] },
-  );
+  return (isList ? prompt : [prompt]).map((one, index) => {
+    if (typeof one === "string") return { kind: "text", text: one };
+    return { kind: "tokens", tokens: one as number[], param: isList ? `prompt[${index}]` : "prompt" };
+  });
 }
 
 const logprobsSchema = z.strictObject({

@@ -5,7 +5,7 @@ import { chatChunk, chatCompletion, ChatStream, toChatCompletion } from "./chat-
 import { chatBody, toChatRequest } from "./chat-request.js";
 import { completionRoute } from "./completions.js";
 import { modelRoutes } from "./models.js";
-import { toProblemBody } from "./problem-body.js";
+import { problemBody, toProblemBody } from "./problem-body.js";
 import { responseRoute } from "./responses.js";
 
 const chat = generationRoute({
@@ -30,5 +30,6 @@ export const openai: Dialect = {
   name: "OpenAI",
   owns: () => false, // what no other owns is OpenAI's
   error: (problem) => ({ body: toProblemBody(problem) }),
+  problem: problemBody,
   routes: [chat, completionRoute, responseRoute, ...modelRoutes],
 };

@@ -4,6 +4,7 @@ import type { Answer, AnswerInfo, CalledTool, RequestUsage, TokenLogprob } from 
 import { totalUsage } from "../inference/events.js";
 import { seconds, timingsSchema, tokenLogprobSchema, toTimings, toTokenLogprob } from "./answer-parts.js";
 import { jsonObject } from "../http/schema.js";
+import { compact } from "./request-fields.js";
 import { toolChoice } from "./response-request.js";
 import type { ResponseBody } from "./response-request.js";
 
@@ -71,7 +72,6 @@ export const response = z.strictObject({
   metadata: z.record(z.string(), z.string()),
   model: z.string(),
   output: z.array(outputItem),
-  output_text: z.string(),
   parallel_tool_calls: z.boolean(),
   previous_response_id: z.null(),
   store: z.literal(false),
@@ -84,6 +84,14 @@ export const response = z.strictObject({
   usage: usageSchema.optional(),
   timings: timingsSchema.optional(),
   user: z.string().optional(),
+  background: z.literal(false),
+  completed_at: z.int().nullable(),
+  max_tool_calls: z.null(),
+  prompt_cache_key: z.string().optional(),
+  reasoning: z.strictObject({ effort: z.null(), summary: z.null() }),
+  safety_identifier: z.string().optional(),
+  service_tier: z.literal("default"),
+  top_logprobs: z.int(),
 });
 
 type ResponseAnswer = z.output<typeof response>;
@@ -127,7 +135,6 @@ export function emptyResponse(body: ResponseBody, info: AnswerInfo): ResponseAns
     metadata: body.metadata ?? {},
     model: info.model,
     output: [],
-    output_text: "",
     parallel_tool_calls: body.parallel_tool_calls ?? true,
     previous_response_id: null,
     store: false,
@@ -137,7 +144,17 @@ export function emptyResponse(body: ResponseBody, info: AnswerInfo): ResponseAns
     tools: (body.tools ?? []).map(toTool),
     top_p: body.top_p ?? null,
     truncation: "disabled",
-    ...(typeof body.user === "string" ? { user: body.user } : {}),
+    background: false,
+    completed_at: null,
+    max_tool_calls: null,
+    reasoning: { effort: null, summary: null },
+    service_tier: "default",
+    top_logprobs: body.top_logprobs ?? 0,
+    ...compact({
+      user: body.user,
+      safety_identifier: body.safety_identifier,
+      prompt_cache_key: body.prompt_cache_key,
+    }),
   };
 }
 
@@ -166,7 +183,7 @@ export function toResponse(body: ResponseBody, answer: Answer, info: AnswerInfo)
       ...(says ? [toMessageItem(info.id, answer.text, answer.logprobs, state)] : []),
       ...answer.tools.map(toCallItem),
     ],
-    output_text: answer.text,
+    completed_at: cut === undefined ? seconds(Date.now()) : null,
     usage: toUsage(totalUsage([answer], 1)),
     timings: toTimings(answer),
   };

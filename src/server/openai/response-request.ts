@@ -1,9 +1,9 @@
 import { z } from "zod";
 
-import { jsonObject, maybe, refused } from "../http/schema.js";
+import { clientsOwn, jsonObject, maybe, refused } from "../http/schema.js";
 import type { AnswerFormat, ChatMessage, InferenceRequest, ToolCall } from "../inference/request.js";
 import { parseArguments, toToolChoice } from "./chat-messages.js";
-import { commonFields } from "./chat-request.js";
+import { assertStreams, commonFields } from "./chat-request.js";
 import { assertOneFormat, compact, extensionFields, samplingFields, toOptions } from "./request-fields.js";
 
 const inputPart = z.strictObject({ type: z.literal("input_text"), text: z.string() });
@@ -12,8 +12,11 @@ const outputPart = z.strictObject({
   text: z.string(),
   annotations: z.array(z.unknown()).optional(),
   logprobs: z.array(z.unknown()).optional(),
+  parsed: clientsOwn,
 });
-const content = z.union([z.string(), z.array(z.union([inputPart, outputPart])).min(1)]);
+const refusalPart = z.strictObject({ type: z.literal("refusal"), refusal: z.string() });
+const part = z.discriminatedUnion("type", [inputPart, outputPart, refusalPart]);
+const content = z.union([z.string(), z.array(part).min(1)]);
 const itemStatus = maybe(z.enum(["in_progress", "completed", "incomplete"]));
 
 const item = z.union([
@@ -29,6 +32,7 @@ const item = z.union([
     call_id: z.string().min(1),
     name: z.string().min(1),
     arguments: z.string(),
+    parsed_arguments: clientsOwn,
     id: maybe(z.string()),
     status: itemStatus,
   }),
@@ -100,6 +104,7 @@ export const responseBody = z.strictObject({
 export type ResponseBody = z.output<typeof responseBody>;
 
 export function toResponseRequest(body: ResponseBody): InferenceRequest {
+  assertStreams(body);
   const tools = (body.tools ?? []).map(({ name, description, parameters }) => ({
     type: "function" as const,
     function: { name, ...compact({ description, parameters }) },
@@ -114,6 +119,7 @@ export function toResponseRequest(body: ResponseBody): InferenceRequest {
         kind: "chat",
         messages: toMessages(body),
         tools,
+        toolSchemaField: "parameters",
         toolChoice: toToolChoice(wanted, tools),
         parallelTools: body.parallel_tool_calls ?? true,
         templateVariables: undefined,
@@ -166,6 +172,6 @@ function addCall(messages: ChatMessage[], call: ToolCall): void {
   else messages[messages.length - 1] = { ...last, toolCalls: [...(last.toolCalls ?? []), call] };
 }
 
-function toText(parts: string | readonly { text: string }[]): string {
-  return typeof parts === "string" ? parts : parts.map(({ text }) => text).join("");
+function toText(parts: string | readonly { text?: string; refusal?: string }[]): string {
+  return typeof parts === "string" ? parts : parts.map(({ text, refusal }) => text ?? refusal ?? "").join("");
 }

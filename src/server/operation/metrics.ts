@@ -1,6 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
-import type { AnswerEnd } from "../inference/events.js";
+import type { AnswerEnd, RequestUsage } from "../inference/events.js";
 import type { ModelPool } from "../models/model-pool.js";
 
 const latencyBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
@@ -72,10 +72,14 @@ export class Metrics {
     if (abandoned) this.#left.inc({ route });
   }
 
+  /** What a whole request took. */
+  usage(model: string, { promptTokens, cachedTokens, completionTokens }: RequestUsage): void {
+    this.#prompt.inc({ model }, promptTokens);
+    this.#cached.inc({ model }, cachedTokens);
+    this.#generated.inc({ model }, completionTokens);
+  }
+
   answer(model: string, { usage, timings }: AnswerEnd): void {
-    this.#prompt.inc({ model }, usage.promptTokens);
-    this.#cached.inc({ model }, usage.cachedTokens);
-    this.#generated.inc({ model }, usage.completionTokens);
     this.#queued.observe({ model }, timings.queueMs / 1000);
     if (usage.completionTokens > 0) this.#firstToken.observe({ model }, timings.firstTokenMs / 1000);
   }

@@ -1,15 +1,20 @@
 import { z } from "zod";
 
-import type { Route } from "../dialect.js";
+import type { Dialect, Route } from "../dialect.js";
 import { dialects } from "../dialects.js";
+import type { ProblemCode } from "../http/problem.js";
+import { Problem } from "../http/problem.js";
+import { openai } from "../openai/dialect.js";
+
+type Errors = Pick<Dialect, "error" | "problem">;
 
 /** The OpenAPI document of the dialects' routes and of those that keep the server running. */
 export function openApiDocument(version: string, operationRoutes: readonly Route[]): object {
   const paths: Record<string, Record<string, unknown>> = {};
-  for (const { name, routes } of [...dialects, { name: "Operation", routes: operationRoutes }]) {
+  for (const { routes, ...dialect } of [...dialects, { ...openai, name: "Operation", routes: operationRoutes }]) {
     for (const route of routes) {
       const path = route.path.replace(/:(\w+)(\{[^}]*\})?/g, "{$1}");
-      (paths[path] ??= {})[route.method.toLowerCase()] = { tags: [name], ...operation(route, path) };
+      (paths[path] ??= {})[route.method.toLowerCase()] = { tags: [dialect.name], ...operation(route, path, dialect) };
     }
   }
   return {
@@ -21,18 +26,29 @@ export function openApiDocument(version: string, operationRoutes: readonly Route
   };
 }
 
-function operation(route: Route, path: string): object {
+/** What may go wrong on a route, by HTTP status. */
+export function statusesOf(route: Route, { error }: Pick<Dialect, "error">): number[] {
+  const codes: ProblemCode[] = ["host_not_allowed", "internal", ...(route.problems ?? [])];
+  if (route.open !== true) codes.push("unauthorized");
+  if (route.body !== undefined) {
+    codes.push("invalid_request", "body_too_large", "unsupported_media_type", "model_not_found", "loading");
+  }
+  if (route.path.includes(":")) codes.push("model_not_found");
+  if (route.kind === "generation") codes.push("queue_full", "content_filter");
+  const statuses = codes.map((code) => {
+    const problem = new Problem(code, "");
+    return error(problem, "").status ?? problem.status;
+  });
+  return [...new Set(statuses)].sort((a, b) => a - b);
+}
+
+function operation(route: Route, path: string, dialect: Errors): object {
   const parameters = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
     name,
     in: "path",
     required: true,
     schema: { type: "string" },
   }));
-  const content: Record<string, unknown> = {};
-  if (route.answer !== undefined) content["application/json"] = { schema: toSchema(route.answer, "output") };
-  if (route.kind === "generation" && route.chunk !== undefined) {
-    content["text/event-stream"] = { schema: toSchema(route.chunk, "output") };
-  }
   return {
     summary: route.summary,
     ...(route.open === true ? { security: [] } : {}),
@@ -42,8 +58,24 @@ function operation(route: Route, path: string): object {
       : {
           requestBody: { required: true, content: { "application/json": { schema: toSchema(route.body, "input") } } },
         }),
-    responses: { 200: { description: "The answer", content }, default: { description: "An error" } },
+    responses: { 200: { description: "The answer", content: answersOf(route) }, ...problemsOf(route, dialect) },
   };
+}
+
+function answersOf(route: Route): Record<string, unknown> {
+  const content: Record<string, unknown> = {};
+  if (route.answer !== undefined) {
+    content[route.answerType ?? "application/json"] = { schema: toSchema(route.answer, "output") };
+  }
+  if (route.kind === "generation" && route.chunk !== undefined) {
+    content[route.chunkType ?? "text/event-stream"] = { schema: toSchema(route.chunk, "output") };
+  }
+  return content;
+}
+
+function problemsOf(route: Route, dialect: Errors): Record<number, unknown> {
+  const content = { "application/json": { schema: toSchema(dialect.problem, "output") } };
+  return Object.fromEntries(statusesOf(route, dialect).map((status) => [status, { description: "An error", content }]));
 }
 
 function toSchema(schema: z.ZodType, io: "input" | "output"): object {

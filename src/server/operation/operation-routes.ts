@@ -24,6 +24,7 @@ export function operationRoutes(service: Service): PlainRoute[] {
       path: "/ready",
       summary: "Whether requests for text are answered: 503 while loading or draining",
       open: true,
+      problems: ["loading", "draining"],
       body: undefined,
       answer: ok,
       handle() {
@@ -36,7 +37,8 @@ export function operationRoutes(service: Service): PlainRoute[] {
       path: "/metrics",
       summary: "Numbers for Prometheus",
       body: undefined,
-      answer: undefined,
+      answer: z.string(),
+      answerType: "text/plain",
       handle: async () =>
         new Response(await service.metrics.text(), { headers: { "content-type": service.metrics.contentType } }),
     }),
@@ -45,7 +47,7 @@ export function operationRoutes(service: Service): PlainRoute[] {
       path: "/openapi.json",
       summary: "This API, made from the schemas that check requests",
       body: undefined,
-      answer: undefined,
+      answer: z.looseObject({ openapi: z.string() }),
       handle: () => openApiDocument(service.version, routes),
     }),
   ];

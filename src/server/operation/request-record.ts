@@ -1,4 +1,5 @@
 import type { AnswerEnd, InferenceEvent } from "../inference/events.js";
+import { totalUsage } from "../inference/events.js";
 import type { ServerLog } from "./log.js";
 import type { Metrics } from "./metrics.js";
 
@@ -16,6 +17,8 @@ export class RequestRecord {
   /** Whether the answer's end comes after its head. */
   streams = false;
   error: unknown;
+  /** Answers to each prompt, which they have read once. */
+  answersPerPrompt = 1;
   readonly #started = performance.now();
   readonly #ends: AnswerEnd[] = [];
   readonly #log: ServerLog;
@@ -31,7 +34,7 @@ export class RequestRecord {
   }
 
   event(event: InferenceEvent): void {
-    if (event.type === "end") this.#ends.push(event);
+    if (event.type === "end") this.#ends[event.choice] = event;
   }
 
   /** Writes it all down, once. */
@@ -40,7 +43,9 @@ export class RequestRecord {
     this.#done = true;
     const ms = performance.now() - this.#started;
     this.#metrics.request(this.route, this.status, ms / 1000, this.abandoned);
-    for (const end of this.#ends) this.#metrics.answer(this.model ?? "", end);
+    const usage = totalUsage(this.#ends, this.answersPerPrompt);
+    this.#metrics.usage(this.model ?? "", usage);
+    this.#ends.forEach((end) => this.#metrics.answer(this.model ?? "", end));
     const { id: requestId, method, path, status, model, user, abandoned, error } = this;
     const facts = {
       requestId,
@@ -51,18 +56,9 @@ export class RequestRecord {
       model,
       user,
       abandoned: abandoned || undefined,
+      ...(this.#ends.length === 0 ? {} : usage),
     };
-    const tokens = this.#ends.map(({ usage }) => usage);
-    const sum = (count: (usage: AnswerEnd["usage"]) => number): number => tokens.reduce((a, u) => a + count(u), 0);
-    const usage =
-      tokens.length === 0
-        ? {}
-        : {
-            promptTokens: sum((u) => u.promptTokens),
-            cachedTokens: sum((u) => u.cachedTokens),
-            completionTokens: sum((u) => u.completionTokens),
-          };
-    if (error !== undefined) this.#log.error({ ...facts, ...usage, err: error }, "request failed");
-    else this.#log.info({ ...facts, ...usage }, "request");
+    if (error !== undefined) this.#log.error({ ...facts, err: error }, "request failed");
+    else this.#log.info(facts, "request");
   }
 }

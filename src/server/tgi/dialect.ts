@@ -75,7 +75,8 @@ function toRequest({ inputs, parameters: given }: GenerateBody, streams: boolean
       ? { type: "schema", schema: p.grammar.value, param: "parameters.grammar.value" }
       : { type: "text" },
     logprobsAreOptional: streams,
-    echo: p.return_full_text === true,
+    // A stream has it in its last chunk alone, which is not a token's.
+    echo: p.return_full_text === true && !streams,
     countsPrompt: false,
     user: undefined,
     metadata: undefined,
@@ -132,10 +133,14 @@ function toAnswer([answer]: readonly Answer[], wantsDetails: boolean): z.output<
  * tokens any more, but pieces of text: their chunks have 0 for what is not known.
  */
 class TokenStream implements StreamEncoder {
-  #text = "";
+  #text: string;
   #index = 0;
   #held: TokenLogprob | undefined;
   #end: AnswerEnd | undefined;
+
+  constructor({ inputs, parameters: given }: GenerateBody) {
+    this.#text = given?.return_full_text === true ? inputs : "";
+  }
 
   start(): string {
     return "";
@@ -201,12 +206,12 @@ const generate = generationRoute({
   summary: "Continues a text",
   body: generateBody,
   answer: generateAnswer,
-  chunk: undefined,
+  chunk: streamChunk,
   prepare: (body) => ({
     request: toRequest(body, body.stream === true),
     streams: body.stream === true,
     answer: (answers) => toAnswer(answers, body.parameters?.details === true),
-    stream: { ...eventStream, encoder: () => new TokenStream(), error: (error) => sse(error) },
+    stream: { ...eventStream, encoder: () => new TokenStream(body), error: (error) => sse(error) },
   }),
 });
 
@@ -220,7 +225,7 @@ const generateStream = generationRoute({
     request: toRequest(body, true),
     streams: true,
     answer: (answers) => toAnswer(answers, true),
-    stream: { ...eventStream, encoder: () => new TokenStream(), error: (error) => sse(error) },
+    stream: { ...eventStream, encoder: () => new TokenStream(body), error: (error) => sse(error) },
   }),
 });
 
@@ -254,5 +259,6 @@ export const tgi: Dialect = {
   name: "Text Generation Inference",
   owns: (path) => ["/generate", "/generate_stream", "/info"].includes(path),
   error: toProblem,
+  problem: z.strictObject({ error: z.string(), error_type: z.string() }),
   routes: [generate, generateStream, info],
 };

@@ -57,6 +57,13 @@ export function syntaxOfTemplate(source: string): ToolSyntax {
   return [mistral, tagged].find(({ trigger }) => trigger !== null && source.includes(trigger)) ?? plain;
 }
 
+/** Throws `INVALID_OPTION` where a tool's schema cannot be kept, by the path that it has in the request. */
+export function checkToolSchemas(tools: readonly ToolDefinition[], field: string): void {
+  for (const [index, { function: called }] of tools.entries()) {
+    if (called.parameters !== undefined) jsonSchemaGrammar(called.parameters, { name: `tools[${index}].${field}` });
+  }
+}
+
 /** A grammar that allows nothing but calls of these tools. */
 export function toolGrammar(tools: readonly ToolDefinition[], syntax: ToolSyntax, parallel: boolean): string {
   const calls = tools.map(({ function: { name, parameters } }) => ({
