@@ -5,6 +5,7 @@ import type { FetchOptions } from "../hub/index.js";
 import type { LlamaContext } from "../llama-context.js";
 import type { LlamaModel, ModelContextOptions } from "../llama-model.js";
 import type { GpuChoice } from "../native/backends.js";
+import type { GpuFit } from "../model/gpu-layers.js";
 import type { LoadModelOptions } from "../model/load-options.js";
 import { DownloadDisplay } from "./download-display.js";
 import { ProgressBar } from "./progress-bar.js";
@@ -61,11 +62,14 @@ async function loadFile(path: string, options: LoadModelOptions, signal: AbortSi
     loadModel(path, { ...load, onProgress }),
   );
   const { fit } = model;
-  // Without a GPU there was nothing to choose.
-  if (fit && (options.gpuLayers === "auto" || (options.gpuLayers === undefined && fit.devices.length > 0))) {
-    note(`${basename(path)}: ${fit.reason}`);
-  }
+  if (fit && isNews(fit, options.gpuLayers)) note(`${basename(path)}: ${fit.reason}`);
   return model;
+}
+
+/** What was left to us, and what was asked for and is not so. */
+function isNews({ devices, gpuLayers }: GpuFit, wish: LoadModelOptions["gpuLayers"]): boolean {
+  if (wish === undefined) return devices.length > 0; // else there was nothing to choose
+  return wish === "auto" || (wish !== 0 && gpuLayers === 0);
 }
 
 function note(text: string): void {
@@ -80,6 +84,10 @@ async function openContext(model: LlamaModel, options: ModelContextOptions): Pro
     options.contextSize === undefined && context.info.contextSize < Math.min(4096, model.info.contextLength);
   if (fit && (options.contextSize === "auto" || options.kvType === "auto" || isLess)) {
     note(fit.reason);
+  }
+  const { contextLength } = model.info;
+  if (contextLength > 0 && context.info.contextSize > contextLength) {
+    note(`The model was trained with ${contextLength} tokens; what it says beyond may make less sense`);
   }
   return context;
 }

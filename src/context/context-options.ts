@@ -1,6 +1,6 @@
 import { InvalidOptionError, LlamaError } from "../errors.js";
 import type { ContextFit, ContextPlace, ContextWish, Drafter } from "../model/fit.js";
-import { contextBudget, fitContext } from "../model/fit.js";
+import { checkModelFits, contextBudget, fitContext } from "../model/fit.js";
 import type { KvType } from "../model/ggml-types.js";
 import { divide } from "../model/devices.js";
 import { placeLayers } from "../model/gpu-layers.js";
@@ -242,7 +242,7 @@ export interface PlannedModel {
 }
 
 /**
- * Refuses a context that cannot fit beside models which are not loaded yet, so that nobody waits for that in vain.
+ * Refuses models that are not loaded yet, or a context beside them, where they cannot fit, so that nobody waits for that in vain.
  *
  * @throws LlamaError `INSUFFICIENT_MEMORY`
  */
@@ -264,6 +264,8 @@ export async function checkContextFits(
     const division = divide(found, loadOptions, available.bytes);
     const devices = division.devices.map((device) => ({ ...device, freeBytes: free.get(device.name) ?? 0 }));
     const { placement } = placeLayers(shape, loadOptions.gpuLayers, { ...division, devices }, path);
+    // A model that has no room must not come up as a context that has none.
+    checkModelFits(shape, { mapped: staysMapped(loadOptions), placement }, available, path);
     const weights = weightNeeds(shape, placement);
     planned.push({ shape, placement, ramBytes: weights.ram, staysMapped: staysMapped(loadOptions) });
     for (const [index, { name, freeBytes }] of devices.entries())

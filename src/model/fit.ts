@@ -349,7 +349,8 @@ function limitText({ limit }: AvailableMemory, tight: boolean): string {
   return limit === "container" ? "the limit of this container or service" : "this machine";
 }
 
-function quantizationThatFits({ parameterCount }: ModelShape, bytes: number): string | undefined {
-  const bits = (bytes * 8) / parameterCount;
-  return usualBits.find(([, needed]) => needed <= bits)?.[0];
+/** A coarser one than the file's own. */
+function quantizationThatFits({ parameterCount, weightBytes }: ModelShape, bytes: number): string | undefined {
+  const [bits, own] = [bytes, weightBytes].map((all) => (all * 8) / parameterCount);
+  return usualBits.find(([, needed]) => needed <= (bits ?? 0) && needed < 0.95 * (own ?? 0))?.[0];
 }

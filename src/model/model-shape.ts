@@ -62,6 +62,14 @@ export function shapeOf(headers: readonly GgufHeader[]): ModelShape {
   const [first] = headers;
   const metadata = first?.metadata ?? new Map<string, never>();
   const architecture = String(metadata.get("general.architecture") ?? "");
+  const part = Number(metadata.get("split.no") ?? 0);
+  if (part > 0) {
+    const count = Number(metadata.get("split.count") ?? 0);
+    throw new LlamaError(
+      "MODEL_FORMAT",
+      `The file is part ${part + 1} of ${count} of a model; its first one is the model's name`,
+    );
+  }
   const value = (name: string): unknown => metadata.get(`${architecture}.${name}`);
   const number = (name: string, otherwise = 0): number => {
     const most = name === "block_count" ? mostLayers : name === "context_length" ? Infinity : mostNumbers;
@@ -78,7 +86,8 @@ export function shapeOf(headers: readonly GgufHeader[]): ModelShape {
   const output = tensors.filter(({ name }) => name.startsWith("output"));
   const hasTiedOutput = !output.some(({ name }) => name === "output.weight");
   const embeddings = tensors.filter(({ name }) => name === "token_embd.weight");
-  const caches = cacheLengths({ value, number, layerCount, headCount, embeddingLength });
+  const attends = isRecurrent ? attendingLayers(tensors) : undefined;
+  const caches = cacheLengths({ value, number, layerCount, headCount, embeddingLength, attends });
   return {
     architecture,
     parameterCount: tensors.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0),
@@ -137,6 +146,14 @@ interface Facts {
   layerCount: number;
   headCount: number;
   embeddingLength: number;
+  /** Undefined where all layers do. */
+  attends: ReadonlySet<number> | undefined;
+}
+
+/** Layers with keys; those of recurrent models have states instead, whatever the header says of heads. */
+function attendingLayers(tensors: readonly GgufTensor[]): Set<number> {
+  const layers = tensors.map(({ name }) => /^blk\.(\d+)\.attn_(?:k|qkv|kv)/.exec(name)?.[1]);
+  return new Set(layers.filter((layer) => layer !== undefined).map(Number));
 }
 
 function layerWeights(tensors: readonly GgufTensor[], layerCount: number): number[] {
@@ -149,7 +166,7 @@ function layerWeights(tensors: readonly GgufTensor[], layerCount: number): numbe
   return sums;
 }
 
-function cacheLengths({ value, number, layerCount, headCount, embeddingLength }: Facts): {
+function cacheLengths({ value, number, layerCount, headCount, embeddingLength, attends }: Facts): {
   keyLengths: number[];
   valueLengths: number[];
   headLengths: ModelShape["headLengths"];
@@ -161,7 +178,7 @@ function cacheLengths({ value, number, layerCount, headCount, embeddingLength }:
   const withCache = layerCount - number("attention.shared_kv_layers");
   const perLayer = (length: number): number[] =>
     Array.from({ length: layerCount }, (_, layer) =>
-      layer < withCache ? headsOf(value, layer, headCount) * length : 0,
+      layer < withCache && attends?.has(layer) !== false ? headsOf(value, layer, headCount) * length : 0,
     );
   const [key, val] = [number("attention.key_length", width), number("attention.value_length", width)];
   return {

@@ -183,6 +183,16 @@ describe("complete", () => {
     );
   });
 
+  it("says what of a wish is not so, or not wise", async () => {
+    const layers = await complete("-p", start, "--max-tokens", "1", "--gpu-layers", "99");
+    expect(layers).toMatchObject({ code: 0, stderr: expect.stringMatching(/: No layers are on /) });
+    const context = await complete("-p", start, "--max-tokens", "1", "--context-size", "9000");
+    expect(context).toMatchObject({
+      code: 0,
+      stderr: "The model was trained with 8192 tokens; what it says beyond may make less sense\n",
+    });
+  });
+
   it("goes on beyond the context when it may drop what is old", async () => {
     const args = ["--ignore-eos", "--context-size", "32", "--context-shift", "--max-tokens", "60", "--json"];
     const { stdout } = await complete("-p", start, ...args);

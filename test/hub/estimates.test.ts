@@ -15,7 +15,7 @@ import type { HubServer } from "../support/hub/hub-server.js";
 import { startHub } from "../support/hub/hub-server.js";
 import type { Sandbox } from "../support/hub/sandbox.js";
 import { enterSandbox } from "../support/hub/sandbox.js";
-import { splitTinyModel, tinyModel } from "../support/models.js";
+import { memoryModel, splitTinyModel, tinyModel } from "../support/models.js";
 import { tiedModel } from "../support/tied-model.js";
 
 let hub: HubServer;
@@ -84,6 +84,14 @@ describe("a model whose embeddings are the output too", () => {
   );
 });
 
+it("a recurrent model keeps nothing for each token of a context", async () => {
+  const shape = await readModelShape(await memoryModel("recurrent"));
+  expect(shape.keyLengths).toEqual(shape.keyLengths.map(() => 0));
+  expect(shape.stateBytes).toBeGreaterThan(0);
+  const { keyLengths } = await readModelShape(await memoryModel("hybrid"));
+  expect(new Set(keyLengths.map((length) => length > 0))).toEqual(new Set([true, false]));
+});
+
 describe("a split model", () => {
   it("takes what the whole one takes, here and on a server", async () => {
     const first = await splitTinyModel();
@@ -96,6 +104,14 @@ describe("a split model", () => {
       const sizes = await Promise.all(splitPaths(first).map(async (path) => (await readFile(path)).length));
       expect(shown!.sizeBytes).toBe(sizes.reduce((sum, size) => sum + size, 0));
     }
+  });
+
+  it("is not taken for what one of its later parts is", async () => {
+    const later = splitPaths(await splitTinyModel())[1] ?? "";
+    await expect(show(later)).rejects.toMatchObject({
+      code: "MODEL_FORMAT",
+      message: expect.stringMatching(/part 2 of 3 of a model/),
+    });
   });
 
   it("of which a part is missing is told so", async () => {

@@ -204,6 +204,13 @@ describe.runIf(onLinux)("a limit on memory", () => {
         stdout: "",
         stderr: expect.stringMatching(/^llama-native: A context of 32768 tokens .* would fit\n$/),
       });
+      const tooLarge = await run(inGroup(150 * mebibyte)(process.execPath, args));
+      expect(tooLarge).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(
+          /^llama-native: .* takes 1\d\d MB with a small context, but the limit of this container/,
+        ),
+      });
     });
   });
 

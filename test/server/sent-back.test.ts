@@ -115,10 +115,14 @@ describe("Anthropic's answers that the client has begun", () => {
     expect(answer.content).toMatchObject([{ type: "text", text: expect.stringMatching(/^ Tokyo/) }]);
   });
 
-  test("are continued over several messages", async () => {
-    const messages = [...begun.messages, { role: "assistant" as const, content: "To be exact, it is" }];
-    const answer = await anthropic().messages.create({ ...begun, messages, max_tokens: 2 });
-    expect(answer.content).toMatchObject([{ type: "text", text: expect.stringMatching(/^ \S/) }]);
+  test("may be in several messages, which are one as everywhere", async () => {
+    const { max_tokens: _m, temperature: _t, ...counted } = begun;
+    const count = async (...texts: string[]): Promise<number> => {
+      const answers = texts.map((content) => ({ role: "assistant" as const, content }));
+      const messages = [...counted.messages.slice(0, 1), ...answers];
+      return (await anthropic().messages.countTokens({ ...counted, messages })).input_tokens;
+    };
+    expect(await count("The capital", "is")).toBe(await count("The capital\n\nis"));
   });
 
   test("count as part of the prompt", async () => {

@@ -156,6 +156,8 @@ describe("a model's fit", () => {
       available(3.2e9, { limit: "container" }),
       /but the limit of this container or service leaves 3\.\d\d GB\. A quantization of Q2_K or less/,
     ],
+    // Room for its quantization's usual bits, of which it has some more itself.
+    [mistral(4.45e9), available(4.74e9), /A quantization of Q3_K_M or less would fit\.$/],
     [q4, available(1e9), /A smaller model is needed\.$/],
     [q4, available(20e9, { addressBytes: 8e9 }), /but the limit of this process leaves 3\.47 GB\./],
   ])("is refused where it does not", (shape, memory, message) => {
