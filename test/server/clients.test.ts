@@ -1,19 +1,21 @@
-import { execFile } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { promisify } from "node:util";
 
 import Anthropic from "@anthropic-ai/sdk";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { ChatOpenAI } from "@langchain/openai";
-import { generateText, streamText } from "ai";
+import { generateObject, generateText, streamText, tool } from "ai";
 import { Ollama } from "ollama";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
 
 import { messageAnswer } from "../../src/server/anthropic/message-answer.js";
 import type { LlamaServer } from "../../src/server/index.js";
-import { createFetchHandler } from "../../src/server/index.js";
+import { createFetchHandler, createServer } from "../../src/server/index.js";
 import { chatAnswer, generateAnswer } from "../../src/server/ollama/answers.js";
-import { smollm2 } from "../support/models.js";
+import { smollm2, tinyModel } from "../support/models.js";
 import { eventsOf, expectShape, france, idle, post, startServer } from "./support.js";
 
 let server: LlamaServer;
@@ -25,6 +27,8 @@ afterAll(() => server.close());
 
 const system = "You are a helpful assistant.";
 const question = "What is the capital of Japan?";
+/** SmolLM2 goes on with it for long. */
+const endless = [{ role: "user" as const, content: "Count from 1 to 1000: 1, 2, 3," }];
 
 describe("@anthropic-ai/sdk", () => {
   const client = (): Anthropic => new Anthropic({ baseURL: server.url, apiKey: "local", maxRetries: 0 });
@@ -90,6 +94,14 @@ describe("@anthropic-ai/sdk", () => {
       ],
     });
     expect(next.content[0]!.type).toBe("text");
+  });
+
+  test("aborting a stream ends its request", async () => {
+    const stream = client().messages.stream({ ...request, max_tokens: 2000, messages: endless });
+    await new Promise((resolve) => stream.once("text", resolve));
+    stream.abort();
+    await expect(stream.done()).rejects.toBeInstanceOf(Anthropic.APIUserAbortError);
+    await idle(server);
   });
 
   test("errors are Anthropic's", async () => {
@@ -181,17 +193,69 @@ describe("the AI SDK", () => {
     expect(streamed).toBe(text);
     expect((await stream.usage).outputTokens).toBe(usage.outputTokens);
   });
+
+  test("tools, and objects of a schema", async () => {
+    const city = z.object({ city: z.enum(["Tokyo"]) });
+    const model = provider()("smollm2");
+    const { toolCalls } = await generateText({
+      model,
+      prompt: question,
+      tools: { weather: tool({ inputSchema: city }) },
+      toolChoice: { type: "tool", toolName: "weather" },
+    });
+    expect(toolCalls).toMatchObject([{ toolName: "weather", input: { city: "Tokyo" } }]);
+    const structured = createOpenAICompatible({
+      name: "local",
+      baseURL: `${server.url}/v1`,
+      supportsStructuredOutputs: true,
+    });
+    const { object } = await generateObject({ model: structured("smollm2"), prompt: question, schema: city });
+    expect(object).toEqual({ city: "Tokyo" });
+  });
+
+  test("errors, and aborting ends the request", async () => {
+    const unknown = generateText({ model: provider()("nope"), prompt: question, maxRetries: 0 });
+    await expect(unknown).rejects.toMatchObject({ statusCode: 404, message: expect.stringContaining("smollm2") });
+    const stop = new AbortController();
+    const stream = streamText({ model: provider()("smollm2"), messages: endless, abortSignal: stop.signal });
+    for await (const _ of stream.textStream) stop.abort();
+    await idle(server);
+  });
 });
 
 describe("LangChain", () => {
-  test("ChatOpenAI invokes and streams", async () => {
-    const chat = new ChatOpenAI({
-      model: "smollm2",
+  const open = (model = "smollm2", maxTokens = 24): ChatOpenAI =>
+    new ChatOpenAI({
+      model,
       apiKey: "local",
       temperature: 0,
-      maxTokens: 24,
+      maxTokens,
+      maxRetries: 0,
       configuration: { baseURL: `${server.url}/v1` },
     });
+
+  test("tools and structured output", async () => {
+    const schema = z.object({ city: z.enum(["Tokyo"]) });
+    const withTool = open("smollm2", 60).bindTools([{ name: "weather", description: "The weather", schema }], {
+      tool_choice: "weather",
+    });
+    expect((await withTool.invoke(question)).tool_calls).toMatchObject([{ name: "weather", args: { city: "Tokyo" } }]);
+    expect(await open("smollm2", 60).withStructuredOutput(schema).invoke(question)).toEqual({ city: "Tokyo" });
+  });
+
+  test("errors, and aborting ends the request", async () => {
+    await expect(open("nope").invoke(question)).rejects.toMatchObject({ status: 404 });
+    const stop = new AbortController();
+    const reading = (async () => {
+      const stream = await open("smollm2", 2000).stream(endless, { signal: stop.signal });
+      for await (const _ of stream) stop.abort();
+    })();
+    await expect(reading).rejects.toThrow(/abort/i);
+    await idle(server);
+  });
+
+  test("ChatOpenAI invokes and streams", async () => {
+    const chat = open();
     const messages: [string, string][] = [
       ["system", system],
       ["user", question],
@@ -218,6 +282,44 @@ describe("curl", () => {
       JSON.stringify({ model: "smollm2", messages: france, stream: false, options: { temperature: 0 } }),
     ];
     expect(JSON.parse((await promisify(execFile)("curl", ollama)).stdout)).toMatchObject({ done: true });
+  });
+});
+
+describe("curl, further", () => {
+  const curl = (...args: string[]): ChildProcess =>
+    spawn("curl", ["-s", "-N", ...args], { stdio: ["ignore", "pipe", "ignore"] });
+  const body = (fields: object): string[] => [
+    `${server.url}/v1/chat/completions`,
+    ...["-H", "Content-Type: application/json", "-d", JSON.stringify({ messages: endless, temperature: 0, ...fields })],
+  ];
+
+  test("streams, and leaving ends the request", async () => {
+    const child = curl(...body({ stream: true, max_tokens: 2000 }));
+    let text = "";
+    child.stdout?.on("data", (data: Buffer) => (text += data.toString()));
+    await expect.poll(() => text, { timeout: 10_000 }).toMatch(/^data: \{.*\}\n\ndata: \{/);
+    child.kill();
+    await idle(server);
+  });
+
+  test("an error has its status", async () => {
+    const { stdout } = await promisify(execFile)("curl", ["-s", "-w", "%{http_code}", ...body({ temperature: 9 })]);
+    expect(stdout).toMatch(/^\{"error":.*"param":"temperature".*\}400$/);
+  });
+
+  test("the README's model answers by its name at the hub", async () => {
+    const source = await tinyModel();
+    const own = await createServer({
+      port: 0,
+      models: { source, name: "mistral-7b-instruct-v0.2", context: { contextSize: 256 } },
+    });
+    await own.ready;
+    const model = "mistralai/Mistral-7B-Instruct-v0.2";
+    const request = { model, messages: [{ role: "user" as const, content: "Hello!" }], max_tokens: 4 };
+    const client = new OpenAI({ baseURL: `${own.url}/v1`, apiKey: "local" });
+    const answer = await client.chat.completions.create(request);
+    expect(answer.usage?.completion_tokens).toBe(4);
+    await own.close();
   });
 });
 

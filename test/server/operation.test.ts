@@ -184,6 +184,32 @@ describe("the content filter", () => {
   });
 });
 
+test("requests get a 503 while the models are loaded, and health does not", async () => {
+  const server = await createServer({ port: 0, models: await smollm2() });
+  servers.push(server);
+  const [answer, ready, health] = await Promise.all([
+    post(server, chat, { messages: france }),
+    fetch(`${server.url}/ready`),
+    fetch(`${server.url}/health`),
+  ]);
+  expect([answer.status, ready.status, health.status]).toEqual([503, 503, 200]);
+  expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(0);
+  await server.ready;
+  expect((await fetch(`${server.url}/ready`)).status).toBe(200);
+});
+
+test("penalties keep an answer from repeating its prompt", async () => {
+  const server = await make();
+  const text = async (fields: object): Promise<string> => {
+    const body = { prompt: "ha ha ha ha ha ha ha ha ha ha", max_tokens: 8, temperature: 0, ...fields };
+    const { choices } = (await (await post(server, "/v1/completions", body)).json()) as { choices: { text: string }[] };
+    return choices[0]?.text ?? "";
+  };
+  expect(await text({})).toMatch(/^( ha){8}$/);
+  expect(await text({ frequency_penalty: 2 })).not.toMatch(/( ha){2}/);
+  expect(await text({ repeat_penalty: 2 })).not.toMatch(/( ha){2}/);
+});
+
 test("metrics count what happened", async () => {
   const server = await make();
   await (await post(server, chat, { messages: france, max_tokens: 5, temperature: 0 })).text();
@@ -270,6 +296,20 @@ describe("llama-native serve", () => {
     expect(JSON.parse(texts[0]!)).toMatchObject({ usage: { completion_tokens: 20 } });
     expect(texts[1]).toContain("data: [DONE]");
     expect(JSON.parse(texts[2]!)).toMatchObject({ usage: { completion_tokens: 40 } });
+    expect((await outcome).code).toBe(0);
+  });
+
+  test("--content-filter takes a module", async () => {
+    const path = join(await mkdtemp(join(tmpdir(), "filter-")), "filter.mjs");
+    await writeFile(path, 'export default { request: () => ({ block: "not today" }) };');
+    const args = ["--port", "0", "--context-size", "512", "--content-filter", path];
+    const { child, outcome, written } = start(["serve", await smollm2(), ...args]);
+    await expect.poll(() => written.stderr, { timeout: 30_000 }).toContain('"msg":"ready"');
+    const url = /Listening at (http:\S+)\/v1/.exec(written.stdout)![1]!;
+    const headers = { "content-type": "application/json" };
+    const response = await fetch(url + chat, { method: "POST", headers, body: JSON.stringify({ messages: france }) });
+    expect([response.status, await response.text()]).toEqual([400, expect.stringContaining("not today")]);
+    child.kill("SIGTERM");
     expect((await outcome).code).toBe(0);
   });
 
