@@ -14,13 +14,12 @@ import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { readJson } from "./lib/files.mjs";
 import { packageDir } from "./lib/paths.mjs";
+import { requireNamespaces, runOffline } from "./package/namespace.mjs";
+import { gatherNpms, MEASURED_NPM, NPMS } from "./package/npms.mjs";
 import { publish } from "./package/page.mjs";
 import { gatherSupplies, npm, supplyOfTarball } from "./package/supplies.mjs";
 
 const PEERS = ["node-llama-cpp@3.22.1", "@fugood/llama.node@1.7.15"];
-/** That of Node 20, one that warns of install scripts, and one that blocks them, which needs a newer Node. */
-const NPMS = ["10.8.2", "11.19.1", "12.2.2"];
-const NEWER_NODE = "24.22.3";
 
 requireNamespaces();
 const named = process.argv[2];
@@ -41,8 +40,7 @@ async function main() {
   const order = readJson(orderPath) ?? (await gather(supplies, tarball));
   order.supplies = [...order.supplies.filter(({ manifest }) => manifest.name !== ours.manifest.name), ours];
   writeFileSync(orderPath, JSON.stringify(order));
-  await runOffline([join(packageDir, "scripts", "package", "offline.mjs"), orderPath, resultPath]);
-  const found = JSON.parse(readFileSync(resultPath, "utf8"));
+  const found = runOffline(join(packageDir, "scripts", "package", "offline.mjs"), orderPath, resultPath);
   await publish("package-installs.json", {
     machine: describeMachine(),
     date: new Date().toISOString().slice(0, 10),
@@ -62,26 +60,10 @@ async function gather(supplies, tarball) {
   return {
     folder: supplies,
     supplies: await gatherSupplies([join(supplies, tarball), ...PEERS], supplies),
-    npms: await gatherNpms(),
+    npms: await gatherNpms(NPMS, join(folder, "tools")),
     model: await smollm2(),
     peers: PEERS.map((peer) => peer.slice(0, peer.lastIndexOf("@"))),
   };
-}
-
-function requireNamespaces() {
-  const { status } = spawnSync("unshare", ["-n", "ip", "link", "set", "lo", "up"]);
-  if (status === 0) return;
-  console.error(
-    "The proof cuts the network with `unshare -n` and `ip`, which this machine or user may not do; run it as root.",
-  );
-  process.exit(1);
-}
-
-/** @param {string[]} args */
-async function runOffline(args) {
-  const line = 'ip link set lo up && exec "$0" "$@"';
-  const { status } = spawnSync("unshare", ["-n", "sh", "-c", line, process.execPath, ...args], { stdio: "inherit" });
-  if (status !== 0) throw new Error(`The part without network ended with ${status}`);
 }
 
 /** @param {string} target */
@@ -90,23 +72,6 @@ async function packOurs(target) {
   await npm(["pack", "--pack-destination", target], packageDir);
   const { version } = JSON.parse(readFileSync(join(packageDir, "package.json"), "utf8"));
   return `llama-native-${version}.tgz`;
-}
-
-/** @returns {Promise<import("./package/installs.mjs").Npm[]>} */
-async function gatherNpms() {
-  const tools = join(folder, "tools");
-  mkdirSync(tools);
-  writeFileSync(join(tools, "package.json"), '{ "name": "tools", "version": "1.0.0", "private": true }');
-  const specs = NPMS.map((version) => `npm-${version}@npm:npm@${version}`);
-  const node = `newer-node@npm:node-${process.platform}-${process.arch}@${NEWER_NODE}`;
-  await npm(["install", "--ignore-scripts", "--no-bin-links", ...specs, node], tools);
-  const newer = { node: join(tools, "node_modules", "newer-node", "bin", "node"), nodeVersion: `Node ${NEWER_NODE}` };
-  const own = { node: process.execPath, nodeVersion: `Node ${process.versions.node}` };
-  return NPMS.map((version) => ({
-    version,
-    folder: join(tools, "node_modules", `npm-${version}`),
-    ...(version.startsWith("12.") ? newer : own),
-  }));
 }
 
 async function smollm2() {
@@ -118,5 +83,5 @@ function describeMachine() {
   const { output } = spawnSync("c++", ["--version"], { encoding: "utf8" }) ?? {};
   const compiler = output?.[1]?.split("\n")[0] ?? "unknown compiler";
   const count = cpus().length;
-  return `${cpus()[0]?.model}, ${count} ${count === 1 ? "core" : "cores"}, ${compiler}, npm ${NPMS[1]}`;
+  return `${cpus()[0]?.model}, ${count} ${count === 1 ? "core" : "cores"}, ${compiler}, npm ${MEASURED_NPM}`;
 }

@@ -1,13 +1,12 @@
 // `npm run proof:prebuilt`: builds this platform's package, installs it with the main package in an empty folder without network
-// and without compilers, and runs a model there: with the kernels that are chosen for this CPU, with those for lesser ones, and
-// beside the addon that is built for this machine. Writes docs/prebuilt.json, and fails where something is not as it must be.
-// Linux alone, and root: the network is cut off by a namespace.
+// and without compilers, runs there what README.md tells a new user to run, and a model: with the kernels that are chosen for this
+// CPU, with those for lesser ones, and beside the addon that is built for this machine. Writes docs/prebuilt.json and its row of
+// docs/package.md, and fails where something is not as it must be. Linux alone, and root: the network is cut off by a namespace.
 
-import { copyFileSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { format, resolveConfig } from "prettier";
 import { buildAddon } from "./lib/build-addon.mjs";
 import { listIfThere, readJson } from "./lib/files.mjs";
 import { packageDir } from "./lib/paths.mjs";
@@ -16,15 +15,14 @@ import { createReporter } from "./lib/reporter.mjs";
 import { buildPackage } from "./release/build-package.mjs";
 import { checkPackage } from "./release/check-package.mjs";
 import { packMain, packPlatform } from "./release/pack-tarballs.mjs";
-import { install, sizeOf } from "./prebuilt/consumer.mjs";
-import { askVariant, compareSpeed, readLogits, start } from "./prebuilt/runs.mjs";
+import { countFiles } from "./package/installs.mjs";
+import { requireNamespaces, runOffline } from "./package/namespace.mjs";
+import { gatherNpms, MEASURED_NPM } from "./package/npms.mjs";
+import { publish } from "./package/page.mjs";
+import { gatherSupplies, supplyOfTarball } from "./package/supplies.mjs";
 
-/**
- * @typedef {import("./prebuilt/run.mjs").Findings} Findings
- * @typedef {import("./prebuilt/runs.mjs").VariantRun} VariantRun
- */
+/** @typedef {import("./prebuilt/offline.mjs").Found} Found @typedef {import("./prebuilt/offline.mjs").Order} Order */
 
-const ROUNDS = 5;
 const MAX_TOKENS = 64;
 const PROMPT = "The sun is a star at the centre of the solar system.";
 const LONG_PROMPT = Array.from({ length: 40 }, (_, i) => `In the year ${1900 + i} many things happened.`).join(" ");
@@ -37,6 +35,7 @@ const TEXT =
   "The sun is a star at the centre of the solar system. It is a nearly round ball of hot plasma, heated by reactions in its " +
   "core, and it gives off its energy as light. Eight planets go around it, and the third of them is the Earth.";
 
+requireNamespaces();
 const work = mkdtempSync(join(tmpdir(), "llama-native-prebuilt-"));
 const reporter = createReporter();
 try {
@@ -47,51 +46,71 @@ try {
 }
 
 async function main() {
-  const env = process.env;
-  const folder = await buildPackage({ backend: "cpu", out: join(work, "packages"), reporter, verbose: false, env });
+  const folder = await buildPackage({
+    ...{ backend: "cpu", out: join(work, "packages"), reporter, verbose: false, env: process.env },
+  });
   const check = await checkPackage(folder);
-  const { path: local } = await buildAddon({ backend: "cpu", reporter });
-  const platform = await packPlatform(folder, work);
-  const consumer = await install(work, [platform, await packMain(work)]);
-  copyFileSync(join(packageDir, "scripts", "prebuilt", "run.mjs"), join(consumer.folder, "run.mjs"));
-  const { name } = readJson(join(folder, "package.json"));
-  const installed = join(consumer.folder, "node_modules", name);
-  const order = { model: await smollm2(), prompt: PROMPT, longPrompt: LONG_PROMPT, maxTokens: MAX_TOKENS, text: TEXT };
-
-  const best = await start(consumer, order, {});
-  const reference = readLogits(consumer);
-  const own = await start(consumer, order, { LLAMA_NATIVE_ADDON: local });
-  const { variants } = readJson(join(installed, "build.json"));
-  const lesser = [];
-  for (const variant of variants)
-    lesser.push(await askVariant(consumer, order, { installed, variant, best, reference }));
-  const speed = await compareSpeed(consumer, order, local, ROUNDS);
-  await write({
+  const order = await gather(folder);
+  const [orderPath, resultPath] = [join(work, "order.json"), join(work, "result.json")];
+  writeFileSync(orderPath, JSON.stringify(order));
+  /** @type {Found} */
+  const found = runOffline(join(packageDir, "scripts", "prebuilt", "offline.mjs"), orderPath, resultPath);
+  const { install, readme, best, own, variants, speed } = found;
+  const tarball = order.supplies.find(({ manifest }) => manifest.name === order.package)?.tarball ?? "";
+  await publish("prebuilt.json", {
     llamaCpp: LLAMA_CPP_VERSION,
     node: process.version,
     date: new Date().toISOString().slice(0, 10),
     cpu: cpus()[0]?.model ?? "unknown",
-    package: { name, bytes: sizeOf(installed), tarballBytes: statSync(platform).size, about: check.lines.slice(1) },
-    nodeModulesBytes: consumer.bytes,
+    package: {
+      name: order.package,
+      bytes: countFiles(folder).bytes,
+      tarballBytes: statSync(join(order.folder, tarball)).size,
+      about: check.lines.slice(1),
+    },
+    ...{ install, readme },
     chosen: { ...best, loadMilliseconds: Math.round(best.loadMilliseconds) },
     localTextEqual: own.text === best.text,
-    variants: lesser,
-    speed,
+    ...{ variants, speed },
   });
-  const problems = [...check.problems, ...judgeInstall(consumer, name), ...judgeRuns(best, own, lesser, speed.ratio)];
+  const problems = [...check.problems, ...judgeInstall(found, order), ...judgeRuns(found)];
   for (const problem of problems) console.log(`Problem: ${problem}`);
   console.log(problems.length === 0 ? "All holds." : `${problems.length} problems.`);
   return problems.length === 0 ? 0 : 1;
 }
 
 /**
- * Nothing was built, and npm said which package serves.
- * @param {import("./prebuilt/consumer.mjs").Consumer} consumer
- * @param {string} name
+ * What the part without network needs.
+ * @param {string} platform the package's folder
+ * @returns {Promise<Order>}
  */
-function judgeInstall({ folder, env, output }, name) {
-  const own = join(folder, "node_modules", "llama-native", "native");
-  const cached = listIfThere(env.LLAMA_NATIVE_CACHE_DIR ?? "");
+async function gather(platform) {
+  const folder = join(work, "supplies");
+  mkdirSync(folder);
+  const { path: local } = await buildAddon({ backend: "cpu", reporter });
+  const { dependencies } = readJson(join(packageDir, "package.json"));
+  const supplies = await gatherSupplies(
+    Object.entries(dependencies).map(([name, range]) => `${name}@${range}`),
+    folder,
+  );
+  for (const tarball of [await packMain(folder), await packPlatform(platform, folder)])
+    supplies.push(await supplyOfTarball(basename(tarball), folder));
+  const [npm] = await gatherNpms([MEASURED_NPM], join(work, "tools"));
+  if (npm === undefined) throw new Error(`Expected npm ${MEASURED_NPM}`);
+  const questions = {
+    ...{ model: await smollm2(), prompt: PROMPT, longPrompt: LONG_PROMPT, maxTokens: MAX_TOKENS, text: TEXT },
+  };
+  return { folder, supplies, npm, work, package: basename(platform), local, questions };
+}
+
+/**
+ * Nothing was built, and npm said which package serves.
+ * @param {Found} found
+ * @param {Order} order
+ */
+function judgeInstall({ output }, { package: name }) {
+  const own = join(work, "program", "node_modules", "llama-native", "native");
+  const cached = listIfThere(join(work, "cache"));
   return [
     ...(output.includes(`nothing to build for cpu: ${name} is used`) ? [] : [`npm said:\n${output}`]),
     ...(readdirSync(own).includes("dist") ? ["an addon was built"] : []),
@@ -99,13 +118,8 @@ function judgeInstall({ folder, env, output }, name) {
   ];
 }
 
-/**
- * @param {Findings} best
- * @param {Findings} own
- * @param {VariantRun[]} variants
- * @param {number} ratio
- */
-function judgeRuns(best, own, variants, ratio) {
+/** @param {Found} found */
+function judgeRuns({ best, own, variants, speed: { ratio } }) {
   const runnable = variants.filter((each) => "text" in each);
   const missing = own.features.filter((feature) => !best.features.includes(feature));
   return [
@@ -127,11 +141,4 @@ function isUnlike({ leastCosine, likeliestEqual }) {
 async function smollm2() {
   const { resolveModel } = await import(pathToFileURL(join(packageDir, "dist", "hub", "index.js")).href);
   return await resolveModel("smollm2");
-}
-
-/** @param {object} result */
-async function write(result) {
-  const path = join(packageDir, "docs", "prebuilt.json");
-  const options = await resolveConfig(path);
-  writeFileSync(path, await format(JSON.stringify(result), { ...options, parser: "json" }));
 }

@@ -16,7 +16,12 @@ function(add_ggml_with_variants)
   add_subdirectory("${LLAMA_NATIVE_LLAMA_DIR}/ggml" ggml EXCLUDE_FROM_ALL)
 
   get_property(targets DIRECTORY "${LLAMA_NATIVE_LLAMA_DIR}/ggml/src" PROPERTY BUILDSYSTEM_TARGETS)
-  foreach(target IN LISTS targets)
+  if(NOT LLAMA_NATIVE_BACKEND STREQUAL "cpu")
+    # ggml has a folder for each kind of GPU.
+    get_property(gpu_targets DIRECTORY "${LLAMA_NATIVE_LLAMA_DIR}/ggml/src/ggml-${LLAMA_NATIVE_BACKEND}"
+      PROPERTY BUILDSYSTEM_TARGETS)
+  endif()
+  foreach(target IN LISTS targets gpu_targets)
     get_target_property(type ${target} TYPE)
     if(type STREQUAL "SHARED_LIBRARY" OR type STREQUAL "MODULE_LIBRARY")
       make_portable(${target})

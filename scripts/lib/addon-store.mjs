@@ -10,6 +10,7 @@ export const ADDON = "llama-native.node";
 const STAMP = "build.json";
 /** Touched whenever its folder is used. */
 const USED = ".used";
+/** Of each backend. */
 const KEPT_ADDONS = 6;
 
 /**
@@ -69,7 +70,8 @@ export function keepInCache(cache, inputs, addon) {
   copyWhole(addon, join(kept, ADDON));
   writeJson(join(kept, STAMP), createStamp(inputs, statSync(addon).size));
   markUsed(kept);
-  forgetOld(join(cache, "addons"), KEPT_ADDONS, () => false);
+  // Those of other backends stay: a GPU's takes far longer to build.
+  forgetOld(join(cache, "addons"), KEPT_ADDONS, (name) => !name.startsWith(`${inputs.backend}-`));
 }
 
 /**
@@ -96,16 +98,15 @@ export function markUsed(folder) {
 }
 
 /**
- * Removes all but the most recently used folders in `folder`.
+ * Removes all but the most recently used folders in `folder`, and those that stay in any case.
  * @param {string} folder
  * @param {number} kept
- * @param {(name: string) => boolean} isInUse
+ * @param {(name: string) => boolean} stays
  */
-export function forgetOld(folder, kept, isInUse) {
+export function forgetOld(folder, kept, stays) {
   const lastUse = (/** @type {string} */ name) =>
     statSync(join(folder, name, USED), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const names = readdirSync(folder).sort((a, b) => lastUse(b) - lastUse(a));
-  for (const name of names.slice(kept)) {
-    if (!isInUse(name)) rmSync(join(folder, name), { recursive: true, force: true });
-  }
+  const names = readdirSync(folder).filter((name) => !stays(name));
+  const oldest = names.sort((a, b) => lastUse(b) - lastUse(a)).slice(kept);
+  for (const name of oldest) rmSync(join(folder, name), { recursive: true, force: true });
 }

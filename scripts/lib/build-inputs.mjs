@@ -20,12 +20,12 @@ import { LLAMA_CPP_PATHS } from "./source-tree.mjs";
  * @property {string} sources hash of this package's own C++ and CMake files
  * @property {string} packages versions of the packages that take part in the build
  * @property {string} flags options given by the user
- * @property {string} gpu settings for a GPU's backend, and its toolkit
+ * @property {string | null} gpu settings for a GPU's backend, and its toolkit; null where any will do
  * @property {string | null} tools compiler and CMake; null where they are not installed
  */
 
 /**
- * @param {{ backend: string, plan?: import("./gpu/choose.mjs").GpuPlan }} what
+ * @param {{ backend: string, plan?: import("./gpu/choose.mjs").GpuPlan | null }} what `plan` is null where any toolkit will do
  * @param {import("./toolchain.mjs").Toolchain | null} toolchain
  * @param {NodeJS.ProcessEnv} env
  * @returns {BuildInputs}
@@ -42,7 +42,7 @@ export function collectInputs({ backend, plan }, toolchain, env) {
     sources: hashContents(nativeDir),
     packages: ["cmake-js", "node-addon-api", "node-api-headers"].map(packageVersion).join(" "),
     flags: ["LLAMA_NATIVE_CMAKE_ARGS", "CFLAGS", "CXXFLAGS", "LDFLAGS"].map((name) => env[name] ?? "").join("|"),
-    gpu: plan === undefined ? "" : [plan.toolkit, ...plan.settings].join("|"),
+    gpu: plan === undefined ? "" : plan === null ? null : [plan.toolkit, ...plan.settings].join("|"),
     tools: toolchain === null ? null : `${toolchain.compiler.version}, ${toolchain.cmake.version}`,
   };
 }
@@ -66,7 +66,7 @@ export function hashInputs(inputs) {
 export function sameInputs(made, wanted) {
   if (made === undefined) return false;
   const names = /** @type {(keyof BuildInputs)[]} */ (Object.keys(wanted));
-  return names.every((name) => made[name] === wanted[name] || (name === "tools" && wanted.tools === null));
+  return names.every((name) => made[name] === wanted[name] || wanted[name] === null);
 }
 
 function describeCpu() {

@@ -85,7 +85,7 @@ export async function runLine(line, place) {
     const script = join(place.npm.folder, "bin", `${name}-cli.js`);
     writeFileSync(join(bin, name), `#!/bin/sh\nexec "${place.npm.node}" "${script}" "$@"\n`, { mode: 0o755 });
   }
-  const PATH = [bin, dirname(place.npm.node), process.env.PATH].join(delimiter);
+  const PATH = [bin, dirname(place.npm.node), place.env.PATH ?? process.env.PATH].join(delimiter);
   return await inPlace("sh", ["-c", line], { ...place, env: { ...place.env, PATH } });
 }
 
@@ -93,8 +93,9 @@ export async function runLine(line, place) {
  * @param {string} program
  * @param {string[]} args
  * @param {Place} place
+ * @returns {Promise<string>} what was printed
  */
-async function inPlace(program, args, place) {
+export async function inPlace(program, args, place) {
   const { code, signal, output } = await run(program, args, { cwd: place.folder, env: environment(place) });
   if (code === 0) return output;
   throw new Error(`${[program, ...args].join(" ")} ended with ${signal ?? `code ${code}`}:\n${output.slice(-3000)}`);

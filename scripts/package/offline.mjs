@@ -1,18 +1,21 @@
 // The part of the proof that has no network: run by prove-package.mjs in a network namespace of its own. Takes its order as a
 // file's path, and leaves what it found in another.
 
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { loadavg, networkInterfaces } from "node:os";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { listIfThere } from "../lib/files.mjs";
-import { countFiles, diskUsage, install, runLine, runNpm, startNpm } from "./installs.mjs";
-import { readReadme } from "./readme.mjs";
+import { diskUsage, install, runLine, runNpm, startNpm } from "./installs.mjs";
+import { measure } from "./measure.mjs";
+import { refuseNetwork } from "./namespace.mjs";
+import { MEASURED_NPM } from "./npms.mjs";
+import { runReadme } from "./readme.mjs";
 import { serveSupplies } from "./registry.mjs";
 
 /**
  * @typedef {import("./installs.mjs").Npm} Npm
  * @typedef {import("./installs.mjs").Place} Place
+ * @typedef {import("./measure.mjs").InstallRow} InstallRow
  *
  * @typedef {object} Order
  * @property {string} folder
@@ -20,18 +23,6 @@ import { serveSupplies } from "./registry.mjs";
  * @property {Npm[]} npms
  * @property {string} model
  * @property {string[]} peers
- *
- * @typedef {object} InstallRow
- * @property {string} program with its version
- * @property {string} condition
- * @property {number} tarballBytes of the package itself
- * @property {number} unpackedBytes
- * @property {number} files
- * @property {number} fetchedBytes all tarballs that the install fetched
- * @property {number} packages
- * @property {number} installedBytes
- * @property {number} seconds
- * @property {number} load average of the machine's, in the minute before the install ended
  *
  * @typedef {object} ScriptRow
  * @property {string} npm
@@ -48,7 +39,7 @@ import { serveSupplies } from "./registry.mjs";
  * @typedef {object} Found
  * @property {InstallRow[]} installs
  * @property {ScriptRow[]} scripts
- * @property {{ answer: string, example: string }} readme what its command and its program print
+ * @property {import("./readme.mjs").Said} readme
  * @property {number} keptBytes in the cache folder after a build
  * @property {Killed | null} killed null until it was tried
  */
@@ -70,17 +61,10 @@ try {
   await registry.close();
 }
 
-function refuseNetwork() {
-  const outward = Object.entries(networkInterfaces()).filter(([, list]) => list?.some(({ internal }) => !internal));
-  if (outward.length === 0) return;
-  throw new Error(`Expected no network but loopback, and there is ${outward.map(([name]) => name).join(", ")}`);
-}
-
 /** Keeps what was found after each part, so that hours of a slow machine are not lost with the last of them. */
 async function prove() {
-  // Measured with an npm that runs install scripts, as peers need theirs too.
-  const npm = order.npms.find(({ version }) => version.startsWith("11."));
-  if (npm === undefined) throw new Error("Expected npm 11 among the releases of npm");
+  const npm = order.npms.find(({ version }) => version === MEASURED_NPM);
+  if (npm === undefined) throw new Error(`Expected npm ${MEASURED_NPM} among the releases of npm`);
   const [installs, readme, keptBytes] = await proveOurs(npm);
   /** @type {Found} */
   const found = { installs, readme, keptBytes, killed: null, scripts: [] };
@@ -90,7 +74,7 @@ async function prove() {
     keep(found);
   }
   for (const peer of order.peers) {
-    found.installs.push(await measure(peer, "prebuilt", placeFor("peer", npm)));
+    found.installs.push(await rowOf(peer, "prebuilt", placeFor("peer", npm)));
     keep(found);
   }
   found.killed = await proveKilled(npm);
@@ -114,59 +98,24 @@ async function proveOurs(npm) {
   for (const state of wasWarm ? ["warm"] : ["empty", "warm"]) {
     // The compiler's cache goes by paths, so that all is where it was.
     forgetCache();
-    rows.push(await measure(NAME, `built from source, compiler cache ${state}`, place));
+    rows.push(await rowOf(NAME, `built from source, compiler cache ${state}`, place));
   }
-  const readme = await proveReadme(place);
+  const readme = await runReadme(order.model, place);
   const keptBytes = diskUsage(cacheOf("ours"));
-  const again = await measure(NAME, "once more, in another project", {
+  const again = await rowOf(NAME, "once more, in another project", {
     ...place,
     folder: join(place.folder, "..", "second"),
   });
   return [[...rows, again], readme, keptBytes];
 }
 
-/** @param {Place} place @returns {Promise<Found["readme"]>} */
-async function proveReadme(place) {
-  const { example, command, answer } = readReadme(order.model);
-  const said = await runLine(command, place);
-  if (said.trim() !== answer)
-    throw new Error(`Expected the README's command to print "${answer}", but it printed "${said}"`);
-  writeFileSync(join(place.folder, "example.mjs"), example);
-  const text = await runLine("node example.mjs", place);
-  if (text.trim() === "") throw new Error("Expected the README's example to print an answer, but it printed nothing");
-  return { answer: said.trim(), example: text.trim() };
-}
-
 /**
  * @param {string} name
  * @param {string} condition
  * @param {Place} place
- * @returns {Promise<InstallRow>}
  */
-async function measure(name, condition, place) {
-  console.log(`installing ${name}: ${condition}`);
-  registry.takeBytes();
-  const { seconds, installedBytes, packages } = await install(name, place);
-  const [load = 0] = loadavg();
-  const supply = order.supplies.find(({ manifest }) => manifest.name === name);
-  if (supply?.tarball == null) throw new Error(`Expected a tarball of ${name}`);
-  const tarball = join(order.folder, supply.tarball);
-  const unpacked = join(order.folder, "unpacked");
-  mkdirSync(unpacked, { recursive: true });
-  await runLine(`rm -rf ../../unpacked/* && tar xzf "${tarball}" -C ../../unpacked`, place);
-  const { files, bytes } = countFiles(unpacked);
-  return {
-    program: `${name} ${supply.manifest.version}`,
-    condition,
-    tarballBytes: Number((await runLine(`wc -c < "${tarball}"`, place)).trim()),
-    unpackedBytes: bytes,
-    files,
-    fetchedBytes: registry.takeBytes(),
-    packages,
-    installedBytes,
-    seconds: Math.round(seconds * 10) / 10,
-    load: Math.round(load * 10) / 10,
-  };
+async function rowOf(name, condition, place) {
+  return (await measure(name, condition, place, { ...order, registry })).row;
 }
 
 /**

@@ -10,15 +10,15 @@ export const PAGE = join(packageDir, "docs", "package.md");
 /**
  * @typedef {object} Section of the page, between two marks
  * @property {string} name
- * @property {string} figures the file in docs/
- * @property {(figures: any) => string} write
+ * @property {string[]} figures the files in docs/
+ * @property {(...figures: any[]) => string} write
  */
 
 /** @type {Section[]} */
 export const SECTIONS = [
-  { name: "installs", figures: "package-installs.json", write: writeInstalls },
-  { name: "scripts", figures: "package-installs.json", write: writeScripts },
-  { name: "runtimes", figures: "package-runtimes.json", write: writeRuntimes },
+  { name: "installs", figures: ["package-installs.json", "prebuilt.json"], write: writeInstalls },
+  { name: "scripts", figures: ["package-installs.json"], write: writeScripts },
+  { name: "runtimes", figures: ["package-runtimes.json"], write: writeRuntimes },
 ];
 
 /**
@@ -38,20 +38,28 @@ export async function publish(name, figures) {
  */
 export async function renderPage(page) {
   for (const { name, figures, write } of SECTIONS) {
-    const [start, end] = [`<!-- ${name}: made from ${figures} -->`, `<!-- end of ${name} -->`];
+    const [start, end] = [startOf({ name, figures }), `<!-- end of ${name} -->`];
     const [from, to] = [page.indexOf(start), page.indexOf(end)];
     if (from < 0 || to < from) throw new Error(`Expected docs/package.md to have the marks ${start} and ${end}`);
-    const path = join(packageDir, "docs", figures);
-    if (!existsSync(path)) continue;
-    const text = write(JSON.parse(readFileSync(path, "utf8")));
+    const paths = figures.map((file) => join(packageDir, "docs", file));
+    if (!paths.every((path) => existsSync(path))) continue;
+    const text = write(...paths.map((path) => JSON.parse(readFileSync(path, "utf8"))));
     page = `${page.slice(0, from + start.length)}\n\n${text}\n\n${page.slice(to)}`;
   }
   return await format(page, { ...(await resolveConfig(PAGE)), parser: "markdown" });
 }
 
-/** @param {import("./offline.mjs").Found & { machine: string }} figures */
-function writeInstalls({ installs, machine, keptBytes, killed }) {
-  const rows = installs.map((row) => [
+/** The mark before a section. @param {Pick<Section, "name" | "figures">} section */
+export function startOf({ name, figures }) {
+  return `<!-- ${name}: made from ${figures.join(" and ")} -->`;
+}
+
+/**
+ * @param {import("./offline.mjs").Found & { machine: string }} figures
+ * @param {{ install?: import("./measure.mjs").InstallRow, cpu: string, date: string }} prebuilt
+ */
+function writeInstalls({ installs, machine, keptBytes, killed }, { install, cpu, date }) {
+  const rows = [...(install === undefined ? [] : [install]), ...installs].map((row) => [
     `${row.program}, ${row.condition}`,
     megabytes(row.tarballBytes),
     megabytes(row.unpackedBytes),
@@ -65,6 +73,9 @@ function writeInstalls({ installs, machine, keptBytes, killed }) {
   const table = markdownTable([heading, ...rows], "right");
   const notes = [
     `${machine}. The load is the machine's average in the minute before: other programs ran beside, and more of it means longer times.`,
+    install === undefined
+      ? "The install of llama-native with its prebuilt package was not measured in this run."
+      : `The prebuilt llama-native was installed in a run of its own, on ${cpu}, ${date}, without compilers on the PATH.`,
     `A first build keeps ${megabytes(keptBytes)} in the cache folder besides.`,
     killed === null
       ? "That an install follows one which was killed in the middle of its build was not tried in this run."

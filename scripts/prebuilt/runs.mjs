@@ -3,10 +3,10 @@
 import { cpSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { compareLogits } from "../vulkan/compare.mjs";
-import { offline } from "./consumer.mjs";
+import { inPlace } from "../package/installs.mjs";
 
 /**
- * @typedef {import("./consumer.mjs").Consumer} Consumer
+ * @typedef {import("../package/installs.mjs").Place} Place
  * @typedef {Omit<import("./run.mjs").Order, "logits">} Order
  * @typedef {import("./run.mjs").Findings} Findings
  *
@@ -16,45 +16,45 @@ import { offline } from "./consumer.mjs";
  */
 
 /**
- * @param {Consumer} consumer
+ * @param {Place} place
  * @param {Order} order
  * @param {NodeJS.ProcessEnv} more
  * @returns {Promise<Findings>}
  */
-export async function start({ folder, env }, order, more) {
-  const logits = logitsOf({ folder });
-  const output = await offline(["node", "run.mjs", JSON.stringify({ ...order, logits })], folder, { ...env, ...more });
+export async function start(place, order, more) {
+  const args = ["run.mjs", JSON.stringify({ ...order, logits: logitsOf(place) })];
+  const output = await inPlace(place.npm.node, args, { ...place, env: { ...place.env, ...more } });
   return JSON.parse(output.trim().split("\n").at(-1) ?? "");
 }
 
-/** Of the last run. @param {{ folder: string }} consumer */
-export function readLogits(consumer) {
-  const bytes = readFileSync(logitsOf(consumer));
+/** Of the last run. @param {Place} place */
+export function readLogits(place) {
+  const bytes = readFileSync(logitsOf(place));
   return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
 }
 
-/** @param {{ folder: string }} consumer */
+/** @param {Place} place */
 function logitsOf({ folder }) {
   return join(dirname(folder), "logits");
 }
 
 /**
  * A copy of the package that has the kernels of one kind of CPU alone.
- * @param {Consumer} consumer
+ * @param {Place} place
  * @param {Order} order
  * @param {{ installed: string, variant: string, best: Findings, reference: Float32Array }} what
  * @returns {Promise<VariantRun>}
  */
-export async function askVariant(consumer, order, { installed, variant, best, reference }) {
-  const copy = join(dirname(consumer.folder), "only", variant);
+export async function askVariant(place, order, { installed, variant, best, reference }) {
+  const copy = join(dirname(place.folder), "only", variant);
   cpSync(installed, copy, { recursive: true });
   for (const file of readdirSync(copy)) {
     if (/ggml-cpu-/.test(file) && !file.includes(`ggml-cpu-${variant}.`)) rmSync(join(copy, file));
   }
   try {
-    const found = await start(consumer, order, { LLAMA_NATIVE_ADDON: join(copy, "llama-native.node") });
+    const found = await start(place, order, { LLAMA_NATIVE_ADDON: join(copy, "llama-native.node") });
     const { variant: used, text, tokensPerSecond, promptTokensPerSecond, vocabularySize } = found;
-    const likeness = compareLogits(reference, readLogits(consumer), vocabularySize);
+    const likeness = compareLogits(reference, readLogits(place), vocabularySize);
     return { variant, used, sameText: text === best.text, ...likeness, text, tokensPerSecond, promptTokensPerSecond };
   } catch (error) {
     const words = error instanceof Error ? error.message : String(error);
@@ -68,18 +68,18 @@ export async function askVariant(consumer, order, { installed, variant, best, re
 
 /**
  * The package's addon beside the one built here, in turns, so that what else the machine does meets both.
- * @param {Consumer} consumer
+ * @param {Place} place
  * @param {Order} order
  * @param {string} local
  * @param {number} rounds
  */
-export async function compareSpeed(consumer, order, local, rounds) {
+export async function compareSpeed(place, order, local, rounds) {
   /** @type {{ packaged: Findings, local: Findings }[]} */
   const pairs = [];
   for (let round = 0; round < rounds; round++) {
     const first = round % 2 === 0;
-    const a = await start(consumer, order, first ? {} : { LLAMA_NATIVE_ADDON: local });
-    const b = await start(consumer, order, first ? { LLAMA_NATIVE_ADDON: local } : {});
+    const a = await start(place, order, first ? {} : { LLAMA_NATIVE_ADDON: local });
+    const b = await start(place, order, first ? { LLAMA_NATIVE_ADDON: local } : {});
     pairs.push(first ? { packaged: a, local: b } : { packaged: b, local: a });
   }
   const ratioOf = (/** @type {"tokensPerSecond" | "promptTokensPerSecond"} */ speed) =>

@@ -7,7 +7,7 @@ import { packageDir } from "../lib/paths.mjs";
 /** @typedef {import("./run.mjs").Order} Order @typedef {import("./run.mjs").Findings} Findings @typedef {import("./run.mjs").Failure} Failure */
 
 const ATTEMPTS = 3;
-/** Runs that the driver ended. @type {string[]} */
+/** Runs that a signal ended, and that were repeated. @type {string[]} */
 export const crashes = [];
 
 /**

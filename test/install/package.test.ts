@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { removeStale } from "../../scripts/lib/stale.mjs";
-import { PAGE, renderPage, SECTIONS } from "../../scripts/package/page.mjs";
+import { PAGE, renderPage, SECTIONS, startOf } from "../../scripts/package/page.mjs";
 import { packageDir } from "./sandbox.js";
 
 interface PackReport {
@@ -79,10 +79,10 @@ describe("the published package", () => {
 });
 
 describe("docs/package.md", () => {
-  it.each(SECTIONS)("has a place for the figures of $name", ({ name, figures }) => {
+  it.each(SECTIONS)("has a place for the figures of $name", (section) => {
     const page = readFileSync(PAGE, "utf8");
-    expect(page).toContain(`<!-- ${name}: made from ${figures} -->`);
-    expect(page).toContain(`<!-- end of ${name} -->`);
+    expect(page).toContain(startOf(section));
+    expect(page).toContain(`<!-- end of ${section.name} -->`);
   });
 
   it("is what its figures make of it", async () => {

@@ -7,6 +7,8 @@ import { expect, test } from "vitest";
 import { compareLogits, countProducts, readAssignments, sharedStart } from "../../scripts/vulkan/compare.mjs";
 import { dequantize } from "../../scripts/vulkan/dequantize.mjs";
 
+const script = join(import.meta.dirname, "../../scripts/prove-vulkan.mjs");
+
 test("equal logits are alike, whatever is added to a row", () => {
   const rows = Float32Array.of(1, 2, 4, 0, 5, 0);
   const same = compareLogits(rows, rows, 3);
@@ -51,9 +53,14 @@ test("products are counted in ggml's log of timings", () => {
 
 test("without an addon for Vulkan the proof fails, and says how to get one", () => {
   const env = { ...process.env, LLAMA_NATIVE_OUT_DIR: join(tmpdir(), "llama-native-nothing-here") };
-  const script = join(import.meta.dirname, "../../scripts/prove-vulkan.mjs");
   const { status, stderr } = spawnSync(process.execPath, [script], { env, encoding: "utf8" });
   expect([status, stderr]).toEqual([1, expect.stringContaining("llama-native build --gpu vulkan")]);
+});
+
+test("without a cached addon for Vulkan the short proof says that nothing was run, and fails nothing", () => {
+  const env = { ...process.env, LLAMA_NATIVE_CACHE_DIR: join(tmpdir(), "llama-native-nothing-here") };
+  const { status, stdout } = spawnSync(process.execPath, [script, "--cached"], { env, encoding: "utf8" });
+  expect([status, stdout]).toEqual([0, expect.stringMatching(/^Vulkan was not run: .+\.\n$/)]);
 });
 
 test("places of layers are read in their order", () => {

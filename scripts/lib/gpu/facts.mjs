@@ -95,16 +95,23 @@ function nvidiaDriver(env, root) {
   return version ?? "unknown";
 }
 
-/** Drivers that announce themselves to Vulkan, without those that compute on the CPU. @param {NodeJS.ProcessEnv} env @param {string} root */
+/** Drivers of real devices. @param {NodeJS.ProcessEnv} env @param {string} root */
 function vulkanDrivers(env, root) {
+  return listVulkanDrivers(env, root).filter((path) => !/lvp_|swrast|llvmpipe/.test(path));
+}
+
+/**
+ * Files that announce drivers to Vulkan, of devices that compute on the CPU too.
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} [root] in place of `/`, for tests
+ */
+export function listVulkanDrivers(env, root = "/") {
   const named = (env.VK_DRIVER_FILES ?? env.VK_ICD_FILENAMES ?? "").split(":").filter((path) => path !== "");
   const folders = ["usr/share/vulkan/icd.d", "usr/local/share/vulkan/icd.d", "etc/vulkan/icd.d"];
   const installed = folders.flatMap((folder) =>
     listIfThere(join(root, folder)).map((name) => join(root, folder, name)),
   );
-  return (named.length > 0 ? named : installed).filter(
-    (path) => path.endsWith(".json") && !/lvp_|swrast|llvmpipe/.test(path),
-  );
+  return (named.length > 0 ? named : installed).filter((path) => path.endsWith(".json"));
 }
 
 /** @param {NodeJS.ProcessEnv} env @param {string} root @returns {CudaToolkit | null} */
@@ -174,8 +181,12 @@ function rocmTools(env, root) {
   return null;
 }
 
-/** @param {string} name @param {string} root @param {string[]} [more] */
-function findLibrary(name, root, more = []) {
+/**
+ * @param {string} name
+ * @param {string} [root] in place of `/`, for tests
+ * @param {string[]} [more] folders
+ */
+export function findLibrary(name, root = "/", more = []) {
   const paths = [...LIBRARY_FOLDERS, ...more].map((folder) => join(root, folder, name));
   return paths.find((path) => existsSync(path)) ?? null;
 }

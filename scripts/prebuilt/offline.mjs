@@ -1,0 +1,86 @@
+// The part of the proof that has no network: run by prove-prebuilt.mjs in a network namespace of its own. Installs the package where
+// there are no compilers, runs what README.md tells a new user to run, and then the models. Takes its order as a file's path,
+// and leaves what it found in another.
+
+import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { findExecutable } from "../lib/executables.mjs";
+import { readJson } from "../lib/files.mjs";
+import { packageDir } from "../lib/paths.mjs";
+import { measure } from "../package/measure.mjs";
+import { refuseNetwork } from "../package/namespace.mjs";
+import { runReadme } from "../package/readme.mjs";
+import { serveSupplies } from "../package/registry.mjs";
+import { askVariant, compareSpeed, readLogits, start } from "./runs.mjs";
+
+/**
+ * @typedef {object} Order
+ * @property {string} folder of the tarballs
+ * @property {import("../package/registry.mjs").Supply[]} supplies
+ * @property {import("../package/installs.mjs").Npm} npm
+ * @property {string} work where the program and the cache shall be
+ * @property {string} package
+ * @property {string} local the addon that is built for this machine
+ * @property {Omit<import("./run.mjs").Order, "logits">} questions
+ *
+ * @typedef {object} Found
+ * @property {import("../package/measure.mjs").InstallRow} install
+ * @property {string} output of npm
+ * @property {import("../package/readme.mjs").Said} readme
+ * @property {import("./run.mjs").Findings} best with the kernels that are chosen
+ * @property {import("./run.mjs").Findings} own of the local addon
+ * @property {import("./runs.mjs").VariantRun[]} variants
+ * @property {Awaited<ReturnType<typeof compareSpeed>>} speed
+ */
+
+const ROUNDS = 5;
+/** All that is on the PATH. */
+const PROGRAMS = ["node", "sh"];
+
+const [orderPath = "", resultPath = ""] = process.argv.slice(2);
+/** @type {Order} */
+const order = JSON.parse(readFileSync(orderPath, "utf8"));
+refuseNetwork();
+const registry = await serveSupplies(order.folder, order.supplies);
+try {
+  writeFileSync(resultPath, JSON.stringify(await prove()));
+} finally {
+  await registry.close();
+}
+
+/** @returns {Promise<Found>} */
+async function prove() {
+  const place = preparePlace();
+  const { row: install, output } = await measure("llama-native", "prebuilt", place, { ...order, registry });
+  const readme = await runReadme(order.questions.model, place);
+  copyFileSync(join(packageDir, "scripts", "prebuilt", "run.mjs"), join(place.folder, "run.mjs"));
+  const { questions, local } = order;
+  const best = await start(place, questions, {});
+  const reference = readLogits(place);
+  const own = await start(place, questions, { LLAMA_NATIVE_ADDON: local });
+  const installed = join(place.folder, "node_modules", order.package);
+  const variants = [];
+  for (const variant of readJson(join(installed, "build.json")).variants)
+    variants.push(await askVariant(place, questions, { installed, variant, best, reference }));
+  const speed = await compareSpeed(place, questions, local, ROUNDS);
+  return { install, output, readme, best, own, variants, speed };
+}
+
+/** @returns {import("../package/installs.mjs").Place} */
+function preparePlace() {
+  const bin = join(order.work, "bin");
+  mkdirSync(bin);
+  for (const name of PROGRAMS) {
+    const program = findExecutable(name);
+    if (program === null) throw new Error(`Expected the program ${name} but found none`);
+    symlinkSync(program, join(bin, name));
+  }
+  const env = {
+    PATH: bin,
+    LLAMA_NATIVE_CACHE_DIR: join(order.work, "cache"),
+    // So that npm passes on what the install script says.
+    npm_config_foreground_scripts: "true",
+  };
+  const npm = { ...order.npm, node: join(bin, "node") };
+  return { folder: join(order.work, "program"), npm, registry: registry.url, env };
+}

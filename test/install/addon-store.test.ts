@@ -1,0 +1,56 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { keepInCache, takeFromCache } from "../../scripts/lib/addon-store.mjs";
+import type { BuildInputs } from "../../scripts/lib/build-inputs.mjs";
+
+const made: BuildInputs = {
+  backend: "vulkan",
+  llamaCpp: "0.5.0",
+  target: "linux-x64",
+  cpu: "some",
+  instructionSets: "avx2",
+  sources: "these",
+  packages: "",
+  flags: "",
+  gpu: "headers 1.4.309",
+  tools: "GCC 12, CMake 3.25",
+};
+
+let root: string;
+beforeEach(() => {
+  root = mkdtempSync(join(tmpdir(), "llama-native-store-"));
+  writeFileSync(join(root, "addon"), "addon");
+});
+afterEach(() => {
+  rmSync(root, { recursive: true });
+});
+
+const keep = (inputs: Partial<BuildInputs>): void => {
+  keepInCache(root, { ...made, ...inputs }, join(root, "addon"));
+};
+const take = (inputs: Partial<BuildInputs>): boolean => takeFromCache(root, { ...made, ...inputs }, join(root, "dist"));
+
+describe("finished addons in the cache", () => {
+  it("serve where all that they were made from is the same", () => {
+    keep({});
+    expect(take({})).toBe(true);
+    expect(take({ sources: "others" })).toBe(false);
+    expect(take({ gpu: "headers 1.3.280" })).toBe(false);
+  });
+
+  it("serve whichever tools and toolkit they were made with, where these are left open", () => {
+    keep({});
+    expect(take({ gpu: null, tools: null })).toBe(true);
+    expect(take({ gpu: null, tools: null, sources: "others" })).toBe(false);
+  });
+
+  it("push out old ones of their own backend alone", () => {
+    keep({});
+    for (let sources = 0; sources < 8; sources++) keep({ backend: "cpu", sources: String(sources) });
+    const names = readdirSync(join(root, "addons"));
+    expect(names.filter((name) => name.startsWith("vulkan-"))).toHaveLength(1);
+    expect(names.filter((name) => name.startsWith("cpu-"))).toHaveLength(6);
+  });
+});
