@@ -2,9 +2,20 @@ import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import { LlamaError } from "../errors.js";
+import { contentDigest, hashOfEtag } from "./checksum.js";
 import { checkRoom, defaultConnections, download } from "./download.js";
 import type { CachedFile } from "./hub-cache.js";
-import { blobLock, blobPath, cachedSnapshots, linkBlob, locksFolder, snapshotPath, writeRef } from "./hub-cache.js";
+import {
+  blobLock,
+  blobPath,
+  cachedSnapshots,
+  copyWhole,
+  linkBlob,
+  locksFolder,
+  snapshotPath,
+  unlinkedFiles,
+  writeRef,
+} from "./hub-cache.js";
 import { hubFailure } from "./hub-errors.js";
 import { isUnreachable } from "./http.js";
 import { withLock } from "./lock.js";
@@ -122,9 +133,12 @@ interface Job {
 async function checkRoomForAll({ repository, settings }: Job, files: readonly RemoteFile[]): Promise<void> {
   let needed = 0;
   let target = "";
-  for (const { etag, sizeBytes } of files) {
+  for (const { etag, sizeBytes, path } of files) {
     target = blobPath(settings.cache, repository.name, etag);
-    if (!(await hasSize(target, sizeBytes))) needed += sizeBytes - (await partialBytes(target));
+    const isHere =
+      (await hasSize(snapshotPath(settings.cache, repository.name, repository.commit, path), sizeBytes)) ||
+      (await hasSize(target, sizeBytes));
+    if (!isHere) needed += sizeBytes - (await partialBytes(target));
   }
   await makeFolder(join(target, ".."));
   await checkRoom({ target }, needed);
@@ -138,8 +152,10 @@ async function fetchFile(job: Job, file: RemoteFile): Promise<string> {
   if (!(await hasSize(path, file.sizeBytes))) {
     // A blob that is linked under its lock cannot be removed before that is seen.
     await withBlob(job, file, blob, async () => {
-      if (!(await hasSize(blob, file.sizeBytes))) await fetchBlob(job, file, blob);
-      await linkBlob(blob, path);
+      if (await hasSize(path, file.sizeBytes)) return; // without links the blob of whoever was first lies there
+      if (!(await hasSize(blob, file.sizeBytes)) && !(await takeFromSnapshots(job, file, blob)))
+        await fetchBlob(job, file, blob);
+      await linkBlob(settings.cache, name, blob, path);
     });
   }
   await writeRef(settings.cache, name, job.repository.revision, commit);
@@ -161,6 +177,23 @@ async function withBlob(
   await withLock(blobLock(settings.cache, repository.name, etag), work, { signal, onPoll });
 }
 
+/** Where there are no links, another commit's snapshot may have the content itself; its name there is no proof. */
+async function takeFromSnapshots(
+  { repository, settings, options, meter }: Job,
+  { etag, sizeBytes, path }: RemoteFile,
+  blob: string,
+): Promise<boolean> {
+  const { algorithm, digest } = hashOfEtag(etag);
+  const onBytes = (bytes: number): void => meter.update(path, "verifying", bytes);
+  for (const found of await unlinkedFiles(settings.cache, repository.name, sizeBytes)) {
+    if ((await contentDigest(found, sizeBytes, algorithm, { signal: options.signal, onBytes })) !== digest) continue;
+    await makeFolder(join(blob, ".."));
+    await copyWhole(found, blob);
+    return true;
+  }
+  return false;
+}
+
 function fetchBlob({ repository, settings, options, meter }: Job, file: RemoteFile, blob: string): Promise<void> {
   const { signal, connections = defaultConnections } = options;
   return download({
@@ -168,7 +201,7 @@ function fetchBlob({ repository, settings, options, meter }: Job, file: RemoteFi
     token: settings.token,
     target: blob,
     sizeBytes: file.sizeBytes,
-    hash: { algorithm: file.etag.length === 64 ? "sha256" : "git-sha1", digest: file.etag },
+    hash: hashOfEtag(file.etag),
     key: file.etag,
     connections,
     signal,

@@ -4,6 +4,7 @@ import { basename, dirname, join, relative, sep } from "node:path";
 import { LlamaError } from "../errors.js";
 import { nearestName } from "../validate.js";
 import { modelsDirectory } from "./cache.js";
+import { contentDigest, hashOfEtag } from "./checksum.js";
 import {
   allSnapshots,
   blobLock,
@@ -11,6 +12,7 @@ import {
   cachedSnapshots,
   pruneRefs,
   repositoryFolder,
+  unusedBlobs,
 } from "./hub-cache.js";
 import { withLock } from "./lock.js";
 import type { ModelFiles, RepositoryFile } from "./model-files.js";
@@ -200,7 +202,7 @@ async function findRemovable(source: string, all: boolean): Promise<Removable> {
   }
   const { links, kept } = await linksTo(models, await foldersOf(source));
   const files = models.flatMap((model) => model.files);
-  const rests = await leftovers(source);
+  const rests = [...(await leftovers(source)), ...(await copiesOf(models))];
   const contents = [...new Set([...files.filter((path) => !kept.has(path)), ...rests])];
   const paths = [...new Set([...links, ...contents])];
   if (paths.length === 0) throw await nothingInstalled(source);
@@ -338,9 +340,33 @@ async function leftovers(source: string): Promise<string[]> {
   if (parsed.kind !== "known" && parsed.kind !== "hub") return [];
   if (parsed.quantization !== undefined || (parsed.kind === "hub" && parsed.file !== undefined)) return [];
   const repository = parsed.kind === "known" ? parsed.model.repository : parsed.repository;
-  const folder = join(repositoryFolder(hubSettings().cache, repository), "blobs");
+  const { cache } = hubSettings();
+  const folder = join(repositoryFolder(cache, repository), "blobs");
   const names = await readdir(folder).catch(() => []);
-  return names.filter((name) => name.includes(".llama-native.incomplete")).map((name) => join(folder, name));
+  const unfinished = names
+    .filter((name) => name.includes(".llama-native.incomplete"))
+    .map((name) => join(folder, name));
+  return [...unfinished, ...(await unusedBlobs(cache, repository))];
+}
+
+/** Blobs of which snapshots have copies, where a client could not link them. */
+async function copiesOf(models: readonly InstalledModel[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const { keeper, path, files } of models) {
+    const [, repository] = /models--([^/\\]+)[/\\]snapshots[/\\]/.exec(path) ?? [];
+    if (keeper !== "hub" || repository === undefined) continue;
+    for (const blob of await unusedBlobs(hubSettings().cache, repository.replace("--", "/"))) {
+      for (const file of files) if (await isCopy(blob, file)) found.push(blob);
+    }
+  }
+  return found;
+}
+
+async function isCopy(blob: string, file: string): Promise<boolean> {
+  const [one, other] = await Promise.all([blob, file].map((path) => stat(path).catch(() => null)));
+  if (!one || other?.size !== one.size) return false;
+  const { algorithm, digest } = hashOfEtag(basename(blob));
+  return (await contentDigest(file, other.size, algorithm)) === digest;
 }
 
 async function present(paths: readonly string[]): Promise<string[]> {
