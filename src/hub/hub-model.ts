@@ -22,7 +22,6 @@ import { withLock } from "./lock.js";
 import type { ModelFiles } from "./model-files.js";
 import { chooseModel, groupModels } from "./model-files.js";
 import type { HubSource } from "./names.js";
-import { notFound } from "./names.js";
 import { partialBytes } from "./partial-file.js";
 import { ProgressMeter } from "./progress.js";
 import type { RemoteFile, RemoteRepository } from "./repository.js";
@@ -102,7 +101,10 @@ function chooseCached(cached: readonly CachedModels[], wanted: WantedModel, why:
     }
   }
   const message = failure instanceof Error ? failure.message : "";
-  throw notFound(wanted.source, `The cache alone was looked at, as ${why}: ${message}`, failure);
+  throw new LlamaError("MODEL_NOT_FOUND", `The cache alone was looked at, as ${why}: ${message}`, {
+    cause: failure,
+    details: { source: wanted.source, reason: "offline", found: message },
+  });
 }
 
 async function fetchModel(

@@ -16,12 +16,13 @@ import {
 } from "./hub-cache.js";
 import { withLock } from "./lock.js";
 import type { ModelFiles, RepositoryFile } from "./model-files.js";
-import { groupModels } from "./model-files.js";
+import { groupModels, ofQuantization } from "./model-files.js";
 import type { HubSource } from "./names.js";
 import { notFound, parseSource } from "./names.js";
 import { ollamaFolders, ollamaModels } from "./ollama.js";
 import { partialPath } from "./partial-file.js";
-import { normalizeQuantization, quantizationOf } from "./quantization.js";
+import { quantizationOf } from "./quantization.js";
+import { hintFor, isPathLike, resolveModel } from "./resolve.js";
 import { hubSettings } from "./settings.js";
 import { urlLock, urlPath } from "./url-model.js";
 
@@ -261,21 +262,22 @@ async function matchingModels(source: string): Promise<InstalledModel[]> {
     case "known": {
       const { repository, wheel } = parsed.model;
       const own = wheel && models.filter(({ path }) => path === join(modelsDirectory(), wheel.fileName));
-      const wanted = parsed.quantization;
-      return [...(own ?? []), ...ofRepository(models, repository, undefined)].filter(
-        ({ quantization }) => wanted === undefined || quantization === normalizeQuantization(wanted),
-      );
+      return asWanted([...(own ?? []), ...ofRepository(models, repository, undefined)], parsed.quantization);
     }
     case "hub":
-      return (await ofRevision(ofRepository(models, parsed.repository, parsed.file), parsed)).filter(
-        ({ quantization }) =>
-          parsed.quantization === undefined || quantization === normalizeQuantization(parsed.quantization),
+      return asWanted(
+        await ofRevision(ofRepository(models, parsed.repository, parsed.file), parsed),
+        parsed.quantization,
       );
     case "url":
       return models.filter(({ files }) => files.includes(urlPath(parsed.url)));
     case "path":
       return models.filter(({ path, files }) => path === parsed.path || files.includes(parsed.path));
   }
+}
+
+function asWanted(models: readonly InstalledModel[], quantization: string | undefined): InstalledModel[] {
+  return quantization === undefined ? [...models] : ofQuantization(models, quantization);
 }
 
 function ofRepository(
@@ -394,8 +396,35 @@ function isInside(root: string, path: string): boolean {
 }
 
 async function nothingInstalled(source: string): Promise<Error> {
+  const parsed = parseSource(source);
+  if (parsed.kind === "path" && (await stat(parsed.path).catch(() => null)) !== null) {
+    const message = `${parsed.path} is in none of the folders that \`llama-native models where\` lists: remove it yourself`;
+    return notFound(source, message);
+  }
   const names = (await installedModels()).filter(({ keeper }) => keeper !== "ollama").map(({ name }) => name);
   const near = nearestName(source, names);
-  const hint = near === undefined ? "`llama-native models list` shows what is" : `Did you mean ${near}?`;
+  if (near !== undefined) return notFound(source, `${source} is not on this disk. Did you mean ${near}?`);
+  const isMisspelt = parsed.kind === "path" && !isPathLike(source);
+  const hint = isMisspelt ? hintFor(source) : "`llama-native models list` shows what is";
   return notFound(source, `${source} is not on this disk. ${hint}`);
+}
+
+/**
+ * The file of a model on this disk, of the first one where it is split; nobody is asked for another.
+ *
+ * @throws LlamaError `MODEL_NOT_FOUND`
+ */
+export async function installedFile(source: string): Promise<string> {
+  try {
+    return await resolveModel(source, { offline: true });
+  } catch (error) {
+    if (!(error instanceof LlamaError) || error.details["reason"] !== "offline") throw error;
+    const found = error.details["found"];
+    const message = `${source} is not on this disk${typeof found === "string" ? `: ${found}` : ""}`;
+    throw notFound(
+      source,
+      `${message}. Only this disk was looked at; \`llama-native pull ${source}\` asks for it`,
+      error,
+    );
+  }
 }

@@ -43,8 +43,13 @@ export function parseSource(source: string): ModelSource {
   if (/^hf:/i.test(source)) return parseHubReference(source, source.slice(3).replace(/^\/\//, ""));
   if (/^https?:/i.test(source)) return parseUrl(source);
   if (/^file:/i.test(source)) return { kind: "path", path: pathOfUrl(source) };
-  if (/^ollama:/i.test(source)) return { kind: "ollama", name: source.slice("ollama:".length) };
+  if (/^ollama:/i.test(source)) return { kind: "ollama", name: shortOllamaName(source.slice("ollama:".length)) };
   return parseKnown(source) ?? { kind: "path", path: expandHome(source) };
+}
+
+/** As Ollama lists it, without the parts that it takes for granted: its own registry, and the owner of its own models. */
+function shortOllamaName(name: string): string {
+  return name.replace(/^registry\.ollama\.ai\//i, "").replace(/^library\//i, "");
 }
 
 /** A known model, with its quantization behind a colon where one is named. */

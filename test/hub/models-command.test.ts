@@ -135,8 +135,8 @@ describe("models list, where and rm", () => {
     const { code, stderr } = await run("models", "rm", "mistral");
     expect(code).toBe(1);
     expect(stderr).toMatch(/mistral is not on this disk\. `llama-native models list` shows what is/);
-    expect((await run("models", "where", "mistral")).stderr).toMatch(
-      /is not in the cache, and nothing is downloaded as it is offline/,
+    expect((await run("models", "where", "mistral")).stderr).toBe(
+      "llama-native: mistral is not on this disk. Only this disk was looked at; `llama-native pull mistral` asks for it\n",
     );
   });
 
@@ -237,8 +237,30 @@ describe("models list, where and rm", () => {
     );
     const path = join(sandbox.folder, "mine.gguf");
     await copyFile(await tinyModel(), path);
-    expect((await run("models", "rm", path)).code).toBe(1);
+    const { code, stderr } = await run("models", "rm", path);
+    expect(code).toBe(1);
+    expect(stderr).toContain(
+      `${path} is in none of the folders that \`llama-native models where\` lists: remove it yourself`,
+    );
     expect((await stat(path)).isFile()).toBe(true);
+  });
+
+  it("understand the beginning of a quantization, as pull does", async () => {
+    await run("pull", "mistral");
+    await run("pull", "mistral:f16");
+    const { paths } = await json<Removal>("models", "rm", "mistral:Q4", "--dry-run");
+    expect(paths.filter((path) => path.endsWith(".gguf"))).toEqual([expect.stringContaining("Q4_K_M.gguf")]);
+    expect(await json<Removal>("models", "rm", `hf:${name}:q4_k`, "--dry-run")).toMatchObject({ paths });
+    expect((await run("models", "rm", "mistral:Q5")).stderr).toContain("mistral:Q5 is not on this disk");
+  });
+
+  it("say what a misspelt name may mean, and what of a model is here", async () => {
+    for (const command of ["where", "rm"])
+      expect((await run("models", command, "mistrl")).stderr).toMatch(/Did you mean mistral-7b-instruct-v0\.2\?/);
+    await run("pull", "mistral");
+    expect((await run("models", "where", "mistral:Q5_K_M")).stderr).toMatch(
+      /^llama-native: mistral:Q5_K_M is not on this disk: \S+ has no Q5_K_M\. It has Q4_K_M\. Only this disk was looked at; /,
+    );
   });
 
   it("list what is known", async () => {
