@@ -11,7 +11,12 @@ export interface RequestOptions {
   /** Sent to this URL's own host, but not to another one that it redirects to. */
   token?: string | undefined;
   signal?: AbortSignal | undefined;
+  /** Called before a pause that people would notice, with its milliseconds. */
+  onPause?: ((milliseconds: number) => void) | undefined;
 }
+
+/** What is shorter than this nobody needs to be told. In milliseconds. */
+const noticed = 1000;
 
 /** Tries of a request that fails for a reason that may pass; between them, milliseconds that double. */
 const attempts = 5;
@@ -63,7 +68,7 @@ function proxyOf(env: NodeJS.ProcessEnv, variable: string): string | undefined {
  * @throws LlamaError `DOWNLOAD` where no server answers; the signal's reason when cancelled
  */
 export async function request(url: string, options: RequestOptions = {}): Promise<Response> {
-  const { method = "GET", headers = {}, token, signal } = options;
+  const { method = "GET", headers = {}, token, signal, onPause } = options;
   const through = dispatcher();
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
@@ -84,6 +89,7 @@ export async function request(url: string, options: RequestOptions = {}): Promis
       signal?.throwIfAborted();
       if (attempt === attempts || !mayPass(error)) throw unreachable(url, error);
     }
+    if (pause >= noticed) onPause?.(pause);
     await waitFor(pause, signal);
   }
 }

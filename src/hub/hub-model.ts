@@ -52,7 +52,12 @@ export async function hubModelFile(wanted: WantedModel, options: FetchOptions): 
   if (offline) return here ?? chooseCached(all, wanted, "nothing is downloaded as it is offline");
   let repository;
   try {
-    repository = await listRepository(wanted.repository, wanted.revision, settings, options.signal);
+    const meter = new ProgressMeter(0, options.onDownload);
+    const onPause = (milliseconds: number): void => meter.pause(wanted.repository, milliseconds);
+    repository = await listRepository(wanted.repository, wanted.revision, settings, {
+      signal: options.signal,
+      onPause,
+    });
   } catch (error) {
     if (!isUnreachable(error) || all.length === 0) throw error;
     return here ?? chooseCached(all, wanted, (error as Error).message);
@@ -209,6 +214,7 @@ function fetchBlob({ repository, settings, options, meter }: Job, file: RemoteFi
     signal,
     onBytes: (bytes) => meter.update(file.path, "downloading", bytes),
     onVerify: (bytes) => meter.update(file.path, "verifying", bytes),
+    onPause: (milliseconds) => meter.pause(file.path, milliseconds),
     failure: (response) => hubFailure(response, { repository: repository.name, file: file.path }, settings),
   });
 }

@@ -1,6 +1,6 @@
 import { nearestNames } from "../validate.js";
 import { knownModels } from "./catalogue.js";
-import { request } from "./http.js";
+import { request, type RequestOptions } from "./http.js";
 import { hubFailure, isMissing } from "./hub-errors.js";
 import type { RepositoryFile } from "./model-files.js";
 import { checkEndpoint, type HubSettings } from "./settings.js";
@@ -23,11 +23,11 @@ export async function listRepository(
   name: string,
   revision: string,
   settings: HubSettings,
-  signal?: AbortSignal,
+  options: AskOptions = {},
 ): Promise<RemoteRepository> {
   checkEndpoint(settings);
   const { listFiles, modelInfo } = await import("@huggingface/hub");
-  const hub = { hubUrl: settings.endpoint, fetch: hubFetch({ name, revision, settings, signal }) };
+  const hub = { hubUrl: settings.endpoint, fetch: hubFetch({ ...options, name, revision, settings }) };
   const { sha } = await modelInfo({ ...hub, name, revision, additionalFields: ["sha"] });
   const files: RemoteFile[] = [];
   for await (const { type, path, size, lfs, oid } of listFiles({
@@ -50,18 +50,19 @@ export function resolveUrl(
   return `${endpoint}/${name}/resolve/${commit}/${path.split("/").map(encodeURIComponent).join("/")}`;
 }
 
-interface Asked {
+type AskOptions = Pick<RequestOptions, "signal" | "onPause">;
+
+interface Asked extends AskOptions {
   name: string;
   revision: string;
   settings: HubSettings;
-  signal: AbortSignal | undefined;
 }
 
 /** For the hub's own client: with our retries, proxies and errors. */
-function hubFetch({ name, revision, settings, signal }: Asked): typeof fetch {
+function hubFetch({ name, revision, settings, signal, onPause }: Asked): typeof fetch {
   const send = async (url: string): Promise<unknown> => {
     const { token } = settings;
-    const response = await request(url, { headers: { accept: "application/json" }, token, signal });
+    const response = await request(url, { headers: { accept: "application/json" }, token, signal, onPause });
     if (response.ok) return response;
     const near = isMissing(response) ? await similarRepositories(name, settings, signal) : [];
     throw hubFailure(response, { repository: name, revision, near }, settings);

