@@ -5,7 +5,7 @@ import type { RulesFor } from "./validate.js";
 import { aBoolean, aFunction, anAbortSignal, aNonEmptyString, anInteger, optional, readOptions } from "./validate.js";
 
 export interface PullModelOptions {
-  /** Called several times a second while files of the hub or of a URL are downloaded. */
+  /** Called several times a second while something is downloaded. */
   onDownload?: ((progress: DownloadProgress) => void) | undefined;
   /** Called with the fraction done, from 0 to 1, whatever the model comes from; never for one that is here already. */
   onProgress?: ((fraction: number) => void) | undefined;

@@ -65,12 +65,17 @@ function unknownName(owner: string, name: string, known: string[]): InvalidOptio
 
 /** The known name a misspelt one most likely means, or undefined where none is near. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
+  return nearestNames(name, known)[0];
+}
+
+/** All that it may mean, the likeliest first. */
+export function nearestNames(name: string, known: readonly string[]): string[] {
   const plain = (text: string): string => text.replace(/[_-]/g, "").toLowerCase();
-  const ranked = known
+  return known
     .map((candidate) => ({ candidate, distance: editDistance(plain(name), plain(candidate)) }))
-    .sort((a, b) => a.distance - b.distance);
-  const best = ranked[0];
-  return best !== undefined && best.distance <= Math.ceil(name.length / 3) ? best.candidate : undefined;
+    .filter(({ distance }) => distance <= Math.ceil(name.length / 3))
+    .sort((a, b) => a.distance - b.distance)
+    .map(({ candidate }) => candidate);
 }
 
 function editDistance(a: string, b: string): number {

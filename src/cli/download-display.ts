@@ -21,7 +21,7 @@ export class DownloadDisplay {
   readonly show = (progress: DownloadProgress): void => {
     const { bytes, totalBytes, phase, file } = progress;
     if (this.#bar.isShown) {
-      this.#bar.show(totalBytes === 0 ? 1 : bytes / totalBytes, describe(progress), headings[phase](file));
+      this.#bar.show(totalBytes === 0 ? 0 : bytes / totalBytes, describe(progress), headings[phase](file));
       return;
     }
     const now = performance.now();
@@ -37,6 +37,7 @@ export class DownloadDisplay {
 }
 
 const headings: Record<DownloadProgress["phase"], (file: string) => string> = {
+  pausing: (file) => `The server does not give ${file} now`,
   waiting: (file) => `Another process is downloading ${file}`,
   downloading: (file) => `Downloading ${file}`,
   verifying: (file) => `Checking ${file}`,
@@ -44,6 +45,7 @@ const headings: Record<DownloadProgress["phase"], (file: string) => string> = {
 
 /** `1.2 GB of 4.37 GB, 34.5 MB/s, 1 min 32 s left`. */
 function describe({ bytes, totalBytes, bytesPerSecond, secondsLeft, phase }: DownloadProgress): string {
+  if (phase === "pausing") return `trying again in ${formatDuration(secondsLeft ?? 0)}`;
   const parts = [`${formatBytes(bytes)} of ${formatBytes(totalBytes)}`];
   if (bytesPerSecond !== null) parts.push(`${formatBytes(bytesPerSecond)}/s`);
   if (secondsLeft !== null && phase !== "verifying") parts.push(`${formatDuration(secondsLeft)} left`);

@@ -9,6 +9,11 @@ export interface ContentHash {
   digest: string;
 }
 
+/** The hash behind a name that the hub gives a file's content. */
+export function hashOfEtag(etag: string): ContentHash {
+  return { algorithm: etag.length === 64 ? "sha256" : "git-sha1", digest: etag };
+}
+
 export interface HashOptions {
   signal?: AbortSignal | undefined;
   /** Called with the bytes that are done. */

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import type { Response } from "undici";
 
 import { LlamaError } from "../errors.js";
+import { modelsDirectory } from "./cache.js";
 import type { ContentHash } from "./checksum.js";
 import { contentDigest } from "./checksum.js";
 import { reasonOf, request, waitFor } from "./http.js";
@@ -29,6 +30,8 @@ export interface Download {
   onBytes: (bytes: number) => void;
   /** Called with the bytes that are checked. */
   onVerify: (bytes: number) => void;
+  /** Called before a pause, with its milliseconds. */
+  onPause?: ((milliseconds: number) => void) | undefined;
   /** The error for an answer that is none of the content. */
   failure: (response: Response) => LlamaError;
 }
@@ -166,7 +169,7 @@ class Transfer {
 
   /** A response with the rest of a chunk, or with everything from the first missing byte of several on. */
   async #ask(chunks: readonly Chunk[]): Promise<Response> {
-    const { url, token, failure, seen } = this.#options;
+    const { url, token, failure, seen, onPause } = this.#options;
     const missing = chunks.find((chunk) => !isComplete(chunk));
     const end = chunks.at(-1);
     const first = missing === undefined ? 0 : missing.start + missing.done;
@@ -178,6 +181,7 @@ class Transfer {
         headers: { range: `bytes=${first}-${last}`, "accept-encoding": "identity", ...condition },
         token: new URL(this.#location).origin === new URL(url).origin ? token : undefined,
         signal: this.#signal,
+        onPause,
       });
     let response = await send();
     if (expired.has(response.status) && this.#location !== url) {
@@ -251,6 +255,7 @@ function isDiskError(error: unknown): boolean {
 
 function noRoom({ target }: Pick<Download, "target">, neededBytes: number, availableBytes: number): LlamaError {
   const folder = dirname(target);
+  const variable = folder.startsWith(modelsDirectory()) ? "LLAMA_NATIVE_CACHE_DIR" : "HF_HOME";
   const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
   const need =
     neededBytes > 0
@@ -258,7 +263,7 @@ function noRoom({ target }: Pick<Download, "target">, neededBytes: number, avail
       : "; what was downloaded is kept";
   return new LlamaError(
     "DOWNLOAD",
-    `There is no room on the disk of ${folder}${need}. Make room, or let HF_HOME name a folder on another disk.`,
+    `There is no room on the disk of ${folder}${need}. Make room, or let ${variable} name a folder on another disk.`,
     { details: { folder, reason: "no room", neededBytes, availableBytes } },
   );
 }

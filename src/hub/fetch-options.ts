@@ -3,7 +3,7 @@ import type { DownloadProgress } from "../progress.js";
 export interface FetchOptions {
   /** Called with 0..1 while the model is being fetched, never for a model that is there already; the last call is 1. */
   onProgress?: ((fraction: number) => void) | undefined;
-  /** The same with more to tell, several times a second. Models that come in Python packages have no such news. */
+  /** The same with more to tell, several times a second. */
   onDownload?: ((progress: DownloadProgress) => void) | undefined;
   signal?: AbortSignal | undefined;
   /** Take only what is on this disk. Default: what `HF_HUB_OFFLINE` says. */

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Response } from "undici";
 import { EnvHttpProxyAgent, fetch } from "undici";
 
-import { LlamaError } from "../errors.js";
+import { InvalidOptionError, LlamaError } from "../errors.js";
 
 export interface RequestOptions {
   method?: "GET" | "HEAD";
@@ -11,7 +11,12 @@ export interface RequestOptions {
   /** Sent to this URL's own host, but not to another one that it redirects to. */
   token?: string | undefined;
   signal?: AbortSignal | undefined;
+  /** Called before a pause that people would notice, with its milliseconds. */
+  onPause?: ((milliseconds: number) => void) | undefined;
 }
+
+/** What is shorter than this nobody needs to be told. In milliseconds. */
+const noticed = 1000;
 
 /** Tries of a request that fails for a reason that may pass; between them, milliseconds that double. */
 const attempts = 5;
@@ -24,12 +29,36 @@ const passing = new Set([408, 429, 500, 502, 503, 504]);
 
 let agent: EnvHttpProxyAgent | undefined;
 
-/** Goes through the proxies of `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`. */
+/** Goes through the proxies of `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`. */
 function dispatcher(): EnvHttpProxyAgent {
   // The hub's other clients read this variable too, in seconds.
   const timeout = 1000 * (Number(process.env["HF_HUB_DOWNLOAD_TIMEOUT"]) || 30);
-  agent ??= new EnvHttpProxyAgent({ headersTimeout: timeout, bodyTimeout: timeout, connect: { timeout } });
+  const timeouts = { headersTimeout: timeout, bodyTimeout: timeout, connect: { timeout } };
+  agent ??= new EnvHttpProxyAgent({ ...timeouts, ...proxies(process.env) });
   return agent;
+}
+
+/**
+ * The proxies that variables name; what is left out has none.
+ *
+ * @throws InvalidOptionError for one that cannot be understood
+ */
+export function proxies(env: NodeJS.ProcessEnv): { httpProxy?: string; httpsProxy?: string } {
+  const all = proxyOf(env, "ALL_PROXY");
+  const http = proxyOf(env, "HTTP_PROXY") ?? all;
+  const https = proxyOf(env, "HTTPS_PROXY") ?? all;
+  return { ...(http === undefined ? {} : { httpProxy: http }), ...(https === undefined ? {} : { httpsProxy: https }) };
+}
+
+const proxyProtocols = new Set(["http:", "https:", "socks:", "socks5:", "socks5h:"]);
+
+/** Of a variable in small letters or large; a host with a port alone is one of HTTP, as for curl and pip. */
+function proxyOf(env: NodeJS.ProcessEnv, variable: string): string | undefined {
+  const value = (env[variable.toLowerCase()] ?? env[variable])?.trim();
+  if (value === undefined || value === "") return undefined;
+  const url = value.includes("://") ? value : `http://${value}`;
+  if (URL.canParse(url) && proxyProtocols.has(new URL(url).protocol)) return url.replace(/^socks5h:/, "socks5:");
+  throw new InvalidOptionError(variable, "the address of a proxy such as http://proxy.example:3128", value);
 }
 
 /**
@@ -39,7 +68,8 @@ function dispatcher(): EnvHttpProxyAgent {
  * @throws LlamaError `DOWNLOAD` where no server answers; the signal's reason when cancelled
  */
 export async function request(url: string, options: RequestOptions = {}): Promise<Response> {
-  const { method = "GET", headers = {}, token, signal } = options;
+  const { method = "GET", headers = {}, token, signal, onPause } = options;
+  const through = dispatcher();
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
     let pause = firstPause * 2 ** (attempt - 1);
@@ -47,7 +77,7 @@ export async function request(url: string, options: RequestOptions = {}): Promis
       const response = await fetch(url, {
         method,
         headers: { ...headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
-        dispatcher: dispatcher(),
+        dispatcher: through,
         ...(signal === undefined ? {} : { signal }),
       });
       if (!passing.has(response.status) || attempt === attempts) return response;
@@ -59,6 +89,7 @@ export async function request(url: string, options: RequestOptions = {}): Promis
       signal?.throwIfAborted();
       if (attempt === attempts || !mayPass(error)) throw unreachable(url, error);
     }
+    if (pause >= noticed) onPause?.(pause);
     await waitFor(pause, signal);
   }
 }

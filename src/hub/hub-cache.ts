@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
 import {
   copyFile,
+  link,
   lstat,
   mkdir,
   readdir,
   readFile,
+  realpath,
   rename,
   rm,
   stat,
@@ -52,8 +54,12 @@ export async function cachedRepositories(cache: string): Promise<string[]> {
 
 /** Where a file's content is kept. */
 export function blobPath(cache: string, repository: string, etag: string): string {
-  if (!/^[0-9a-f]{40}([0-9a-f]{24})?$/.test(etag)) throw unusable(`the hash ${JSON.stringify(etag)}`);
+  if (!isEtag(etag)) throw unusable(`the hash ${JSON.stringify(etag)}`);
   return join(repositoryFolder(cache, repository), "blobs", etag);
+}
+
+function isEtag(text: string): boolean {
+  return /^[0-9a-f]{40}([0-9a-f]{24})?$/.test(text);
 }
 
 export function snapshotPath(cache: string, repository: string, commit: string, file: string): string {
@@ -162,19 +168,68 @@ export async function pruneRefs(cache: string, repository: string): Promise<void
   }
 }
 
-/** Makes a blob appear in a snapshot: by a link, or as a copy where the file system or the user's rights have none. */
-export async function linkBlob(blob: string, path: string): Promise<void> {
+/**
+ * Makes a blob appear in a snapshot: by a link, or by moving it there where the file system or the user's rights have no
+ * links, as the hub's other clients do.
+ */
+export async function linkBlob(cache: string, repository: string, blob: string, path: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true });
   // A link that leads nowhere, or to a file of another size, is in the way.
   if ((await lstat(path).catch(() => null)) !== null) await unlink(path);
   try {
     await symlink(relative(dirname(path), blob), path);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
+    const { code = "" } = error as NodeJS.ErrnoException;
     if (code === "EEXIST") return; // another process was first
-    if (code !== "EPERM" && code !== "ENOSYS" && code !== "EOPNOTSUPP") throw error;
-    await copyFile(blob, path);
+    if (!withoutLinks.has(code)) throw error;
+    // Links of a time when there were some need the blob where it is.
+    if ((await linkedBlobs(cache, repository)).has(await realpath(blob))) await copyWhole(blob, path);
+    else await rename(blob, path);
   }
+}
+
+/** How file systems and systems without links, or without the right to make one, refuse them. */
+const withoutLinks = new Set(["EPERM", "EACCES", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "EINVAL", "UNKNOWN"]);
+
+/** Appears at `path` only when it is whole, and without a copy where the file system has hard links. */
+export async function copyWhole(from: string, path: string): Promise<void> {
+  const temporary = `${path}.${randomUUID()}.llama-native.incomplete`;
+  try {
+    await link(from, temporary).catch(() => copyFile(from, temporary));
+    await rename(temporary, path);
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+/** Every file in the snapshots of a repository, of all kinds. */
+async function snapshotEntries(cache: string, repository: string): Promise<string[]> {
+  const folder = join(repositoryFolder(cache, repository), "snapshots");
+  const names = await readdir(folder, { recursive: true }).catch(() => []);
+  return names.map((name) => join(folder, name));
+}
+
+/** The blobs that snapshots link to. */
+async function linkedBlobs(cache: string, repository: string): Promise<Set<string>> {
+  const entries = await snapshotEntries(cache, repository);
+  return new Set(await Promise.all(entries.map((path) => realpath(path).catch(() => path))));
+}
+
+/** Files of this size in snapshots that are no links: where there are none, contents lie in the snapshots themselves. */
+export async function unlinkedFiles(cache: string, repository: string, sizeBytes: number): Promise<string[]> {
+  const entries = await snapshotEntries(cache, repository);
+  const found = await Promise.all(entries.map((path) => lstat(path).catch(() => null)));
+  return entries.filter((_, index) => found[index]?.isFile() === true && found[index].size === sizeBytes);
+}
+
+/** Blobs that no snapshot links to, as of a process that was killed before it could, or copied what it could not link. */
+export async function unusedBlobs(cache: string, repository: string): Promise<string[]> {
+  const folder = join(repositoryFolder(cache, repository), "blobs");
+  const names = await readdir(folder).catch(() => []);
+  const linked = await linkedBlobs(cache, repository);
+  const blobs = names.filter((name) => isEtag(name)).map((name) => join(folder, name));
+  const contents = await Promise.all(blobs.map((blob) => realpath(blob).catch(() => blob)));
+  return blobs.filter((_, index) => !linked.has(contents[index] ?? ""));
 }
 
 function safeParts(path: string): string[] {

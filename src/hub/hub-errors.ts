@@ -22,11 +22,16 @@ export function hubFailure(response: Response, wanted: Wanted, settings: HubSett
     repository: wanted.repository,
     ...(wanted.file === undefined ? {} : { file: wanted.file }),
   };
-  const missing = status === 404 || reason === "RepoNotFound";
+  const missing = isMissing(response);
   const message = missing
     ? missingMessage(reason, wanted, settings)
     : failureMessage(response, reason, wanted, settings);
   return new LlamaError(missing ? "MODEL_NOT_FOUND" : "DOWNLOAD", message, { details });
+}
+
+/** Whether an answer says that there is nothing of this name, or nothing for strangers to see. */
+export function isMissing({ status, headers }: Response): boolean {
+  return status === 404 || headers.get("x-error-code") === "RepoNotFound";
 }
 
 function missingMessage(
@@ -57,7 +62,11 @@ function failureMessage(response: Response, reason: string, { repository }: Want
         ? `The hub gives ${repository} only to those who may see it, or there is none: check the name, or set HF_TOKEN to a token from ${tokens}`
         : `The hub does not accept the token in HF_TOKEN: make a new one at ${tokens}`;
     case 403:
-      return `Your token may not read ${repository}: give it that right at ${tokens}, or ask for access at ${page}`;
+      return token === undefined
+        ? `The hub does not give ${repository} without a token (403), as it is gated or private: set HF_TOKEN to a token from ${tokens}, and where ${page} has terms, accept them first`
+        : `Your token may not read ${repository}: give it that right at ${tokens}, or ask for access at ${page}`;
+    case 416:
+      return `The hub has less of ${repository} than was begun to be downloaded (416). Try again; where that does not help, \`llama-native models rm hf:${repository}\` removes what was begun`;
     case 429: {
       const seconds = Math.ceil((retryAfter(response) ?? 0) / 1000);
       const wait = seconds > 0 ? `Try again in ${seconds} s` : "Try again later";
@@ -66,6 +75,6 @@ function failureMessage(response: Response, reason: string, { repository }: Want
     default:
       return response.status >= 500
         ? `The hub has trouble of its own (${response.status}). Try again later; what was downloaded is kept`
-        : `The hub refuses ${repository} (${response.status})`;
+        : `The hub refuses ${repository} (${response.status}). ${page} may say why; where HF_ENDPOINT names a mirror, try without it`;
   }
 }

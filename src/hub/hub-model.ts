@@ -2,16 +2,26 @@ import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 
 import { LlamaError } from "../errors.js";
+import { contentDigest, hashOfEtag } from "./checksum.js";
 import { checkRoom, defaultConnections, download } from "./download.js";
 import type { CachedFile } from "./hub-cache.js";
-import { blobLock, blobPath, cachedSnapshots, linkBlob, locksFolder, snapshotPath, writeRef } from "./hub-cache.js";
+import {
+  blobLock,
+  blobPath,
+  cachedSnapshots,
+  copyWhole,
+  linkBlob,
+  locksFolder,
+  snapshotPath,
+  unlinkedFiles,
+  writeRef,
+} from "./hub-cache.js";
 import { hubFailure } from "./hub-errors.js";
 import { isUnreachable } from "./http.js";
 import { withLock } from "./lock.js";
 import type { ModelFiles } from "./model-files.js";
 import { chooseModel, groupModels } from "./model-files.js";
 import type { HubSource } from "./names.js";
-import { notFound } from "./names.js";
 import { partialBytes } from "./partial-file.js";
 import { ProgressMeter } from "./progress.js";
 import type { RemoteFile, RemoteRepository } from "./repository.js";
@@ -42,7 +52,12 @@ export async function hubModelFile(wanted: WantedModel, options: FetchOptions): 
   if (offline) return here ?? chooseCached(all, wanted, "nothing is downloaded as it is offline");
   let repository;
   try {
-    repository = await listRepository(wanted.repository, wanted.revision, settings, options.signal);
+    const meter = new ProgressMeter(0, options.onDownload);
+    const onPause = (milliseconds: number): void => meter.pause(wanted.repository, milliseconds);
+    repository = await listRepository(wanted.repository, wanted.revision, settings, {
+      signal: options.signal,
+      onPause,
+    });
   } catch (error) {
     if (!isUnreachable(error) || all.length === 0) throw error;
     return here ?? chooseCached(all, wanted, (error as Error).message);
@@ -91,7 +106,10 @@ function chooseCached(cached: readonly CachedModels[], wanted: WantedModel, why:
     }
   }
   const message = failure instanceof Error ? failure.message : "";
-  throw notFound(wanted.source, `The cache alone was looked at, as ${why}: ${message}`, failure);
+  throw new LlamaError("MODEL_NOT_FOUND", `The cache alone was looked at, as ${why}: ${message}`, {
+    cause: failure,
+    details: { source: wanted.source, reason: "offline", found: message },
+  });
 }
 
 async function fetchModel(
@@ -122,9 +140,12 @@ interface Job {
 async function checkRoomForAll({ repository, settings }: Job, files: readonly RemoteFile[]): Promise<void> {
   let needed = 0;
   let target = "";
-  for (const { etag, sizeBytes } of files) {
+  for (const { etag, sizeBytes, path } of files) {
     target = blobPath(settings.cache, repository.name, etag);
-    if (!(await hasSize(target, sizeBytes))) needed += sizeBytes - (await partialBytes(target));
+    const isHere =
+      (await hasSize(snapshotPath(settings.cache, repository.name, repository.commit, path), sizeBytes)) ||
+      (await hasSize(target, sizeBytes));
+    if (!isHere) needed += sizeBytes - (await partialBytes(target));
   }
   await makeFolder(join(target, ".."));
   await checkRoom({ target }, needed);
@@ -138,8 +159,10 @@ async function fetchFile(job: Job, file: RemoteFile): Promise<string> {
   if (!(await hasSize(path, file.sizeBytes))) {
     // A blob that is linked under its lock cannot be removed before that is seen.
     await withBlob(job, file, blob, async () => {
-      if (!(await hasSize(blob, file.sizeBytes))) await fetchBlob(job, file, blob);
-      await linkBlob(blob, path);
+      if (await hasSize(path, file.sizeBytes)) return; // without links the blob of whoever was first lies there
+      if (!(await hasSize(blob, file.sizeBytes)) && !(await takeFromSnapshots(job, file, blob)))
+        await fetchBlob(job, file, blob);
+      await linkBlob(settings.cache, name, blob, path);
     });
   }
   await writeRef(settings.cache, name, job.repository.revision, commit);
@@ -161,6 +184,23 @@ async function withBlob(
   await withLock(blobLock(settings.cache, repository.name, etag), work, { signal, onPoll });
 }
 
+/** Where there are no links, another commit's snapshot may have the content itself; its name there is no proof. */
+async function takeFromSnapshots(
+  { repository, settings, options, meter }: Job,
+  { etag, sizeBytes, path }: RemoteFile,
+  blob: string,
+): Promise<boolean> {
+  const { algorithm, digest } = hashOfEtag(etag);
+  const onBytes = (bytes: number): void => meter.update(path, "verifying", bytes);
+  for (const found of await unlinkedFiles(settings.cache, repository.name, sizeBytes)) {
+    if ((await contentDigest(found, sizeBytes, algorithm, { signal: options.signal, onBytes })) !== digest) continue;
+    await makeFolder(join(blob, ".."));
+    await copyWhole(found, blob);
+    return true;
+  }
+  return false;
+}
+
 function fetchBlob({ repository, settings, options, meter }: Job, file: RemoteFile, blob: string): Promise<void> {
   const { signal, connections = defaultConnections } = options;
   return download({
@@ -168,12 +208,13 @@ function fetchBlob({ repository, settings, options, meter }: Job, file: RemoteFi
     token: settings.token,
     target: blob,
     sizeBytes: file.sizeBytes,
-    hash: { algorithm: file.etag.length === 64 ? "sha256" : "git-sha1", digest: file.etag },
+    hash: hashOfEtag(file.etag),
     key: file.etag,
     connections,
     signal,
     onBytes: (bytes) => meter.update(file.path, "downloading", bytes),
     onVerify: (bytes) => meter.update(file.path, "verifying", bytes),
+    onPause: (milliseconds) => meter.pause(file.path, milliseconds),
     failure: (response) => hubFailure(response, { repository: repository.name, file: file.path }, settings),
   });
 }

@@ -4,6 +4,7 @@ import { basename, dirname, join, relative, sep } from "node:path";
 import { LlamaError } from "../errors.js";
 import { nearestName } from "../validate.js";
 import { modelsDirectory } from "./cache.js";
+import { contentDigest, hashOfEtag } from "./checksum.js";
 import {
   allSnapshots,
   blobLock,
@@ -11,15 +12,17 @@ import {
   cachedSnapshots,
   pruneRefs,
   repositoryFolder,
+  unusedBlobs,
 } from "./hub-cache.js";
 import { withLock } from "./lock.js";
 import type { ModelFiles, RepositoryFile } from "./model-files.js";
-import { groupModels } from "./model-files.js";
+import { groupModels, ofQuantization } from "./model-files.js";
 import type { HubSource } from "./names.js";
 import { notFound, parseSource } from "./names.js";
 import { ollamaFolders, ollamaModels } from "./ollama.js";
 import { partialPath } from "./partial-file.js";
-import { normalizeQuantization, quantizationOf } from "./quantization.js";
+import { quantizationOf } from "./quantization.js";
+import { hintFor, isPathLike, resolveModel } from "./resolve.js";
 import { hubSettings } from "./settings.js";
 import { urlLock, urlPath } from "./url-model.js";
 
@@ -200,7 +203,7 @@ async function findRemovable(source: string, all: boolean): Promise<Removable> {
   }
   const { links, kept } = await linksTo(models, await foldersOf(source));
   const files = models.flatMap((model) => model.files);
-  const rests = await leftovers(source);
+  const rests = [...(await leftovers(source)), ...(await copiesOf(models))];
   const contents = [...new Set([...files.filter((path) => !kept.has(path)), ...rests])];
   const paths = [...new Set([...links, ...contents])];
   if (paths.length === 0) throw await nothingInstalled(source);
@@ -259,21 +262,22 @@ async function matchingModels(source: string): Promise<InstalledModel[]> {
     case "known": {
       const { repository, wheel } = parsed.model;
       const own = wheel && models.filter(({ path }) => path === join(modelsDirectory(), wheel.fileName));
-      const wanted = parsed.quantization;
-      return [...(own ?? []), ...ofRepository(models, repository, undefined)].filter(
-        ({ quantization }) => wanted === undefined || quantization === normalizeQuantization(wanted),
-      );
+      return asWanted([...(own ?? []), ...ofRepository(models, repository, undefined)], parsed.quantization);
     }
     case "hub":
-      return (await ofRevision(ofRepository(models, parsed.repository, parsed.file), parsed)).filter(
-        ({ quantization }) =>
-          parsed.quantization === undefined || quantization === normalizeQuantization(parsed.quantization),
+      return asWanted(
+        await ofRevision(ofRepository(models, parsed.repository, parsed.file), parsed),
+        parsed.quantization,
       );
     case "url":
       return models.filter(({ files }) => files.includes(urlPath(parsed.url)));
     case "path":
       return models.filter(({ path, files }) => path === parsed.path || files.includes(parsed.path));
   }
+}
+
+function asWanted(models: readonly InstalledModel[], quantization: string | undefined): InstalledModel[] {
+  return quantization === undefined ? [...models] : ofQuantization(models, quantization);
 }
 
 function ofRepository(
@@ -338,9 +342,33 @@ async function leftovers(source: string): Promise<string[]> {
   if (parsed.kind !== "known" && parsed.kind !== "hub") return [];
   if (parsed.quantization !== undefined || (parsed.kind === "hub" && parsed.file !== undefined)) return [];
   const repository = parsed.kind === "known" ? parsed.model.repository : parsed.repository;
-  const folder = join(repositoryFolder(hubSettings().cache, repository), "blobs");
+  const { cache } = hubSettings();
+  const folder = join(repositoryFolder(cache, repository), "blobs");
   const names = await readdir(folder).catch(() => []);
-  return names.filter((name) => name.includes(".llama-native.incomplete")).map((name) => join(folder, name));
+  const unfinished = names
+    .filter((name) => name.includes(".llama-native.incomplete"))
+    .map((name) => join(folder, name));
+  return [...unfinished, ...(await unusedBlobs(cache, repository))];
+}
+
+/** Blobs of which snapshots have copies, where a client could not link them. */
+async function copiesOf(models: readonly InstalledModel[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const { keeper, path, files } of models) {
+    const [, repository] = /models--([^/\\]+)[/\\]snapshots[/\\]/.exec(path) ?? [];
+    if (keeper !== "hub" || repository === undefined) continue;
+    for (const blob of await unusedBlobs(hubSettings().cache, repository.replace("--", "/"))) {
+      for (const file of files) if (await isCopy(blob, file)) found.push(blob);
+    }
+  }
+  return found;
+}
+
+async function isCopy(blob: string, file: string): Promise<boolean> {
+  const [one, other] = await Promise.all([blob, file].map((path) => stat(path).catch(() => null)));
+  if (!one || other?.size !== one.size) return false;
+  const { algorithm, digest } = hashOfEtag(basename(blob));
+  return (await contentDigest(file, other.size, algorithm)) === digest;
 }
 
 async function present(paths: readonly string[]): Promise<string[]> {
@@ -368,8 +396,35 @@ function isInside(root: string, path: string): boolean {
 }
 
 async function nothingInstalled(source: string): Promise<Error> {
+  const parsed = parseSource(source);
+  if (parsed.kind === "path" && (await stat(parsed.path).catch(() => null)) !== null) {
+    const message = `${parsed.path} is in none of the folders that \`llama-native models where\` lists: remove it yourself`;
+    return notFound(source, message);
+  }
   const names = (await installedModels()).filter(({ keeper }) => keeper !== "ollama").map(({ name }) => name);
   const near = nearestName(source, names);
-  const hint = near === undefined ? "`llama-native models list` shows what is" : `Did you mean ${near}?`;
+  if (near !== undefined) return notFound(source, `${source} is not on this disk. Did you mean ${near}?`);
+  const isMisspelt = parsed.kind === "path" && !isPathLike(source);
+  const hint = isMisspelt ? hintFor(source) : "`llama-native models list` shows what is";
   return notFound(source, `${source} is not on this disk. ${hint}`);
+}
+
+/**
+ * The file of a model on this disk, of the first one where it is split; nobody is asked for another.
+ *
+ * @throws LlamaError `MODEL_NOT_FOUND`
+ */
+export async function installedFile(source: string): Promise<string> {
+  try {
+    return await resolveModel(source, { offline: true });
+  } catch (error) {
+    if (!(error instanceof LlamaError) || error.details["reason"] !== "offline") throw error;
+    const found = error.details["found"];
+    const message = `${source} is not on this disk${typeof found === "string" ? `: ${found}` : ""}`;
+    throw notFound(
+      source,
+      `${message}. Only this disk was looked at; \`llama-native pull ${source}\` asks for it`,
+      error,
+    );
+  }
 }

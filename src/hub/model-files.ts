@@ -93,10 +93,10 @@ export function chooseModel<File extends RepositoryFile>(
 }
 
 /** `Q4` alone means each that begins with it. */
-function ofQuantization<File extends RepositoryFile>(
-  models: readonly ModelFiles<File>[],
+export function ofQuantization<Model extends { quantization: string | null }>(
+  models: readonly Model[],
   wanted: string,
-): ModelFiles<File>[] {
+): Model[] {
   const label = normalizeQuantization(wanted);
   const exact = models.filter(({ quantization }) => quantization === label);
   return exact.length > 0 ? exact : models.filter(({ quantization }) => quantization?.startsWith(label) === true);

@@ -3,8 +3,9 @@ import { basename, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { InvalidOptionError, LlamaError } from "../errors.js";
+import { nearestName } from "../validate.js";
 import type { KnownModel } from "./catalogue.js";
-import { findModel, namesOf } from "./catalogue.js";
+import { findModel, knownModels, namesOf } from "./catalogue.js";
 import { quantizationOf, withoutQuantization } from "./quantization.js";
 import { hubHosts } from "./settings.js";
 
@@ -43,8 +44,23 @@ export function parseSource(source: string): ModelSource {
   if (/^hf:/i.test(source)) return parseHubReference(source, source.slice(3).replace(/^\/\//, ""));
   if (/^https?:/i.test(source)) return parseUrl(source);
   if (/^file:/i.test(source)) return { kind: "path", path: pathOfUrl(source) };
-  if (/^ollama:/i.test(source)) return { kind: "ollama", name: source.slice("ollama:".length) };
+  if (/^ollama:/i.test(source)) return { kind: "ollama", name: shortOllamaName(source.slice("ollama:".length)) };
   return parseKnown(source) ?? { kind: "path", path: expandHome(source) };
+}
+
+/** Names of the catalogue are written without `hf:`. */
+function knownInstead(reference: string): string {
+  if (parseKnown(reference) !== undefined) return `. Did you mean ${reference}?`;
+  const near = nearestName(
+    reference,
+    knownModels().flatMap(({ name, aliases }) => [name, ...aliases]),
+  );
+  return near === undefined ? "" : `. Did you mean ${near}?`;
+}
+
+/** As Ollama lists it, without the parts that it takes for granted: its own registry, and the owner of its own models. */
+function shortOllamaName(name: string): string {
+  return name.replace(/^registry\.ollama\.ai\//i, "").replace(/^library\//i, "");
 }
 
 /** A known model, with its quantization behind a colon where one is named. */
@@ -62,7 +78,7 @@ function parseHubReference(source: string, reference: string): ModelSource {
   if (repository === undefined || isUnsafe) {
     throw notFound(
       source,
-      `${source} is not hf:owner/repository, hf:owner/repository:quantization or hf:owner/repository/file.gguf`,
+      `${source} is not hf:owner/repository, hf:owner/repository:quantization or hf:owner/repository/file.gguf${knownInstead(reference)}`,
     );
   }
   if (repository.includes("--")) {

@@ -1,5 +1,5 @@
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 import { modelsDirectory } from "./cache.js";
 import type { KnownModel } from "./catalogue.js";
@@ -21,6 +21,8 @@ import { partsOf, remoteUrl, urlPath } from "./url-model.js";
 
 /** One quantization of a model that can be had. */
 export interface Offer {
+  /** What its first file is called. */
+  fileName: string;
   quantization: string | null;
   sizeBytes: number;
   /** The file to load where it is on this disk. */
@@ -83,7 +85,7 @@ async function wheelOffer({ wheel }: KnownModel): Promise<Offer[]> {
 
 async function fileOffer(path: string): Promise<Offer> {
   const sizes = await Promise.all(partsOf(path).map((part) => sizeOf(part, path)));
-  return { quantization: quantizationOf(path), sizeBytes: sum(sizes), path, remote: [] };
+  return { fileName: basename(path), quantization: quantizationOf(path), sizeBytes: sum(sizes), path, remote: [] };
 }
 
 async function sizeOf(part: string, path: string): Promise<number> {
@@ -98,6 +100,7 @@ async function urlOffer(url: string, options: Pick<FetchOptions, "offline" | "si
   if (options.offline ?? hubSettings().offline) await resolveModel(url, { offline: true }); // says that it is not here
   const remote = await Promise.all(partsOf(url).map((part) => remoteUrl(part, options.signal)));
   return {
+    fileName: basename(path),
     quantization: quantizationOf(path),
     sizeBytes: sum(remote.map(({ sizeBytes }) => sizeBytes)),
     path: null,
@@ -120,18 +123,19 @@ async function hubOffers(
   const { current, earlier } = await cachedSnapshots(settings.cache, wanted.repository, wanted.revision);
   const cached = [...current, ...earlier].flatMap(({ files }) => groupModels(files));
   const localOffers = cached.map(({ quantization, sizeBytes, files }) => {
-    return { quantization, sizeBytes, path: files[0]?.absolutePath ?? "", remote: [], name: files[0]?.path };
+    return { fileName: files[0]?.path ?? "", quantization, sizeBytes, path: files[0]?.absolutePath ?? "", remote: [] };
   });
   try {
     if (options.offline ?? settings.offline) throw new Error("offline");
-    const repository = await listRepository(wanted.repository, wanted.revision, settings, options.signal);
+    const repository = await listRepository(wanted.repository, wanted.revision, settings, { signal: options.signal });
     const models = select(groupModels(repository.files), wanted, source);
     const offers = models.map((model): Offer => {
       const local = localOffers.find(
-        ({ name, sizeBytes }) => name === model.files[0]?.path && sizeBytes === model.sizeBytes,
+        ({ fileName, sizeBytes }) => fileName === model.files[0]?.path && sizeBytes === model.sizeBytes,
       );
       const { quantization, sizeBytes } = model;
       return {
+        fileName: model.files[0]?.path ?? "",
         quantization,
         sizeBytes,
         path: local?.path ?? null,
@@ -146,7 +150,7 @@ async function hubOffers(
       if (error instanceof Error && error.message !== "offline") throw error;
       await resolveModel(source, { offline: true }); // says that it is not here
     }
-    const unique = new Map(found.map(({ name, ...offer }) => [`${name ?? ""} ${offer.sizeBytes}`, offer]));
+    const unique = new Map(found.map((offer) => [`${offer.fileName} ${offer.sizeBytes}`, offer]));
     return { offers: sorted([...unique.values()]), problem: (error as Error).message };
   }
 }

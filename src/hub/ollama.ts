@@ -36,11 +36,11 @@ export function ollamaFolders(): string[] {
  */
 export async function ollamaModelFile(name: string, source: string): Promise<string> {
   const models = await ollamaModels();
-  const wanted = name.includes(":") ? name : `${name}:latest`;
+  const wanted = hasTag(name) ? name : `${name}:latest`;
   const found = models.find((model) => model.name.toLowerCase() === wanted.toLowerCase());
   if (found !== undefined) return found.path;
   const names = models.map((model) => model.name);
-  const ofName = names.filter((other) => other.startsWith(`${name}:`));
+  const ofName = names.filter((other) => other.toLowerCase().startsWith(`${name.toLowerCase()}:`));
   if (ofName.length === 1 && ofName[0] !== undefined) return ollamaModelFile(ofName[0], source);
   if (ofName.length > 1) {
     throw notFound(
@@ -52,6 +52,11 @@ export async function ollamaModelFile(name: string, source: string): Promise<str
   const near = nearestName(wanted, names);
   const hint = near === undefined ? `It has ${names.join(", ")}` : `Did you mean ollama:${near}?`;
   throw notFound(source, `Ollama has no model ${wanted} on this disk. ${hint}`);
+}
+
+/** The colon of a registry's port stands before a slash. */
+function hasTag(name: string): boolean {
+  return /:[^/]+$/.test(name);
 }
 
 /** What Ollama has on this disk, without models whose file is missing. */

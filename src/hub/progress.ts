@@ -39,6 +39,14 @@ export class ProgressMeter {
     });
   }
 
+  /** Nothing is asked of the server for so many milliseconds. */
+  pause(file: string, milliseconds: number): void {
+    const bytes = this.#samples.at(-1)?.bytes ?? this.#before;
+    const totals = { bytes, totalBytes: this.#totalBytes, bytesPerSecond: null };
+    this.#reported = { time: performance.now(), phase: "pausing" };
+    this.#report?.({ file, phase: "pausing", ...totals, secondsLeft: milliseconds / 1000 });
+  }
+
   /** A file is whole; the next ones come on top. */
   fileDone(sizeBytes: number): void {
     this.#before += sizeBytes;

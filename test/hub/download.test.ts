@@ -8,6 +8,7 @@ import { join } from "node:path";
 
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
+import { proxies } from "../../src/hub/http.js";
 import { resolveModel } from "../../src/hub/index.js";
 import { installedModels, removeInstalled } from "../../src/hub/installed.js";
 import type { DownloadProgress } from "../../src/progress.js";
@@ -330,6 +331,75 @@ describe("an error says what to do", () => {
     );
   });
 
+  it.each([
+    ["title's end", "owner/Falcon-7B-Chat-GUF"],
+    ["title's beginning", "owner/Falcn-7B-Chat-GGUF"],
+    ["owner", "ownr/Falcon-7B-Chat-GGUF"],
+    ["owner and the title's beginning", "ownr/Falcn-7B-Chat-GGUF"],
+    ["owner and the title's end", "ownr/Falcon-7B-Chat-GGFU"],
+    ["owner, who is another one", "somebody-with-a-long-name/Falcon-7B-Chat-GGUF"],
+  ])("about a mistake in the %s, by the one name that is meant", async (_, wrong) => {
+    hub.repositories.set("owner/Falcon-7B-Chat-GGUF", { files: { "falcon.Q4_K_M.gguf": small } });
+    hub.repositories.set("owner/Falcon-7B-Chat", { files: { "model.safetensors": small } });
+    hub.repositories.set("owner/unlike-GGUF", { files: { "unlike.Q4_K_M.gguf": small } });
+    await rejects(`hf:${wrong}`, "MODEL_NOT_FOUND", /Did you mean hf:owner\/Falcon-7B-Chat-GGUF\?/);
+  });
+
+  it("about a name that resembles none, and never suggests itself", async () => {
+    await rejects(
+      "hf:nobody/zzzzzzzzzzzz",
+      "MODEL_NOT_FOUND",
+      /^The hub has no repository nobody\/zzzzzzzzzzzz\. Check its/,
+    );
+    const known = "TheBloke/Mistral-7B-Instruct-v0.1-GGUF";
+    const failure: unknown = await resolveModel(`hf:${known}`).catch((error: unknown) => error);
+    expect((failure as Error).message).toContain("Did you mean hf:TheBloke/Mistral-7B-Instruct-v0.2-GGUF");
+    expect((failure as Error).message).not.toContain(`hf:${known}`);
+  });
+
+  it("about a 403, by whether there is a token", async () => {
+    hub.behave = ({ path }) => (path.startsWith("/api/") ? { status: 403 } : undefined);
+    await rejects(
+      `hf:${name}`,
+      "DOWNLOAD",
+      /^The hub does not give owner\/model-GGUF without a token \(403\), as it is gated or private: set HF_TOKEN to a token from \S+\/settings\/tokens, and where \S+\/owner\/model-GGUF has terms, accept/,
+    );
+    hub.tokens.set("hf_valid", true);
+    setVariables({ HF_TOKEN: "hf_valid" });
+    await rejects(
+      `hf:${name}`,
+      "DOWNLOAD",
+      /^Your token may not read owner\/model-GGUF: give it that right at \S+\/settings\/tokens/,
+    );
+  });
+
+  it.each([
+    [416, /\(416\)\. Try again; where that does not help, `llama-native models rm hf:owner\/model-GGUF` removes/],
+    [451, /^The hub refuses owner\/model-GGUF \(451\)\. http\S+\/owner\/model-GGUF may say why/],
+  ])("about a %i", async (status, message) => {
+    hub.behave = (request) => (isContent(request) ? { status } : undefined);
+    await rejects(`hf:${name}`, "DOWNLOAD", message);
+  });
+
+  it.each([
+    [403, /localhost:\d+ refuses x\.gguf \(403\)\. No login is sent .*give the path of the file$/],
+    [416, /refuses x\.gguf \(416\)\. Try again; where that does not help, `llama-native models rm` with this URL/],
+    [418, /refuses x\.gguf \(418\)\. Check the URL in a browser$/],
+  ])("about a %i of any other server", async (status, message) => {
+    hub.behave = () => ({ status });
+    await rejects(`${hub.url.replace("127.0.0.1", "localhost")}/x.gguf`, "DOWNLOAD", message);
+  });
+
+  it.each(["hf-mirror.com", "localhost:8080", "ftp://mirror"])("about HF_ENDPOINT=%s", async (endpoint) => {
+    setVariables({ HF_ENDPOINT: endpoint });
+    await rejects(
+      `hf:${name}`,
+      "INVALID_OPTION",
+      /^Expected a URL such as https:\/\/\S+ for HF_ENDPOINT but received "/,
+    );
+    expect(await installedModels()).toEqual([]);
+  });
+
   it("about a revision and a file that are not there", async () => {
     await rejects(`hf:${name}@dev`, "MODEL_NOT_FOUND", /^owner\/model-GGUF has no branch, tag or commit "dev"$/);
     await rejects(
@@ -532,7 +602,8 @@ describe("a proxy", () => {
       socket.on("error", () => target.destroy());
     });
     await new Promise<void>((done) => proxy.listen(0, "127.0.0.1", done));
-    setVariables({ HTTP_PROXY: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, NO_PROXY: undefined });
+    // Without a scheme, and for all that no other variable names one for.
+    setVariables({ ALL_PROXY: `127.0.0.1:${(proxy.address() as AddressInfo).port}`, NO_PROXY: undefined });
     const { resolveModel: fresh } = await freshHub();
     expect((await readFile(await fresh(`hf:${name}`))).equals(content)).toBe(true);
     // The hub itself, and the host that it redirects to.
@@ -540,6 +611,32 @@ describe("a proxy", () => {
     expect(new Set(seen).size).toBe(2);
     proxy.closeAllConnections();
     proxy.close();
+  });
+
+  it.each([
+    [{ HTTP_PROXY: "http://a:1" }, { httpProxy: "http://a:1" }],
+    [{ HTTPS_PROXY: "a:1" }, { httpsProxy: "http://a:1" }],
+    [
+      { ALL_PROXY: "socks5h://a:1", HTTPS_PROXY: "https://b:2" },
+      { httpProxy: "socks5://a:1", httpsProxy: "https://b:2" },
+    ],
+    [{ https_proxy: "user:word@a:1", HTTPS_PROXY: "b:2", HTTP_PROXY: "" }, { httpsProxy: "http://user:word@a:1" }],
+    [{}, {}],
+  ])("is named by %j", (variables, expected) => {
+    expect(proxies(variables)).toEqual(expected);
+  });
+
+  it.each([
+    ["HTTPS_PROXY", "ftp://a:1"],
+    ["HTTP_PROXY", "http://a:99999999"],
+    ["ALL_PROXY", "a b"],
+  ])("that %s names as %s cannot be used, and is said to", async (variable, value) => {
+    setVariables({ [variable]: value });
+    const { resolveModel: fresh } = await freshHub();
+    await expect(fresh(`hf:${name}`)).rejects.toMatchObject({
+      code: "INVALID_OPTION",
+      message: `Expected the address of a proxy such as http://proxy.example:3128 for ${variable} but received "${value}"`,
+    });
   });
 });
 

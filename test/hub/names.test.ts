@@ -72,6 +72,16 @@ describe("a source", () => {
   );
 });
 
+describe("a known name behind hf:", () => {
+  it.each([
+    ["hf:mistral", "mistral"],
+    ["hf:mistral:Q8_0", "mistral:Q8_0"],
+    ["hf:smolm2", "smollm2"],
+  ])("%s is meant as %s", (source, name) => {
+    expect(() => parseSource(source)).toThrow(`/file.gguf. Did you mean ${name}?`);
+  });
+});
+
 describe("a revision of weights as they were published", () => {
   it("is refused, as the catalogue's files are of another repository", () => {
     expect(() => parseSource("hf:mistralai/Mistral-7B-Instruct-v0.3@v1.0")).toThrow(

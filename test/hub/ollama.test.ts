@@ -33,6 +33,30 @@ describe("a model that Ollama has", () => {
   });
 
   it.each([
+    "ollama:library/mistral:7b",
+    "ollama:registry.ollama.ai/library/mistral:7b",
+    "ollama:registry.ollama.ai/library/mistral",
+    "ollama:Library/Mistral:7B",
+    "OLLAMA:Registry.Ollama.AI/Library/MISTRAL",
+    "ollama:Mistral",
+  ])("is found by its long name, in any case of letters: %s", async (source) => {
+    const seven = await pulled("library/mistral/7b");
+    await pulled("someone/mistral/7b");
+    expect(await resolveModel(source)).toBe(seven);
+  });
+
+  it("is found by its owner's name, or another registry's with a port", async () => {
+    const own = await pulled("someone/thing/latest");
+    const other = await pulledByOllama(
+      join(sandbox.folder, "ollama"),
+      "../localhost:5000/someone/thing/latest",
+      Buffer.from("GGUF"),
+    );
+    expect(await resolveModel("ollama:registry.ollama.ai/Someone/thing")).toBe(own);
+    expect(await resolveModel("ollama:localhost:5000/someone/thing")).toBe(other);
+  });
+
+  it.each([
     ["ollama:mistrl:7b", /no model mistrl:7b on this disk\. Did you mean ollama:mistral:7b\?$/],
     ["ollama:mistral", /several models mistral; choose one: ollama:mistral:7b, ollama:mistral:8b$/],
     ["ollama:something-else", /no model something-else:latest on this disk\. It has mistral:7b, mistral:8b$/],

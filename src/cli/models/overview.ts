@@ -20,6 +20,8 @@ export interface MemoryNeed {
 }
 
 export interface QuantizationOverview {
+  /** What its first file is called. */
+  fileName: string;
   quantization: string | null;
   sizeBytes: number;
   path: string | null;
@@ -82,8 +84,14 @@ export async function overviewOf(
     weaknesses: known?.weaknesses ?? null,
     quantizations: await Promise.all(
       offers.map(async (offer) => {
-        const { quantization, sizeBytes, path } = offer;
-        return { quantization, sizeBytes, path, memory: example ? await memoryOf(offer, example, machine) : [] };
+        const { fileName, quantization, sizeBytes, path } = offer;
+        return {
+          fileName,
+          quantization,
+          sizeBytes,
+          path,
+          memory: example ? await memoryOf(offer, example, machine) : [],
+        };
       }),
     ),
     isExact: shape?.isExact ?? false,

@@ -122,11 +122,16 @@ export async function startHub(repositories: Record<string, Repository> = {}): P
 
   function fromApi(url: URL, request: Request): Answer | undefined {
     if (url.pathname === "/api/models") {
-      const search = url.searchParams.get("search") ?? "";
-      const found = [...hub.repositories.keys()].filter((name) =>
-        name.toLowerCase().includes(search.slice(0, 8).toLowerCase()),
+      const { author, search = "", filter, limit } = Object.fromEntries(url.searchParams);
+      // As strict as the hub: the owner's whole name, a part of the repository's, and those with such files alone.
+      const found = [...hub.repositories].filter(
+        ([name, repository]) =>
+          (author === undefined || name.split("/")[0] === author) &&
+          name.toLowerCase().includes(search.toLowerCase()) &&
+          (filter !== "gguf" || Object.keys(repository.files).some((path) => path.endsWith(".gguf"))) &&
+          repository.private !== true,
       );
-      return json(found.map((id) => ({ id })));
+      return json(found.slice(0, Number(limit ?? 1000)).map(([id]) => ({ id })));
     }
     const [, name, kind, revision] =
       /^\/api\/models\/([^/]+\/[^/]+)\/(revision|tree)\/([^/]+)/.exec(url.pathname) ?? [];

@@ -12,7 +12,7 @@ const variables = [
     "HF_HUB_OFFLINE",
     "HF_HUB_DOWNLOAD_TIMEOUT",
   ],
-  ...["LLAMA_NATIVE_CACHE_DIR", "OLLAMA_MODELS", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"],
+  ...["LLAMA_NATIVE_CACHE_DIR", "OLLAMA_MODELS", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"],
 ];
 
 export interface Sandbox {
