@@ -46,9 +46,8 @@ try {
 }
 
 async function main() {
-  const folder = await buildPackage({
-    ...{ backend: "cpu", out: join(work, "packages"), reporter, verbose: false, env: process.env },
-  });
+  const { env } = process;
+  const folder = await buildPackage({ backend: "cpu", out: join(work, "packages"), reporter, verbose: false, env });
   const check = await checkPackage(folder);
   const order = await gather(folder);
   const [orderPath, resultPath] = [join(work, "order.json"), join(work, "result.json")];
@@ -97,9 +96,8 @@ async function gather(platform) {
     supplies.push(await supplyOfTarball(basename(tarball), folder));
   const [npm] = await gatherNpms([MEASURED_NPM], join(work, "tools"));
   if (npm === undefined) throw new Error(`Expected npm ${MEASURED_NPM}`);
-  const questions = {
-    ...{ model: await smollm2(), prompt: PROMPT, longPrompt: LONG_PROMPT, maxTokens: MAX_TOKENS, text: TEXT },
-  };
+  const model = await smollm2();
+  const questions = { model, prompt: PROMPT, longPrompt: LONG_PROMPT, maxTokens: MAX_TOKENS, text: TEXT };
   return { folder, supplies, npm, work, package: basename(platform), local, questions };
 }
 

@@ -351,13 +351,13 @@ async function leftovers(source: string): Promise<string[]> {
   return [...unfinished, ...(await unusedBlobs(cache, repository))];
 }
 
-/** Blobs of which snapshots have copies, where a client could not link them. */
+/** Blobs of which these models' files are copies, where a client could not link them. */
 async function copiesOf(models: readonly InstalledModel[]): Promise<string[]> {
+  const files = models.filter(({ keeper }) => keeper === "hub").flatMap((model) => model.files);
+  const folders = new Set(files.flatMap((path) => /models--([^/\\]+)[/\\]snapshots[/\\]/.exec(path)?.[1] ?? []));
   const found: string[] = [];
-  for (const { keeper, path, files } of models) {
-    const [, repository] = /models--([^/\\]+)[/\\]snapshots[/\\]/.exec(path) ?? [];
-    if (keeper !== "hub" || repository === undefined) continue;
-    for (const blob of await unusedBlobs(hubSettings().cache, repository.replace("--", "/"))) {
+  for (const folder of folders) {
+    for (const blob of await unusedBlobs(hubSettings().cache, folder.replace("--", "/"))) {
       for (const file of files) if (await isCopy(blob, file)) found.push(blob);
     }
   }

@@ -13,10 +13,10 @@ import { z } from "zod";
 
 import { messageAnswer } from "../../src/server/anthropic/message-answer.js";
 import type { LlamaServer } from "../../src/server/index.js";
-import { createFetchHandler, createServer } from "../../src/server/index.js";
+import { createFetchHandler } from "../../src/server/index.js";
 import { chatAnswer, generateAnswer } from "../../src/server/ollama/answers.js";
 import { smollm2, tinyModel } from "../support/models.js";
-import { eventsOf, expectShape, france, idle, post, startServer } from "./support.js";
+import { eventsOf, expectShape, france, idle, openaiClient, post, startServer } from "./support.js";
 
 let server: LlamaServer;
 
@@ -283,9 +283,7 @@ describe("curl", () => {
     ];
     expect(JSON.parse((await promisify(execFile)("curl", ollama)).stdout)).toMatchObject({ done: true });
   });
-});
 
-describe("curl, further", () => {
   const curl = (...args: string[]): ChildProcess =>
     spawn("curl", ["-s", "-N", ...args], { stdio: ["ignore", "pipe", "ignore"] });
   const body = (fields: object): string[] => [
@@ -305,21 +303,6 @@ describe("curl, further", () => {
   test("an error has its status", async () => {
     const { stdout } = await promisify(execFile)("curl", ["-s", "-w", "%{http_code}", ...body({ temperature: 9 })]);
     expect(stdout).toMatch(/^\{"error":.*"param":"temperature".*\}400$/);
-  });
-
-  test("the README's model answers by its name at the hub", async () => {
-    const source = await tinyModel();
-    const own = await createServer({
-      port: 0,
-      models: { source, name: "mistral-7b-instruct-v0.2", context: { contextSize: 256 } },
-    });
-    await own.ready;
-    const model = "mistralai/Mistral-7B-Instruct-v0.2";
-    const request = { model, messages: [{ role: "user" as const, content: "Hello!" }], max_tokens: 4 };
-    const client = new OpenAI({ baseURL: `${own.url}/v1`, apiKey: "local" });
-    const answer = await client.chat.completions.create(request);
-    expect(answer.usage?.completion_tokens).toBe(4);
-    await own.close();
   });
 });
 
@@ -399,4 +382,16 @@ describe("createFetchHandler", () => {
     );
     await expect(aborted).rejects.toThrow(/abort/i);
   });
+});
+
+test("a model answers by its name at the hub, as in the README", async () => {
+  const context = { contextSize: 256 };
+  const models = [{ source: await tinyModel(), name: "mistral-7b-instruct-v0.2", context }];
+  await using own = await startServer({ models });
+  const answer = await openaiClient(own).chat.completions.create({
+    model: "mistralai/Mistral-7B-Instruct-v0.2",
+    messages: [{ role: "user", content: "Hello!" }],
+    max_tokens: 4,
+  });
+  expect(answer.usage?.completion_tokens).toBe(4);
 });

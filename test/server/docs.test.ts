@@ -6,14 +6,18 @@ import { expect, test } from "vitest";
 import { z } from "zod";
 
 import type { Dialect, Route } from "../../src/server/dialect.js";
+import { Problem } from "../../src/server/http/problem.js";
 import { dialects } from "../../src/server/dialects.js";
 import { openai } from "../../src/server/openai/dialect.js";
 import { openApiDocument, statusesOf } from "../../src/server/operation/openapi.js";
 import { operationRoutes } from "../../src/server/operation/operation-routes.js";
 import { packageDir } from "../support/compiled.js";
+import { expectShape } from "./support.js";
 
 const path = join(packageDir, "docs", "server.md");
 const mark = "<!-- routes: made by test/server/docs.test.ts from the schemas -->\n";
+
+const problemCodes = ["invalid_request", "context_length_exceeded", "queue_full", "internal", "loading"] as const;
 
 interface JsonSchema {
   description?: string;
@@ -56,6 +60,21 @@ test("the OpenAPI document has every route with its body", () => {
   expect(document.paths["/health"]).toMatchObject({ get: { security: [] } });
   expect(document.paths["/metrics"]?.["get"]).not.toHaveProperty("security");
 });
+
+test.each(dialects.flatMap((dialect) => problemCodes.map((code) => [dialect.name, code, dialect] as const)))(
+  "%s tells %s in the form that its document has",
+  (_, code, dialect) => {
+    const details = { promptTokens: 9, contextSize: 8 };
+    const { body } = dialect.error(new Problem(code, "Why", { details }), "request-1");
+    expectShape(dialect.problem, body);
+    // Some have streams in which it may come as an event.
+    if (dialect.name === "Anthropic") for (const chunk of chunksOf(dialect)) expectShape(chunk, body);
+  },
+);
+
+function chunksOf({ routes }: Dialect): z.ZodType[] {
+  return routes.flatMap((route) => (route.kind === "generation" && route.chunk ? [route.chunk] : []));
+}
 
 function describeRoute(route: Route, dialect: Pick<Dialect, "error">): string {
   const title = `### ${route.method} ${route.path.replace(/\{.*\}$/, "")}\n`;

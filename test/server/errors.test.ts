@@ -76,6 +76,14 @@ describe("a bad body is a 400 with the field's path", () => {
     expect(found).toMatchObject({ status: 400, param });
   });
 
+  test("a schema that no grammar keeps is nobody's concern in a tool that is not to be called", async () => {
+    const named = (name: string, parameters: object): object => ({ type: "function", function: { name, parameters } });
+    const tools = [named("a", { type: "string", pattern: "(?=x)" }), named("b", { type: "object", properties: {} })];
+    const tool_choice = { type: "function", function: { name: "b" } };
+    const { status } = await send({ messages, tools, tool_choice, max_tokens: 40 });
+    expect(status).toBe(200);
+  });
+
   test.each([
     [{ prompt: [999_999] }, "prompt[0]"],
     [{ prompt: [[1], [2, 999_999]] }, "prompt[1][1]"],

@@ -1,4 +1,4 @@
-import OpenAI from "openai";
+import type OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import type { LlamaServer } from "../../src/server/index.js";
@@ -7,14 +7,14 @@ import { completion, completionChunk } from "../../src/server/openai/completions
 import { modelSchema } from "../../src/server/openai/models.js";
 import { response } from "../../src/server/openai/response-answer.js";
 import { responseEvent } from "../../src/server/openai/response-events.js";
-import { expectShape, france, startServer } from "./support.js";
+import { expectShape, france, openaiClient, startServer } from "./support.js";
 
 let server: LlamaServer;
 let client: OpenAI;
 
 beforeAll(async () => {
   server = await startServer();
-  client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "local", maxRetries: 0 });
+  client = openaiClient(server);
 });
 afterAll(() => server.close());
 

@@ -3,21 +3,21 @@
 import Anthropic from "@anthropic-ai/sdk";
 import { AIMessage, HumanMessage, ToolMessage } from "@langchain/core/messages";
 import { ChatOpenAI } from "@langchain/openai";
-import OpenAI from "openai";
+import type OpenAI from "openai";
 import { zodFunction, zodResponseFormat } from "openai/helpers/zod";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 
 import { messageEvent } from "../../src/server/anthropic/message-answer.js";
 import type { LlamaServer } from "../../src/server/index.js";
-import { eventsOf, expectShape, france, post, startServer } from "./support.js";
+import { eventsOf, expectShape, france, openaiClient, post, startServer } from "./support.js";
 
 let server: LlamaServer;
 let client: OpenAI;
 
 beforeAll(async () => {
   server = await startServer();
-  client = new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "local", maxRetries: 0 });
+  client = openaiClient(server);
 });
 afterAll(() => server.close());
 

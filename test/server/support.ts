@@ -1,3 +1,4 @@
+import OpenAI from "openai";
 import type { z } from "zod";
 import { expect } from "vitest";
 
@@ -12,6 +13,11 @@ export async function startServer(options: Partial<ServerOptions> = {}): Promise
   const server = await createServer({ port: 0, models, ...options });
   await server.ready;
   return server;
+}
+
+/** The official client, for this server, without tries of its own. */
+export function openaiClient(server: LlamaServer): OpenAI {
+  return new OpenAI({ baseURL: `${server.url}/v1`, apiKey: "local", maxRetries: 0 });
 }
 
 export const france = [

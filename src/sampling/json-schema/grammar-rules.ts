@@ -1,3 +1,6 @@
+/** What llama.cpp unrolls. */
+export const mostRepeats = 1000;
+
 /** Rules of a GBNF grammar that is being put together; every text here is the right side of a rule, or a part of one. */
 export class GrammarRules {
   readonly #rules = new Map<string, string>();

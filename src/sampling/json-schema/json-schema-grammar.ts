@@ -1,5 +1,5 @@
 import { InvalidOptionError } from "../../errors.js";
-import { GrammarRules, literal, oneOfThese } from "./grammar-rules.js";
+import { GrammarRules, literal, mostRepeats, oneOfThese } from "./grammar-rules.js";
 import { integerRange, numberRange } from "./number-range.js";
 import { PatternError, patternGrammar } from "./pattern-grammar.js";
 
@@ -8,8 +8,6 @@ type Schema = Readonly<Record<string, unknown>> | true;
 
 const mostRules = 5000;
 const deepest = 64;
-/** What llama.cpp unrolls. */
-const mostRepeats = 1000;
 
 /** Keywords that say nothing of which values are valid. */
 const annotations = new Set(

@@ -1,4 +1,4 @@
-import { literal, oneOfThese } from "./grammar-rules.js";
+import { literal, mostRepeats, oneOfThese } from "./grammar-rules.js";
 
 /** What a pattern has that no grammar can keep, or that is no regular expression. */
 export class PatternError extends Error {}
@@ -35,9 +35,6 @@ const unescaped = complement([
   [0x5c, 0x5c],
   [0x7f, 0x7f],
 ]);
-
-/** As llama.cpp unrolls them, all of a pattern together. */
-const mostRepeats = 1000;
 
 /**
  * GBNF for what stands between the quotes of a JSON string that matches a JavaScript regular expression. Without `^` or `$` anything may

@@ -36,7 +36,7 @@ const create = generationRoute({
   summary: "Answers a conversation",
   body: messageBody,
   answer: messageAnswer,
-  chunk: messageEvent,
+  chunk: z.discriminatedUnion("type", [...messageEvent.options, problemBody]),
   prepare: (body) => ({
     request: toMessageRequest(body),
     streams: body.stream === true,

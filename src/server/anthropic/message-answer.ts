@@ -37,7 +37,7 @@ export const messageAnswer = z.strictObject({
 
 const index = z.int().min(0);
 
-/** All that a stream of messages consists of. */
+/** All that a stream of messages consists of, but for what goes wrong in it. */
 export const messageEvent = z.discriminatedUnion("type", [
   z.strictObject({ type: z.literal("message_start"), message: messageAnswer }),
   z.strictObject({
@@ -64,7 +64,6 @@ export const messageEvent = z.discriminatedUnion("type", [
   }),
   z.strictObject({ type: z.literal("message_stop") }),
   z.strictObject({ type: z.literal("ping") }),
-  z.strictObject({ type: z.literal("error"), error: z.strictObject({ type: z.string(), message: z.string() }) }),
 ]);
 
 type Message = z.output<typeof messageAnswer>;

@@ -13,10 +13,10 @@ import { BatchQueue, Ticker } from "./batch-queue.js";
 import type { ContentFilter, FilteredRequest } from "./content-filter.js";
 import type { AnswerInfo, Finish, InferenceEvent } from "./events.js";
 import { EventFilter } from "./filter-events.js";
-import type { ChatPrompt, InferenceRequest, Prompt, RequestOptions } from "./request.js";
+import type { ChatPrompt, InferenceRequest, Prompt, RequestOptions, ToolDefinition } from "./request.js";
 import { ToolReader } from "./tools/tool-reader.js";
 import type { ToolSyntax } from "./tools/tool-syntax.js";
-import { checkToolSchemas, describeTools, syntaxOfTemplate, toolGrammar } from "./tools/tool-syntax.js";
+import { checkToolSchema, describeTools, syntaxOfTemplate, toolGrammar } from "./tools/tool-syntax.js";
 
 export interface BackendOptions {
   /** For what a request leaves open. */
@@ -337,10 +337,12 @@ function planChat(prompt: ChatPrompt, request: InferenceRequest, lease: Lease): 
   const syntax = toolSyntax(tools, template);
   const options: RequestOptions = { renderSpecial: syntax.triggerIsSpecial };
   if (toolChoice !== "auto") {
-    checkToolSchemas(tools, prompt.toolSchemaField);
-    const wanted =
-      typeof toolChoice === "object" ? tools.filter((tool) => tool.function.name === toolChoice.name) : tools;
-    options.grammar = toolGrammar(wanted, syntax, parallel);
+    const isWanted = (tool: ToolDefinition): boolean =>
+      typeof toolChoice !== "object" || tool.function.name === toolChoice.name;
+    for (const [index, tool] of tools.entries()) {
+      if (isWanted(tool)) checkToolSchema(tool, `tools[${index}].${prompt.toolSchemaField}`);
+    }
+    options.grammar = toolGrammar(tools.filter(isWanted), syntax, parallel);
   }
   return { prompt: chat, options, tools: { syntax, names: tools.map((tool) => tool.function.name), parallel } };
 }

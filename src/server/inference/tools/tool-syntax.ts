@@ -58,10 +58,8 @@ export function syntaxOfTemplate(source: string): ToolSyntax {
 }
 
 /** Throws `INVALID_OPTION` where a tool's schema cannot be kept, by the path that it has in the request. */
-export function checkToolSchemas(tools: readonly ToolDefinition[], field: string): void {
-  for (const [index, { function: called }] of tools.entries()) {
-    if (called.parameters !== undefined) jsonSchemaGrammar(called.parameters, { name: `tools[${index}].${field}` });
-  }
+export function checkToolSchema({ function: { parameters } }: ToolDefinition, path: string): void {
+  if (parameters !== undefined) jsonSchemaGrammar(parameters, { name: path });
 }
 
 /** A grammar that allows nothing but calls of these tools. */
