@@ -84,7 +84,9 @@ async function wheelOffer({ wheel }: KnownModel): Promise<Offer[]> {
 }
 
 async function fileOffer(path: string): Promise<Offer> {
-  const sizes = await Promise.all(partsOf(path).map((part) => sizeOf(part, path)));
+  // One by one, so that of several missing parts always the first is told.
+  const sizes: number[] = [];
+  for (const part of partsOf(path)) sizes.push(await sizeOf(part, path));
   return { fileName: basename(path), quantization: quantizationOf(path), sizeBytes: sum(sizes), path, remote: [] };
 }
 
