@@ -16,7 +16,8 @@ import type { AnswerInfo, InferenceEvent } from "./events.js";
 import { EventFilter } from "./filter-events.js";
 import type { ChatPrompt, InferenceRequest, Prompt, RequestOptions, ToolDefinition } from "./request.js";
 import type { ToolSyntax } from "./tools/tool-syntax.js";
-import { checkToolSchema, describeTools, syntaxOfTemplate, toolGrammar } from "./tools/tool-syntax.js";
+import { checkToolSchema, textOrToolGrammar, toolGrammar } from "./tools/tool-grammar.js";
+import { describeTools, syntaxOfTemplate } from "./tools/tool-syntax.js";
 
 export interface BackendOptions {
   /** For what a request leaves open. */
@@ -321,16 +322,30 @@ function planChat(prompt: ChatPrompt, request: InferenceRequest, lease: Lease): 
   }
   const syntax = toolSyntax(tools, template);
   const options: RequestOptions = { renderSpecial: syntax.triggerIsSpecial };
-  if (toolChoice !== "auto") {
-    const isWanted = (tool: ToolDefinition): boolean =>
-      typeof toolChoice !== "object" || tool.function.name === toolChoice.name;
-    for (const [index, tool] of tools.entries()) {
-      if (isWanted(tool)) checkToolSchema(tool, `tools[${index}].${prompt.toolSchemaField}`);
-    }
-    options.grammar = toolGrammar(tools.filter(isWanted), syntax, parallel);
-  }
+  const grammar = planToolGrammar(prompt, syntax);
+  if (grammar !== undefined) options.grammar = grammar;
   const names = tools.map((tool) => tool.function.name);
   return { prompt: chat, options, tools: { syntax, names, parallel, isForced: toolChoice !== "auto" } };
+}
+
+/** What the answer has to keep to where a tool must be called, or is to be called with nothing but what its schema allows. */
+function planToolGrammar(prompt: ChatPrompt, syntax: ToolSyntax): string | undefined {
+  const { tools, toolChoice, strictTools = [], parallelTools: parallel } = prompt;
+  const isStrict = ({ function: { name } }: ToolDefinition): boolean => strictTools.includes(name);
+  if (toolChoice === "auto" && !tools.some(isStrict)) return undefined;
+  const isWanted = (tool: ToolDefinition): boolean =>
+    typeof toolChoice !== "object" || tool.function.name === toolChoice.name;
+  const keepsSchema = (tool: ToolDefinition): boolean => (toolChoice === "auto" ? isStrict(tool) : isWanted(tool));
+  for (const [index, tool] of tools.entries()) {
+    if (keepsSchema(tool)) checkToolSchema(tool, `tools[${index}].${prompt.toolSchemaField}`);
+  }
+  if (toolChoice !== "auto") return toolGrammar(tools.filter(isWanted), syntax, parallel);
+  const kept = tools.map((tool) => (isStrict(tool) ? tool : withoutSchema(tool)));
+  return textOrToolGrammar(kept, syntax, parallel);
+}
+
+function withoutSchema({ type, function: { name } }: ToolDefinition): ToolDefinition {
+  return { type, function: { name } };
 }
 
 /** A conversation as it is put to the template, with its tools in words where the template does not know of them. */

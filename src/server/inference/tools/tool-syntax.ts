@@ -1,4 +1,3 @@
-import { jsonSchemaGrammar } from "../../../sampling/json-schema/json-schema-grammar.js";
 import type { ToolDefinition } from "../request.js";
 import { parseJson, partsOf } from "./cut-json.js";
 
@@ -10,8 +9,8 @@ export interface ToolSyntax {
   readonly triggerIsSpecial: boolean;
   /** The JSON in a text that begins with the trigger: each of one call, or of a list of calls. */
   bodies(text: string): string[];
-  /** A grammar's rule for one call, or several where `parallel`; `call` stands for the JSON of one. */
-  grammar(parallel: boolean): string;
+  /** A grammar's rule for one call, or several where `parallel`, behind the trigger; `call` stands for the JSON of one. */
+  calls(parallel: boolean): string;
 }
 
 export interface FoundCall {
@@ -29,9 +28,9 @@ const tagged: ToolSyntax = {
   trigger: "<tool_call>",
   triggerIsSpecial: false,
   bodies: (text) => [...text.matchAll(/<tool_call>\s*(.*?)\s*(?:<\/tool_call>|$)/gs)].map(([, body = ""]) => body),
-  grammar: (parallel) => {
-    const one = String.raw`"<tool_call>\n" call "\n</tool_call>"`;
-    return parallel ? String.raw`${one} ("\n" ${one}){0,${mostCalls - 1}}` : one;
+  calls: (parallel) => {
+    const one = String.raw`"\n" call "\n</tool_call>"`;
+    return parallel ? String.raw`${one} ("\n<tool_call>" ${one}){0,${mostCalls - 1}}` : one;
   },
 };
 
@@ -40,7 +39,7 @@ const mistral: ToolSyntax = {
   trigger: "[TOOL_CALLS]",
   triggerIsSpecial: true,
   bodies: (text) => [text.slice("[TOOL_CALLS]".length).trimStart()],
-  grammar: (parallel) => `"[TOOL_CALLS]" " "? "[" call ${parallel ? more(`"," " "?`) : ""} "]"`,
+  calls: (parallel) => `" "? "[" call ${parallel ? more(`"," " "?`) : ""} "]"`,
 };
 
 /** `{"name": …, "parameters": …}` and nothing else: Llama 3, and models that are told so. */
@@ -48,29 +47,12 @@ const plain: ToolSyntax = {
   trigger: null,
   triggerIsSpecial: false,
   bodies: (text) => [text],
-  grammar: (parallel) => (parallel ? `call | "[" call ${more(`"," " "?`)} "]"` : "call"),
+  calls: (parallel) => (parallel ? `call | "[" call ${more(`"," " "?`)} "]"` : "call"),
 };
 
 /** The syntax a chat template speaks of. */
 export function syntaxOfTemplate(source: string): ToolSyntax {
   return [mistral, tagged].find(({ trigger }) => trigger !== null && source.includes(trigger)) ?? plain;
-}
-
-/** Throws `INVALID_OPTION` where a tool's schema cannot be kept, by the path that it has in the request. */
-export function checkToolSchema({ function: { parameters } }: ToolDefinition, path: string): void {
-  if (parameters !== undefined) jsonSchemaGrammar(parameters, { name: path });
-}
-
-/** A grammar that allows nothing but calls of these tools. */
-export function toolGrammar(tools: readonly ToolDefinition[], syntax: ToolSyntax, parallel: boolean): string {
-  const calls = tools.map(({ function: { name, parameters } }) => ({
-    type: "object",
-    properties: { name: { const: name }, arguments: parameters ?? { type: "object" } },
-    required: ["name", "arguments"],
-  }));
-  // References within the parameters of a tool are relative to these.
-  const schema = calls.length === 1 ? calls[0] : { anyOf: calls };
-  return `root ::= ${syntax.grammar(parallel)}\n${jsonSchemaGrammar(schema, { root: "call", name: "tools" })}`;
 }
 
 /** Tells a model whose template knows no tools what there is and how to call it. */
