@@ -9,7 +9,7 @@ import { chatChunk, chatCompletion } from "../../src/server/openai/chat-answer.j
 import { completion, completionChunk } from "../../src/server/openai/completions.js";
 import { response } from "../../src/server/openai/response-answer.js";
 import { responseEvent } from "../../src/server/openai/response-events.js";
-import { eventsOf, expectShape, france, openaiClient, post, startServer } from "./support.js";
+import { eventsOf, expectShape, france, post, startServer } from "./support.js";
 
 let server: LlamaServer;
 beforeAll(async () => {

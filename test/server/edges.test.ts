@@ -185,7 +185,7 @@ const subjects: readonly Subject[] = [
 ];
 
 /** Whatever comes after one or two tokens ends the answer, where that is not what is tried. */
-const soon = JSON.stringify([..."aeiouyAEIOU \n.,1"]);
+const soon = JSON.stringify(Array.from("aeiouyAEIOU \n.,1"));
 
 function objectOf(values: Readonly<Record<string, Json>>): Json {
   const all = { ...("stop" in values ? {} : { stop: soon }), ...values };
@@ -252,7 +252,7 @@ describe.each(subjects)("$within of $path", ({ dialect, path, within, fields, bo
     await fc.assert(
       fc.asyncProperty(several, async (values) => {
         const names = values.map(({ name }) => name);
-        fc.pre(!names.includes("mirostat") || !names.some((name) => /^mirostat_/.test(name)));
+        fc.pre(!names.includes("mirostat") || !names.some((name) => name.startsWith("mirostat_")));
         const bad = values.filter(({ isGood }) => !isGood).map(({ name }) => name);
         await expectAnswer(Object.fromEntries(values.map(({ name, value }) => [name, value])), bad);
       }),

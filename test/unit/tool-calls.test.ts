@@ -61,7 +61,7 @@ describe.each([1, 1000])("an answer that was cut, in pieces of %i characters", (
     ["in a text", "", '{"name": "weather", "arguments": {"city": "Par', [cut('{"city": "Par')]],
     ["behind a backslash", "", '{"name": "weather", "arguments": {"city": "\\"', [cut('{"city": "\\"')]],
     ["behind the name", "", '{"name": "weather"', [cut("")]],
-    ["behind the arguments", "", `${call.slice(0, -1)}`, [whole]],
+    ["behind the arguments", "", call.slice(0, -1), [whole]],
     ["in another name for them", "", '{"name": "weather", "parameters": {"a": [1, {"b', [cut('{"a": [1, {"b')]],
     ["in the second of two", "", `[${call}, {"name": "weather", "arguments": {`, [whole, cut("{")]],
     ["in the second's name", "", `[${call}, {"name": "wea`, [whole]],

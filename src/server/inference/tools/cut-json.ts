@@ -44,7 +44,7 @@ export function wholeMembers(json: string): Record<string, unknown> {
 
 export function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text) as unknown;
   } catch {
     return undefined;
   }

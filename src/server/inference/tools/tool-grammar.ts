@@ -50,15 +50,14 @@ function textUpTo(trigger: string): string {
   const letters = [...new Set(trigger)];
   const others = `[^${letters.map((letter) => letter.replace(/[[\]\\^-]/, "\\$&")).join("")}]`;
   const rule = (seen: number): string => (seen === 0 ? "root" : seen === trigger.length ? calls : `seen--${seen}`);
-  return [...trigger]
-    .map((_, seen) => {
-      const steps = letters.map((letter) => {
-        const text = trigger.slice(0, seen) + letter;
-        let next = text.length;
-        while (!text.endsWith(trigger.slice(0, next))) next--;
-        return `${literal(letter)} ${rule(next)}`;
-      });
-      return `${rule(seen)} ::= (${others} root | ${steps.join(" | ")})?\n`;
-    })
-    .join("");
+  const rules = Array.from(trigger, (_, seen) => {
+    const steps = letters.map((letter) => {
+      const text = trigger.slice(0, seen) + letter;
+      let next = text.length;
+      while (!text.endsWith(trigger.slice(0, next))) next--;
+      return `${literal(letter)} ${rule(next)}`;
+    });
+    return `${rule(seen)} ::= (${others} root | ${steps.join(" | ")})?\n`;
+  });
+  return rules.join("");
 }
