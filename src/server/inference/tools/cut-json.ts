@@ -39,7 +39,7 @@ export function partsOf(json: string): JsonPart[] {
 /** What is there as a whole of an object's JSON. */
 export function wholeMembers(json: string): Record<string, unknown> {
   const members = partsOf(json).filter(({ key, isWhole }) => key !== undefined && isWhole);
-  return Object.fromEntries(members.map(({ key, text }) => [key, parseJson(text)]));
+  return Object.fromEntries(members.map(({ key = "", text }): [string, unknown] => [key, parseJson(text)]));
 }
 
 export function parseJson(text: string): unknown {
