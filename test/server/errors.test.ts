@@ -65,6 +65,17 @@ describe("a bad body is a 400 with the field's path", () => {
       "tools[0].function.parameters.properties.x.pattern",
     ],
     [
+      "the same in a strict tool that may be called",
+      {
+        messages,
+        tools: [false, true].map((strict) => ({
+          type: "function",
+          function: { name: `f_${strict}`, strict, parameters: { type: "object", minProperties: 2 } },
+        })),
+      },
+      "tools[1].function.parameters.minProperties",
+    ],
+    [
       "a schema that no grammar keeps",
       { messages, json_schema: { type: "object", minProperties: 2 } },
       "json_schema.minProperties",

@@ -7,7 +7,7 @@ import { completion, completionChunk } from "../../src/server/openai/completions
 import { modelSchema } from "../../src/server/openai/models.js";
 import { response } from "../../src/server/openai/response-answer.js";
 import { responseEvent } from "../../src/server/openai/response-events.js";
-import { expectShape, france, openaiClient, startServer } from "./support.js";
+import { expectShape, france, openaiClient, post, startServer } from "./support.js";
 
 let server: LlamaServer;
 let client: OpenAI;
@@ -194,6 +194,35 @@ describe("chat/completions", () => {
       ],
     });
     expect(after.choices[0]!.message.content).toBeTypeOf("string");
+  });
+
+  test("a strict tool that may be called is called with arguments of its schema", async () => {
+    const tokens = await post(server, "/tokenize", { content: "{" });
+    const { tokens: ids } = (await tokens.json()) as { tokens: number[] };
+    const parameters = { type: "object", properties: { city: { enum: ["Rome"] } }, required: ["city"] };
+    const ask = async (strict: boolean): Promise<OpenAI.ChatCompletion.Choice> => {
+      const tool = { type: "function" as const, function: { name: "weather", strict, parameters } };
+      // A model that would like nothing better than to write braces.
+      const request = { ...greedy, max_tokens: 60, logit_bias: { [String(ids[0])]: 100 }, tools: [tool] };
+      return (await client.chat.completions.create({ ...request, parallel_tool_calls: false })).choices[0]!;
+    };
+    const { finish_reason, message } = await ask(true);
+    const [call] = message.tool_calls as OpenAI.ChatCompletionMessageFunctionToolCall[];
+    expect([finish_reason, message.content, call?.function.name]).toEqual(["tool_calls", null, "weather"]);
+    expect(JSON.parse(call!.function.arguments)).toEqual({ city: "Rome" });
+    expect((await ask(false)).message.content).toMatch(/^\{+$/);
+  });
+
+  test("a strict tool leaves the answer free to be text", async () => {
+    const parameters = { type: "object", properties: { city: { type: "string" } } };
+    const of = (strict: boolean): object => ({ type: "function", function: { name: "weather", strict, parameters } });
+    const ask = async (strict: boolean): Promise<string | null> => {
+      const request = { ...greedy, tools: [of(strict)] } as typeof greedy;
+      return (await client.chat.completions.create(request)).choices[0]!.message.content;
+    };
+    const text = await ask(false);
+    expect(text).toMatch(/\w+ \w+/);
+    expect(await ask(true)).toBe(text);
   });
 
   test("takes parts, developers, penalties, users and llama.cpp's extensions", async () => {

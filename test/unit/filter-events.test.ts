@@ -5,7 +5,15 @@ import type { InferenceEvent } from "../../src/server/inference/events.js";
 import { EventFilter } from "../../src/server/inference/filter-events.js";
 
 const text = (value: string): InferenceEvent => ({ type: "text", choice: 0, text: value });
-const call: InferenceEvent = { type: "tool", choice: 0, index: 0, id: "1", name: "f", arguments: '{"city":"Tokyo"}' };
+const call: InferenceEvent = {
+  type: "tool",
+  choice: 0,
+  index: 0,
+  id: "1",
+  name: "f",
+  arguments: '{"city":"Tokyo"}',
+  isWhole: true,
+};
 const end = { type: "end", choice: 0, finish: "tool_calls" } as InferenceEvent;
 
 /** Holds everything back until the last piece. */

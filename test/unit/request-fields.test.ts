@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 
 import { toGenerateRequest } from "../../src/server/ollama/requests.js";
+import { chatBody, toChatRequest } from "../../src/server/openai/chat-request.js";
 import { toOptions } from "../../src/server/openai/request-fields.js";
+import { responseBody, toResponseRequest } from "../../src/server/openai/response-request.js";
 
 describe("what a request turns off takes the place of a default of the server", () => {
   const defaults = {
@@ -39,4 +41,18 @@ test.each([
   ["dynatemp_exponent", { dynatemp_exponent: 1 }, "dynatemp_range"],
 ])("%s without the field it belongs to is refused by name", (param, body, wanted) => {
   expect(() => toOptions(body)).toThrow(expect.objectContaining({ param, message: expect.stringContaining(wanted) }));
+});
+
+test("tools are strict where they say so, in chats and in responses", () => {
+  const functions = [
+    { name: "a", strict: true },
+    { name: "b", strict: false },
+    { name: "c", strict: null },
+    { name: "d" },
+  ];
+  const chatTools = functions.map((one) => ({ type: "function", function: one }));
+  const chat = toChatRequest(chatBody.parse({ messages: [{ role: "user", content: "x" }], tools: chatTools }));
+  const tools = functions.map((one) => ({ type: "function", ...one }));
+  const response = toResponseRequest(responseBody.parse({ input: "x", tools }));
+  for (const { prompts } of [chat, response]) expect(prompts).toMatchObject([{ strictTools: ["a"] }]);
 });

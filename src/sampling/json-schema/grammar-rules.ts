@@ -21,11 +21,11 @@ export class GrammarRules {
     return free;
   }
 
-  /** A name for a rule that is given its body later. */
+  /** A name for a rule that is given its body later; never "root", which is another's where these rules are a part of a grammar. */
   reserve(name: string): string {
     const plain = name.replace(/[^a-zA-Z0-9]+/g, "-").slice(0, 40) || "rule";
     let free = plain;
-    for (let count = 2; this.#rules.has(free); count++) free = `${plain}-${count}`;
+    for (let count = 2; free === "root" || this.#rules.has(free); count++) free = `${plain}-${count}`;
     this.#rules.set(free, "");
     return free;
   }

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { StreamEncoder } from "../dialect.js";
 import { sse } from "../http/event-stream.js";
 import type { Answer, AnswerEnd, AnswerInfo, CalledTool, InferenceEvent } from "../inference/events.js";
+import { callInput } from "../inference/events.js";
 
 const usageSchema = z.strictObject({
   input_tokens: z.int(),
@@ -85,8 +86,8 @@ function toStopReason({ finish, stopString }: AnswerEnd): z.output<typeof stopRe
   return stopString === null ? "end_turn" : "stop_sequence";
 }
 
-function toToolUse({ id, name, arguments: json }: CalledTool): Message["content"][number] {
-  return { type: "tool_use", id: toolId(id), name, input: JSON.parse(json) as Record<string, unknown> };
+function toToolUse(call: CalledTool): Message["content"][number] {
+  return { type: "tool_use", id: toolId(call.id), name: call.name, input: callInput(call) };
 }
 
 function toolId(id: string): string {

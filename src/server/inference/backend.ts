@@ -3,20 +3,21 @@ import { randomUUID } from "node:crypto";
 import type { ChatTemplate } from "../../chat/chat-template.js";
 import type { GenerateOptions } from "../../chat/prompt-source.js";
 import type { Generation } from "../../generation/generation.js";
-import type { GenerationPiece, GenerationResult } from "../../generation/result.js";
 import type { LlamaModel } from "../../llama-model.js";
 import { jsonObjectGrammar, jsonSchemaGrammar } from "../../sampling/json-schema/json-schema-grammar.js";
 import { abortable } from "../abortable.js";
 import { Problem } from "../http/problem.js";
 import type { Lease, ModelPool, PooledModel } from "../models/model-pool.js";
+import type { ToolPlan } from "./answer-reader.js";
+import { AnswerReader } from "./answer-reader.js";
 import { BatchQueue, Ticker } from "./batch-queue.js";
 import type { ContentFilter, FilteredRequest } from "./content-filter.js";
-import type { AnswerInfo, Finish, InferenceEvent } from "./events.js";
+import type { AnswerInfo, InferenceEvent } from "./events.js";
 import { EventFilter } from "./filter-events.js";
 import type { ChatPrompt, InferenceRequest, Prompt, RequestOptions, ToolDefinition } from "./request.js";
-import { ToolReader } from "./tools/tool-reader.js";
 import type { ToolSyntax } from "./tools/tool-syntax.js";
-import { checkToolSchema, describeTools, syntaxOfTemplate, toolGrammar } from "./tools/tool-syntax.js";
+import { checkToolSchema, textOrToolGrammar, toolGrammar } from "./tools/tool-grammar.js";
+import { describeTools, syntaxOfTemplate } from "./tools/tool-syntax.js";
 
 export interface BackendOptions {
   /** For what a request leaves open. */
@@ -228,14 +229,17 @@ class Answers {
     const { context } = this.#lease;
     const { options, echo } = this.#request;
     const { seed } = { ...this.#defaults, ...options };
-    const tools = plan.tools === undefined ? undefined : new ToolReader(plan.tools.syntax, plan.tools.names);
-    const wantsLogprobs = options.logprobs !== undefined && options.logprobs !== false;
-    if (echo) queue.push({ type: "text", choice, text: echoText(prompt, this.#lease.model) });
-    const onToken = ({ text, logprobs }: GenerationPiece): void => {
-      const passed = tools === undefined ? text : tools.push(text);
-      if (passed === "" && !wantsLogprobs) return;
-      queue.push({ type: "text", choice, text: passed, ...(logprobs === undefined ? {} : { logprobs }) });
+    const reader = new AnswerReader({
+      choice,
+      tools: plan.tools,
+      logprobs: options.logprobs !== undefined && options.logprobs !== false,
+      rendersSpecial: plan.options.renderSpecial === true,
+      tokenizer: this.#lease.model.tokenizer,
+    });
+    const push = (events: readonly InferenceEvent[]): void => {
+      for (const event of events) queue.push(event);
     };
+    if (echo) queue.push({ type: "text", choice, text: echoText(prompt, this.#lease.model) });
     const generation = context.generate({
       ...this.#defaults,
       ...options,
@@ -244,29 +248,16 @@ class Answers {
       // Each answer of several draws its own numbers.
       ...(seed === undefined ? {} : { seed: (seed + copy) % 0xffffffff }),
       signal: this.#stop.signal,
-      onToken,
+      onToken: (piece) => push(reader.read(piece)),
     });
     this.#generations[choice] = generation;
     generation.then(
-      (result) => this.#ended(choice, result, tools, plan.tools?.parallel === true),
+      (result) => push(reader.end(result)),
       (error: unknown) => {
         queue.fail(error);
         this.#stop.abort(error);
       },
     );
-  }
-
-  #ended(choice: number, result: GenerationResult, tools: ToolReader | undefined, parallel: boolean): void {
-    const { queue } = this;
-    const { text, calls } = tools?.end() ?? { text: "", calls: [] };
-    if (text !== "") queue.push({ type: "text", choice, text });
-    for (const [index, call] of calls.slice(0, parallel ? undefined : 1).entries()) {
-      const id = `call_${randomUUID().replaceAll("-", "").slice(0, 24)}`;
-      queue.push({ type: "tool", choice, index, id, name: call.name, arguments: JSON.stringify(call.arguments) });
-    }
-    const { stopString, usage, timings, seed } = result;
-    const finish = calls.length > 0 ? "tool_calls" : toFinish(result);
-    queue.push({ type: "end", choice, finish, stopString, usage, timings, seed });
   }
 }
 
@@ -279,16 +270,11 @@ function assertRoom(answers: number, { context }: Lease): void {
   throw new Problem("invalid_request", message, { details: { answers, sequences, queueSize: context.queueSize } });
 }
 
-/** `cancelled` comes up only where the content filter ended an answer. */
-function toFinish({ finishReason }: GenerationResult): Finish {
-  return finishReason === "cancelled" ? "content_filter" : finishReason;
-}
-
 /** How a prompt is put to the engine. */
 interface PromptPlan {
   readonly prompt: GenerateOptions;
   readonly options: RequestOptions;
-  readonly tools: { syntax: ToolSyntax; names: readonly string[]; parallel: boolean } | undefined;
+  readonly tools: ToolPlan | undefined;
 }
 
 function planPrompt(prompt: Prompt, request: InferenceRequest, lease: Lease): PromptPlan {
@@ -336,15 +322,30 @@ function planChat(prompt: ChatPrompt, request: InferenceRequest, lease: Lease): 
   }
   const syntax = toolSyntax(tools, template);
   const options: RequestOptions = { renderSpecial: syntax.triggerIsSpecial };
-  if (toolChoice !== "auto") {
-    const isWanted = (tool: ToolDefinition): boolean =>
-      typeof toolChoice !== "object" || tool.function.name === toolChoice.name;
-    for (const [index, tool] of tools.entries()) {
-      if (isWanted(tool)) checkToolSchema(tool, `tools[${index}].${prompt.toolSchemaField}`);
-    }
-    options.grammar = toolGrammar(tools.filter(isWanted), syntax, parallel);
+  const grammar = planToolGrammar(prompt, syntax);
+  if (grammar !== undefined) options.grammar = grammar;
+  const names = tools.map((tool) => tool.function.name);
+  return { prompt: chat, options, tools: { syntax, names, parallel, isForced: toolChoice !== "auto" } };
+}
+
+/** What the answer has to keep to where a tool must be called, or is to be called with nothing but what its schema allows. */
+function planToolGrammar(prompt: ChatPrompt, syntax: ToolSyntax): string | undefined {
+  const { tools, toolChoice, strictTools = [], parallelTools: parallel } = prompt;
+  const isStrict = ({ function: { name } }: ToolDefinition): boolean => strictTools.includes(name);
+  if (toolChoice === "auto" && !tools.some(isStrict)) return undefined;
+  const isWanted = (tool: ToolDefinition): boolean =>
+    typeof toolChoice !== "object" || tool.function.name === toolChoice.name;
+  const keepsSchema = (tool: ToolDefinition): boolean => (toolChoice === "auto" ? isStrict(tool) : isWanted(tool));
+  for (const [index, tool] of tools.entries()) {
+    if (keepsSchema(tool)) checkToolSchema(tool, `tools[${index}].${prompt.toolSchemaField}`);
   }
-  return { prompt: chat, options, tools: { syntax, names: tools.map((tool) => tool.function.name), parallel } };
+  if (toolChoice !== "auto") return toolGrammar(tools.filter(isWanted), syntax, parallel);
+  const kept = tools.map((tool) => (isStrict(tool) ? tool : withoutSchema(tool)));
+  return textOrToolGrammar(kept, syntax, parallel);
+}
+
+function withoutSchema({ type, function: { name } }: ToolDefinition): ToolDefinition {
+  return { type, function: { name } };
 }
 
 /** A conversation as it is put to the template, with its tools in words where the template does not know of them. */

@@ -1,4 +1,5 @@
 import type { TokenLogprob, TokenProbability, Timings, Usage } from "../../generation/result.js";
+import { wholeMembers } from "./tools/cut-json.js";
 
 export type { Timings, TokenLogprob, TokenProbability, Usage } from "../../generation/result.js";
 
@@ -10,18 +11,24 @@ export type InferenceEvent =
       readonly type: "text";
       readonly choice: number;
       readonly text: string;
-      readonly logprobs?: readonly TokenLogprob[];
+      readonly logprobs?: readonly PlacedLogprob[];
     }
   | ({ readonly type: "tool"; readonly choice: number } & CalledTool)
   | ({ readonly type: "end"; readonly choice: number } & AnswerEnd);
+
+export interface PlacedLogprob extends TokenLogprob {
+  /** Where in the answer's text the token begins, or the character that it is a part of; counted as JavaScript does. */
+  readonly offset: number;
+}
 
 export interface CalledTool {
   /** From 0 within the answer. */
   readonly index: number;
   readonly id: string;
   readonly name: string;
-  /** JSON of an object. */
+  /** JSON of an object; where the answer was cut in it, as much of that as there is. */
   readonly arguments: string;
+  readonly isWhole: boolean;
 }
 
 export interface AnswerEnd {
@@ -38,7 +45,7 @@ export interface Answer extends AnswerEnd {
   readonly text: string;
   readonly tools: readonly CalledTool[];
   /** Where they were asked for. */
-  readonly logprobs: readonly TokenLogprob[] | undefined;
+  readonly logprobs: readonly PlacedLogprob[] | undefined;
 }
 
 /** Tokens of a whole request. */
@@ -60,9 +67,14 @@ export function totalUsage(ends: readonly AnswerEnd[], n: number): RequestUsage 
   };
 }
 
+/** The arguments of a call as an object, without what is there of a member that was cut. */
+export function callInput({ arguments: json, isWhole }: CalledTool): Record<string, unknown> {
+  return isWhole ? (JSON.parse(json) as Record<string, unknown>) : wholeMembers(json);
+}
+
 /** Puts the events of whole answers together, by their number. */
 export class AnswerCollector {
-  readonly #answers: { text: string; tools: CalledTool[]; logprobs: TokenLogprob[] | undefined; end?: AnswerEnd }[] =
+  readonly #answers: { text: string; tools: CalledTool[]; logprobs: PlacedLogprob[] | undefined; end?: AnswerEnd }[] =
     [];
 
   add(event: InferenceEvent): void {
@@ -71,8 +83,8 @@ export class AnswerCollector {
       answer.text += event.text;
       if (event.logprobs !== undefined) (answer.logprobs ??= []).push(...event.logprobs);
     } else if (event.type === "tool") {
-      const { index, id, name, arguments: args } = event;
-      answer.tools.push({ index, id, name, arguments: args });
+      const { index, id, name, arguments: args, isWhole } = event;
+      answer.tools.push({ index, id, name, arguments: args, isWhole });
     } else {
       const { finish, stopString, usage, timings, seed } = event;
       answer.end = { finish, stopString, usage, timings, seed };

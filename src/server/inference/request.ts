@@ -36,6 +36,8 @@ export interface ChatPrompt {
   /** Where within a tool of the request its schema is, for messages. */
   readonly toolSchemaField: string;
   readonly toolChoice: ToolChoice;
+  /** Names of tools whose calls must keep to the schema, also where none has to be called; none where it is left out. */
+  readonly strictTools?: readonly string[];
   /** Whether an answer may call several tools at once. */
   readonly parallelTools: boolean;
   readonly templateVariables: Readonly<Record<string, unknown>> | undefined;

@@ -2,6 +2,7 @@ import { z } from "zod";
 
 import type { AnswerStream, StreamEncoder } from "../dialect.js";
 import type { Answer, AnswerEnd, AnswerInfo, CalledTool, InferenceEvent } from "../inference/events.js";
+import { callInput } from "../inference/events.js";
 
 const common = {
   model: z.string(),
@@ -72,8 +73,8 @@ function nanoseconds(milliseconds: number): number {
   return Math.round(milliseconds * 1e6);
 }
 
-function toCall({ index, name, arguments: json }: CalledTool): z.output<typeof toolCall> {
-  return { function: { index, name, arguments: JSON.parse(json) as Record<string, unknown> } };
+function toCall(call: CalledTool): z.output<typeof toolCall> {
+  return { function: { index: call.index, name: call.name, arguments: callInput(call) } };
 }
 
 /** Without an answer the model was only loaded, or is unloaded. */

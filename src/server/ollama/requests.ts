@@ -162,6 +162,7 @@ function toFormat(wanted: CommonBody["format"]): AnswerFormat {
 
 function toOptions(given: Partial<z.output<typeof options>>): InferenceRequest["options"] {
   const { num_predict: most, seed } = given;
+  assertMirostat(given);
   // Negative ones ask for no limit and for any seed, also where the server has another default: there, and undefined.
   const off = {
     ...(most !== undefined && most !== null && most < 0 ? { maxTokens: undefined } : {}),
@@ -192,6 +193,15 @@ function toOptions(given: Partial<z.output<typeof options>>): InferenceRequest["
   };
   const entries = Object.entries(named).filter(([, value]) => value !== null && value !== undefined);
   return { ...Object.fromEntries(entries), ...off };
+}
+
+function assertMirostat(given: Partial<z.output<typeof options>>): void {
+  if (typeof given.mirostat === "number") return;
+  const alone = (["mirostat_tau", "mirostat_eta"] as const).find((name) => typeof given[name] === "number");
+  if (alone === undefined) return;
+  const param = `options.${alone}`;
+  const message = `${param}: Expected mirostat beside it, without which it means nothing`;
+  throw new Problem("invalid_request", message, { param });
 }
 
 const unitMs: Readonly<Record<string, number>> = {

@@ -95,6 +95,7 @@ export function toChatPrompt(
     tools,
     toolSchemaField: "function.parameters",
     toolChoice: toToolChoice(fields.tool_choice ?? "auto", tools),
+    strictTools: strictNames((fields.tools ?? []).map((tool) => tool.function)),
     parallelTools: fields.parallel_tool_calls ?? true,
     templateVariables: templateVariables ?? undefined,
   };
@@ -153,6 +154,10 @@ function toTool({ function: { name, description, parameters } }: z.output<typeof
     type: "function",
     function: { name, ...(description ? { description } : {}), ...(parameters ? { parameters } : {}) },
   };
+}
+
+export function strictNames(tools: readonly { name: string; strict?: boolean | null | undefined }[]): string[] {
+  return tools.filter(({ strict }) => strict === true).map(({ name }) => name);
 }
 
 export function toToolChoice(

@@ -5,7 +5,7 @@ import { generationRoute } from "../dialect.js";
 import { eventStream, sse } from "../http/event-stream.js";
 import { Problem } from "../http/problem.js";
 import { maybe, refused } from "../http/schema.js";
-import type { Answer, AnswerEnd, AnswerInfo, InferenceEvent, TokenLogprob } from "../inference/events.js";
+import type { Answer, AnswerEnd, AnswerInfo, InferenceEvent, PlacedLogprob } from "../inference/events.js";
 import { finiteLogprob, totalUsage } from "../inference/events.js";
 import type { InferenceRequest, Prompt } from "../inference/request.js";
 import { fingerprint, seconds, timingsSchema, toTimings, toUsage, usageSchema } from "./answer-parts.js";
@@ -117,20 +117,13 @@ function toHead({ id, createdMs, model }: AnswerInfo): Omit<Chunk, "choices" | "
   return { id: `cmpl-${id}`, object: "text_completion", created, model, system_fingerprint: fingerprint };
 }
 
-function toLogprobs(
-  logprobs: readonly TokenLogprob[] | undefined,
-  offset: number,
-): z.output<typeof logprobsSchema> | null {
+function toLogprobs(logprobs: readonly PlacedLogprob[] | undefined): z.output<typeof logprobsSchema> | null {
   if (logprobs === undefined) return null;
-  let position = offset;
   return {
     tokens: logprobs.map(({ text }) => text),
     token_logprobs: logprobs.map(finiteLogprob),
     top_logprobs: logprobs.map(({ top }) => Object.fromEntries(top.map((token) => [token.text, finiteLogprob(token)]))),
-    text_offset: logprobs.map(({ text }) => {
-      position += text.length;
-      return position - text.length;
-    }),
+    text_offset: logprobs.map(({ offset }) => offset),
   };
 }
 
@@ -145,7 +138,7 @@ function toCompletion(answers: readonly Answer[], info: AnswerInfo, n: number): 
     choices: answers.map((answer, index) => ({
       text: answer.text,
       index,
-      logprobs: toLogprobs(answer.logprobs, 0),
+      logprobs: toLogprobs(answer.logprobs),
       finish_reason: toFinish(answer),
     })),
     usage: toUsage(totalUsage(answers, n)),
@@ -159,7 +152,6 @@ class CompletionStream implements StreamEncoder {
   readonly #choices: number;
   readonly #includeUsage: boolean;
   readonly #ends: AnswerEnd[] = [];
-  readonly #offsets = new Map<number, number>();
 
   constructor(info: AnswerInfo, { prompts, n }: InferenceRequest, includeUsage: boolean) {
     this.#head = toHead(info);
@@ -176,14 +168,7 @@ class CompletionStream implements StreamEncoder {
     if (event.type === "tool") return "";
     const index = event.choice;
     if (event.type === "text") {
-      const offset = this.#offsets.get(index) ?? 0;
-      this.#offsets.set(index, offset + event.text.length);
-      return this.#chunk({
-        text: event.text,
-        index,
-        logprobs: toLogprobs(event.logprobs, offset),
-        finish_reason: null,
-      });
+      return this.#chunk({ text: event.text, index, logprobs: toLogprobs(event.logprobs), finish_reason: null });
     }
     this.#ends[index] = event;
     const isLast = Object.keys(this.#ends).length === this.#choices;

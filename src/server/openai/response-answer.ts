@@ -116,9 +116,10 @@ export function toMessageItem(
   return { type: "message", id: `msg_${id}`, status: state, role: "assistant", content: [part] };
 }
 
-export function toCallItem({ id, name, arguments: args }: CalledTool): z.output<typeof callItem> {
+export function toCallItem({ id, name, arguments: args, isWhole }: CalledTool): z.output<typeof callItem> {
   const suffix = id.replace(/^call_/, "");
-  return { type: "function_call", id: `fc_${suffix}`, call_id: id, name, arguments: args, status: "completed" };
+  const state = isWhole ? "completed" : "incomplete";
+  return { type: "function_call", id: `fc_${suffix}`, call_id: id, name, arguments: args, status: state };
 }
 
 /** A response without its output. */

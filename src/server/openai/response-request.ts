@@ -2,7 +2,7 @@ import { z } from "zod";
 
 import { clientsOwn, jsonObject, maybe, refused } from "../http/schema.js";
 import type { AnswerFormat, ChatMessage, InferenceRequest, ToolCall } from "../inference/request.js";
-import { parseArguments, toToolChoice } from "./chat-messages.js";
+import { parseArguments, strictNames, toToolChoice } from "./chat-messages.js";
 import { assertStreams, commonFields } from "./chat-request.js";
 import { assertOneFormat, compact, extensionFields, samplingFields, toOptions } from "./request-fields.js";
 
@@ -121,6 +121,7 @@ export function toResponseRequest(body: ResponseBody): InferenceRequest {
         tools,
         toolSchemaField: "parameters",
         toolChoice: toToolChoice(wanted, tools),
+        strictTools: strictNames(body.tools ?? []),
         parallelTools: body.parallel_tool_calls ?? true,
         templateVariables: undefined,
       },

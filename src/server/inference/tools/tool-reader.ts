@@ -1,15 +1,19 @@
 import type { FoundCall, ToolSyntax } from "./tool-syntax.js";
+import { findCalls, findCutCalls } from "./tool-syntax.js";
 
 /** Takes an answer's text apart as it comes: what is said, and what calls tools. */
 export class ToolReader {
   readonly #syntax: ToolSyntax;
   readonly #names: ReadonlySet<string>;
+  readonly #isForced: boolean;
   #state: "undecided" | "text" | "call" = "undecided";
   #held = "";
 
-  constructor(syntax: ToolSyntax, names: readonly string[]) {
+  /** Where calls are forced, the answer is nothing else. */
+  constructor(syntax: ToolSyntax, names: readonly string[], isForced: boolean) {
     this.#syntax = syntax;
     this.#names = new Set(names);
+    this.#isForced = isForced;
   }
 
   /** Returns what of the text so far is certainly no call. */
@@ -20,11 +24,18 @@ export class ToolReader {
     return trigger === null ? this.#pushPlain() : this.#pushTriggered(trigger);
   }
 
-  /** The calls of the whole answer, and what turned out to be text after all. */
-  end(): { text: string; calls: FoundCall[] } {
-    const calls = this.#state === "call" ? this.#syntax.parse(this.#held.trim()) : undefined;
-    const known = calls?.every(({ name }) => this.#names.has(name)) === true;
-    return known && calls !== undefined ? { text: "", calls } : { text: this.#held, calls: [] };
+  /** The calls of the answer, and what turned out to be text after all. Of one that was cut, the last call may be. */
+  end(isCut: boolean): { text: string; calls: FoundCall[]; areCut: boolean } {
+    const held = this.#state === "call" ? this.#held.trim() : "";
+    const whole = this.#known(findCalls(held, this.#syntax));
+    if (whole.length > 0) return { text: "", calls: whole, areCut: false };
+    const cut = isCut ? this.#known(findCutCalls(held, this.#syntax)) : [];
+    const isText = cut.length === 0 && !(isCut && this.#isForced);
+    return { text: isText ? this.#held : "", calls: cut, areCut: true };
+  }
+
+  #known(calls: FoundCall[]): FoundCall[] {
+    return calls.every(({ name }) => this.#names.has(name)) ? calls : [];
   }
 
   #pushPlain(): string {
@@ -40,7 +51,7 @@ export class ToolReader {
     const at = this.#held.indexOf(trigger);
     if (at >= 0) {
       this.#state = "call";
-      return this.#release(at).trimEnd();
+      return this.#release(this.#held.slice(0, at).trimEnd().length);
     }
     let partial = Math.min(trigger.length - 1, this.#held.length);
     while (partial > 0 && !this.#held.endsWith(trigger.slice(0, partial))) partial--;

@@ -1,5 +1,5 @@
-import { jsonSchemaGrammar } from "../../../sampling/json-schema/json-schema-grammar.js";
 import type { ToolDefinition } from "../request.js";
+import { parseJson, partsOf } from "./cut-json.js";
 
 /** How a model writes that it calls tools. */
 export interface ToolSyntax {
@@ -7,15 +7,17 @@ export interface ToolSyntax {
   readonly trigger: string | null;
   /** Whether the trigger is a control token, which is not part of the text unless it is asked for. */
   readonly triggerIsSpecial: boolean;
-  /** The calls in a text that begins with the trigger, or undefined where there is none to be found. */
-  parse(text: string): FoundCall[] | undefined;
-  /** A grammar's rule for one call, or several where `parallel`; `call` stands for the JSON of one. */
-  grammar(parallel: boolean): string;
+  /** The JSON in a text that begins with the trigger: each of one call, or of a list of calls. */
+  bodies(text: string): string[];
+  /** A grammar's rule for one call, or several where `parallel`, behind the trigger; `call` stands for the JSON of one. */
+  calls(parallel: boolean): string;
 }
 
 export interface FoundCall {
   readonly name: string;
-  readonly arguments: Record<string, unknown>;
+  /** JSON of an object, or the beginning of one. */
+  readonly arguments: string;
+  readonly isWhole: boolean;
 }
 
 const mostCalls = 8;
@@ -25,14 +27,10 @@ const more = (separator: string): string => `(${separator} call){0,${mostCalls -
 const tagged: ToolSyntax = {
   trigger: "<tool_call>",
   triggerIsSpecial: false,
-  parse(text) {
-    const bodies = [...text.matchAll(/<tool_call>\s*(.*?)\s*(?:<\/tool_call>|$)/gs)].map(([, body = ""]) => body);
-    const calls = bodies.map((body) => toCalls(parseJson(body)));
-    return calls.includes(undefined) ? undefined : calls.flatMap((found) => found ?? []);
-  },
-  grammar: (parallel) => {
-    const one = String.raw`"<tool_call>\n" call "\n</tool_call>"`;
-    return parallel ? String.raw`${one} ("\n" ${one}){0,${mostCalls - 1}}` : one;
+  bodies: (text) => [...text.matchAll(/<tool_call>\s*(.*?)\s*(?:<\/tool_call>|$)/gs)].map(([, body = ""]) => body),
+  calls: (parallel) => {
+    const one = String.raw`"\n" call "\n</tool_call>"`;
+    return parallel ? String.raw`${one} ("\n<tool_call>" ${one}){0,${mostCalls - 1}}` : one;
   },
 };
 
@@ -40,38 +38,21 @@ const tagged: ToolSyntax = {
 const mistral: ToolSyntax = {
   trigger: "[TOOL_CALLS]",
   triggerIsSpecial: true,
-  parse: (text) => toCalls(parseJson(text.slice("[TOOL_CALLS]".length))),
-  grammar: (parallel) => `"[TOOL_CALLS]" " "? "[" call ${parallel ? more(`"," " "?`) : ""} "]"`,
+  bodies: (text) => [text.slice("[TOOL_CALLS]".length).trimStart()],
+  calls: (parallel) => `" "? "[" call ${parallel ? more(`"," " "?`) : ""} "]"`,
 };
 
 /** `{"name": …, "parameters": …}` and nothing else: Llama 3, and models that are told so. */
 const plain: ToolSyntax = {
   trigger: null,
   triggerIsSpecial: false,
-  parse: (text) => toCalls(parseJson(text)),
-  grammar: (parallel) => (parallel ? `call | "[" call ${more(`"," " "?`)} "]"` : "call"),
+  bodies: (text) => [text],
+  calls: (parallel) => (parallel ? `call | "[" call ${more(`"," " "?`)} "]"` : "call"),
 };
 
 /** The syntax a chat template speaks of. */
 export function syntaxOfTemplate(source: string): ToolSyntax {
   return [mistral, tagged].find(({ trigger }) => trigger !== null && source.includes(trigger)) ?? plain;
-}
-
-/** Throws `INVALID_OPTION` where a tool's schema cannot be kept, by the path that it has in the request. */
-export function checkToolSchema({ function: { parameters } }: ToolDefinition, path: string): void {
-  if (parameters !== undefined) jsonSchemaGrammar(parameters, { name: path });
-}
-
-/** A grammar that allows nothing but calls of these tools. */
-export function toolGrammar(tools: readonly ToolDefinition[], syntax: ToolSyntax, parallel: boolean): string {
-  const calls = tools.map(({ function: { name, parameters } }) => ({
-    type: "object",
-    properties: { name: { const: name }, arguments: parameters ?? { type: "object" } },
-    required: ["name", "arguments"],
-  }));
-  // References within the parameters of a tool are relative to these.
-  const schema = calls.length === 1 ? calls[0] : { anyOf: calls };
-  return `root ::= ${syntax.grammar(parallel)}\n${jsonSchemaGrammar(schema, { root: "call", name: "tools" })}`;
 }
 
 /** Tells a model whose template knows no tools what there is and how to call it. */
@@ -84,18 +65,30 @@ export function describeTools(tools: readonly ToolDefinition[]): string {
   );
 }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+/** The calls in a text that begins with the trigger; none where anything of it is something else. */
+export function findCalls(text: string, syntax: ToolSyntax): FoundCall[] {
+  const values = syntax.bodies(text).map(parseJson);
+  const calls = values.flatMap((value) => (Array.isArray(value) ? (value as unknown[]) : [value])).map(toCall);
+  return calls.includes(undefined) ? [] : calls.filter((call) => call !== undefined);
 }
 
-function toCalls(value: unknown): FoundCall[] | undefined {
-  const list = Array.isArray(value) ? (value as unknown[]) : [value];
-  const calls = list.map(toCall);
-  return calls.length === 0 || calls.includes(undefined) ? undefined : calls.filter((call) => call !== undefined);
+/** Of a text that was cut: calls of which at least the name is there. */
+export function findCutCalls(text: string, syntax: ToolSyntax): FoundCall[] {
+  const texts = syntax.bodies(text).flatMap((body) => {
+    return body.startsWith("[") ? partsOf(body).map((part) => part.text) : [body];
+  });
+  return texts.map(toCutCall).filter((call) => call !== undefined);
+}
+
+function toCutCall(text: string): FoundCall | undefined {
+  const parts = partsOf(text);
+  const name = parts.find(({ key }) => key === "name");
+  const called = name?.isWhole === true ? parseJson(name.text) : undefined;
+  if (typeof called !== "string") return undefined;
+  const args = parts.find(({ key }) => key === "arguments" || key === "parameters");
+  if (args?.text.startsWith("{") === false) return undefined;
+  if (args?.isWhole === true) return toCall({ name: called, arguments: parseJson(args.text) });
+  return { name: called, arguments: args?.text ?? "", isWhole: false };
 }
 
 function toCall(value: unknown): FoundCall | undefined {
@@ -103,5 +96,5 @@ function toCall(value: unknown): FoundCall | undefined {
   const { name, arguments: given, parameters } = value as Record<string, unknown>;
   const args = given ?? parameters;
   if (typeof name !== "string" || typeof args !== "object" || args === null || Array.isArray(args)) return undefined;
-  return { name, arguments: args as Record<string, unknown> };
+  return { name, arguments: JSON.stringify(args), isWhole: true };
 }

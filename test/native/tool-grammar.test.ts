@@ -1,0 +1,85 @@
+// What a model may write that may call tools but need not, whatever it would like to write: a random model, whose likings
+// are letters of what calls begin with.
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import type { LlamaContext, LlamaModel } from "../../src/index.js";
+import { loadModel } from "../../src/index.js";
+import { textOrToolGrammar, toolGrammar } from "../../src/server/inference/tools/tool-grammar.js";
+import type { ToolSyntax } from "../../src/server/inference/tools/tool-syntax.js";
+import { syntaxOfTemplate } from "../../src/server/inference/tools/tool-syntax.js";
+import { tinyModel } from "../support/models.js";
+
+let model: LlamaModel;
+let context: LlamaContext;
+beforeAll(async () => {
+  model = await loadModel(await tinyModel());
+  context = await model.createContext({ contextSize: 512 });
+});
+afterAll(() => model.dispose());
+
+/** A text that the model likes to make of these tokens. */
+async function write(liked: RegExp, seed: number, grammar: string | undefined, maxTokens = 40): Promise<string> {
+  const logitBias = new Map<number, number>();
+  for (let token = 0; token < model.info.vocabularySize; token++) {
+    if (liked.test(model.tokenizer.piece(token))) logitBias.set(token, 50);
+  }
+  const options = { temperature: 2, topK: 100, topP: 1, minP: 0, maxTokens, seed, logitBias };
+  const { text } = await context.generate({ prompt: "Say", ...options, ...(grammar === undefined ? {} : { grammar }) });
+  return text;
+}
+
+const parameters = { type: "object", properties: { root: { type: "string", pattern: "^[xy]$" } }, required: ["root"] };
+const tools = ["f", "g"].map((name) => ({ type: "function" as const, function: { name, parameters } }));
+const call = /\{\s*"name":\s*"[fg]",\s*"(?:arguments|parameters)":\s*\{\s*"root":\s*"[xy]"\s*\}\s*\}/.source;
+const seeds = Array.from({ length: 6 }, (_, index) => index + 1);
+
+/** One whose beginning comes up by chance, and begins again within itself. */
+const short: ToolSyntax = { ...syntaxOfTemplate("<tool_call>"), trigger: "aab", calls: () => `":" call` };
+
+describe("text, or calls behind a trigger", () => {
+  it("is what the model likes until the trigger, and a call from there", async () => {
+    const grammar = textOrToolGrammar(tools, short, false);
+    let called = 0;
+    for (const seed of seeds) {
+      const free = await write(/^[abc]{1,4}$/, seed, undefined);
+      const text = await write(/^[abc]{1,4}$/, seed, grammar, 100);
+      const at = text.indexOf("aab");
+      if (at < 0 || at > 60) continue; // too late for a whole call
+      called++;
+      expect(text.slice(at)).toMatch(new RegExp(`^aab:${call}$`));
+      const until = free.indexOf("aab");
+      expect(text.slice(0, until)).toBe(free.slice(0, until));
+    }
+    expect(called).toBeGreaterThan(2);
+  });
+
+  it("is any text without the trigger", async () => {
+    const never = textOrToolGrammar(tools, { ...short, trigger: "aaz" }, false);
+    for (const seed of seeds.slice(0, 3)) {
+      expect(await write(/^[abc]{1,4}$/, seed, never)).toBe(await write(/^[abc]{1,4}$/, seed, undefined));
+    }
+  });
+
+  it.each(["<tool_call>", "[TOOL_CALLS]"])("is a grammar for %s", async (trigger) => {
+    const syntax = syntaxOfTemplate(trigger);
+    const letters = new RegExp(`^[${trigger.replace(/[[\]]/g, "\\$&")}]$`);
+    const text = await write(letters, 1, textOrToolGrammar(tools, syntax, true));
+    expect(text.length).toBeGreaterThan(20);
+    const forced = await write(letters, 1, toolGrammar(tools, syntax, false), 100);
+    expect(forced.startsWith(trigger)).toBe(true);
+    expect(forced).toMatch(new RegExp(call));
+  });
+});
+
+describe("text, or calls that are JSON from their beginning", () => {
+  it.each([true, false])("is a call where it begins like JSON, and anything else; several: %s", async (parallel) => {
+    const grammar = textOrToolGrammar(tools, syntaxOfTemplate(""), parallel);
+    const texts = await Promise.all(seeds.map((seed) => write(/^([{["a]| )$/, seed, grammar)));
+    const list = new RegExp(`^\\s*(?:${call}|\\[${call}(?:, ?${call})*\\])`);
+    const [json, others] = [/^\s*(?:\{|\[\s*\{)/, /^\s*(?:\[\s*)?[^{\s]/];
+    for (const text of texts) expect(text).toMatch(json.test(text) ? list : others);
+    expect(texts.some((text) => json.test(text))).toBe(true);
+    expect(texts.some((text) => !json.test(text) && text.includes("{"))).toBe(true);
+  });
+});
