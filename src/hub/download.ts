@@ -163,7 +163,7 @@ class Transfer {
       if (chunks.every(isComplete)) return;
       failures = this.#partial.doneBytes > before ? 1 : failures + 1;
       if (failures >= attempts) throw cutOff(this.#options, reason);
-      await waitFor(firstPause * 2 ** (failures - 1), this.#signal);
+      await waitFor(firstPause * 2 ** (failures - 1), { signal: this.#signal, onPause: this.#options.onPause });
     }
   }
 

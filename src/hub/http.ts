@@ -89,13 +89,16 @@ export async function request(url: string, options: RequestOptions = {}): Promis
       signal?.throwIfAborted();
       if (attempt === attempts || !mayPass(error)) throw unreachable(url, error);
     }
-    if (pause >= noticed) onPause?.(pause);
-    await waitFor(pause, signal);
+    await waitFor(pause, { signal, onPause });
   }
 }
 
-/** Rejects with the signal's reason when cancelled meanwhile. */
-export async function waitFor(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+/** Tells pauses that people would notice; rejects with the signal's reason when cancelled meanwhile. */
+export async function waitFor(
+  milliseconds: number,
+  { signal, onPause }: Pick<RequestOptions, "signal" | "onPause">,
+): Promise<void> {
+  if (milliseconds >= noticed) onPause?.(milliseconds);
   try {
     await sleep(milliseconds, undefined, signal === undefined ? {} : { signal });
   } catch (error) {

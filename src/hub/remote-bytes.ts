@@ -5,6 +5,7 @@ import { request } from "./http.js";
 
 /** A file on a server, to read parts of. */
 export interface RemoteBytes {
+  name: string;
   sizeBytes: number;
   read(offset: number, length: number): Promise<Uint8Array>;
 }
@@ -20,6 +21,7 @@ export interface RemoteAddress {
 /** Reads by range requests; a server that knows none is not made to send gigabytes. */
 export function remoteBytes({ url, sizeBytes, token, signal, failure }: RemoteAddress): RemoteBytes {
   return {
+    name: url,
     sizeBytes,
     async read(offset, length) {
       if (length <= 0) return new Uint8Array(0);

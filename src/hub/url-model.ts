@@ -6,6 +6,7 @@ import { LlamaError } from "../errors.js";
 import { modelsDirectory } from "./cache.js";
 import type { Seen } from "./download.js";
 import { defaultConnections, download, fileNameOf } from "./download.js";
+import type { RequestOptions } from "./http.js";
 import { request } from "./http.js";
 import { withLock } from "./lock.js";
 import { notFound } from "./names.js";
@@ -52,8 +53,9 @@ export async function urlModelFile(url: string, options: FetchOptions): Promise<
       details: { source: url, reason: "offline" },
     });
   }
+  const asked = new ProgressMeter(0, options.onDownload);
   const files = await Promise.all(
-    missing.map(async (part) => ({ ...(await askAbout(part, options.signal)), url: part })),
+    missing.map(async (part) => ({ ...(await askAbout(part, asking(part, asked, options))), url: part })),
   );
   const meter = new ProgressMeter(
     files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
@@ -85,9 +87,16 @@ interface UrlFile extends Seen {
   sizeBytes: number;
 }
 
-async function askAbout(url: string, signal: AbortSignal | undefined): Promise<Omit<UrlFile, "url">> {
+type AskOptions = Pick<RequestOptions, "signal" | "onPause">;
+
+/** Tells pauses as those of the file. */
+function asking(url: string, meter: ProgressMeter, { signal }: FetchOptions): AskOptions {
+  return { signal, onPause: (milliseconds) => meter.pause(fileNameOf(url), milliseconds) };
+}
+
+async function askAbout(url: string, options: AskOptions): Promise<Omit<UrlFile, "url">> {
   // A few bytes, as not every server answers HEAD as it answers GET, and some answer with a page to log in.
-  const response = await request(url, { headers: { range: "bytes=0-3", "accept-encoding": "identity" }, signal });
+  const response = await request(url, { headers: { range: "bytes=0-3", "accept-encoding": "identity" }, ...options });
   if (!response.ok) {
     await response.body?.cancel();
     throw urlFailure(url, response.status);
@@ -118,7 +127,7 @@ async function firstBytes({ body }: Awaited<ReturnType<typeof request>>, count: 
 
 /** A URL's file to read parts of, without downloading it. */
 export async function remoteUrl(url: string, signal: AbortSignal | undefined): Promise<RemoteBytes> {
-  const { sizeBytes } = await askAbout(url, signal);
+  const { sizeBytes } = await askAbout(url, { signal });
   return remoteBytes({ url, sizeBytes, signal, failure: ({ status }) => urlFailure(url, status) });
 }
 
@@ -136,7 +145,7 @@ async function fetchFile(asked: UrlFile, meter: ProgressMeter, options: FetchOpt
     } catch (error) {
       if (!(error instanceof LlamaError) || error.details["reason"] !== "changed") throw error;
       // What is there of the content before is of no use any more.
-      await transfer({ ...(await askAbout(url, signal)), url });
+      await transfer({ ...(await askAbout(url, asking(url, meter, options))), url });
     }
   };
   const transfer = ({ sizeBytes, etag, location }: UrlFile): Promise<void> =>
@@ -148,7 +157,7 @@ async function fetchFile(asked: UrlFile, meter: ProgressMeter, options: FetchOpt
       key: `${url} ${etag}`,
       seen: { location, etag },
       connections,
-      signal,
+      ...asking(url, meter, options),
       onBytes: (bytes) => meter.update(file, "downloading", bytes),
       onVerify: () => undefined,
       failure: ({ status }) => urlFailure(url, status),

@@ -5,6 +5,8 @@ import { tensorBytes } from "./ggml-types.js";
 
 /** Where a GGUF file's bytes come from: a disk, or a server by ranges. */
 export interface ByteSource {
+  /** What people call it. */
+  readonly name?: string;
   readonly sizeBytes: number;
   /** So many bytes, or fewer at the end. */
   read(offset: number, length: number): Promise<Uint8Array>;
@@ -44,19 +46,33 @@ const widths: readonly number[] = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8];
 
 /** Reads as much of a file as its header takes. Throws LlamaError `MODEL_FORMAT` for anything but a sound header. */
 export async function readGgufHeader(source: ByteSource): Promise<GgufHeader> {
+  try {
+    return await readHeader(source);
+  } catch (error) {
+    if (!(error instanceof Malformed)) throw error;
+    throw new LlamaError("MODEL_FORMAT", `${source.name ?? "This"} is not a sound GGUF file: ${error.message}`, {
+      details: { path: source.name ?? null, sizeBytes: source.sizeBytes },
+    });
+  }
+}
+
+async function readHeader(source: ByteSource): Promise<GgufHeader> {
+  if (source.sizeBytes === 0) throw new Malformed("it is empty");
   let bytes = toBuffer(await source.read(0, Math.min(firstRead, source.sizeBytes)));
   for (let wanted = firstRead; ; wanted *= 4) {
     const length = Math.min(wanted, source.sizeBytes);
-    if (length > mostBytes) throw malformed("its header does not end");
+    if (length > mostBytes) throw new Malformed("its header does not end");
     if (length > bytes.length) bytes = Buffer.concat([bytes, await source.read(bytes.length, length - bytes.length)]);
     try {
       const header = parse(bytes);
       const weightBytes = header.tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-      if (header.headerBytes + weightBytes > source.sizeBytes) throw malformed("its weights are cut short");
+      const all = header.headerBytes + weightBytes;
+      if (all > source.sizeBytes)
+        throw new Malformed(`its weights are cut short: expected ${all} bytes but received ${source.sizeBytes}`);
       return header;
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      if (bytes.length < length || length === source.sizeBytes) throw malformed("its header is cut short");
+      if (bytes.length < length || length === source.sizeBytes) throw headerCutShort(source);
     }
   }
 }
@@ -90,12 +106,18 @@ let spare: Buffer | undefined;
 
 /** The header of a file on this machine. */
 export async function readGgufFile(path: string): Promise<GgufHeader> {
-  const file = await open(path);
+  const file = await open(path).catch((error: unknown) => {
+    throw new LlamaError("MODEL_NOT_FOUND", `Cannot read ${path}: ${(error as Error).message}`, {
+      cause: error,
+      details: { path },
+    });
+  });
   const first = spare ?? Buffer.allocUnsafeSlow(firstRead);
   spare = undefined; // whoever reads at the same time has one of their own
   try {
     const { size } = await file.stat();
     return await readGgufHeader({
+      name: path,
       sizeBytes: size,
       async read(offset, length) {
         const into = offset === 0 ? first : Buffer.allocUnsafeSlow(length);
@@ -112,10 +134,11 @@ export async function readGgufFile(path: string): Promise<GgufHeader> {
 /** Throws a RangeError where more bytes are needed. */
 function parse(bytes: Buffer): GgufHeader {
   const cursor = new Cursor(bytes);
-  if (bytes.toString("latin1", 0, 4) !== "GGUF") throw malformed('it does not begin with "GGUF"');
+  const magic = bytes.toString("latin1", 0, 4);
+  if (magic !== "GGUF") throw new Malformed(`expected it to begin with "GGUF" but received ${JSON.stringify(magic)}`);
   cursor.skip(4);
   const version = cursor.u32();
-  if (version < 2 || version > 3) throw malformed(`it is of GGUF version ${version}`);
+  if (version < 2 || version > 3) throw new Malformed(versionProblem(version));
   const tensorCount = cursor.u64();
   const valueCount = cursor.u64();
   const metadata = new Map<string, string | number | boolean | readonly (number | boolean)[]>();
@@ -157,7 +180,7 @@ function readTensor(cursor: Cursor): GgufTensor {
   const entryOffset = cursor.position;
   const name = cursor.string();
   const dimensions = cursor.u32();
-  if (dimensions > 4) throw malformed(`tensor ${JSON.stringify(name)} has ${dimensions} dimensions`);
+  if (dimensions > 4) throw new Malformed(`tensor ${JSON.stringify(name)} has ${dimensions} dimensions`);
   const shape = Array.from({ length: dimensions }, () => cursor.u64());
   const type = cursor.u32();
   cursor.u64(); // where it lies
@@ -166,7 +189,7 @@ function readTensor(cursor: Cursor): GgufTensor {
 
 function widthOf(type: number): number {
   const width = widths[type] ?? 0;
-  if (width === 0) throw malformed(`it has metadata of the unknown type ${type}`);
+  if (width === 0) throw new Malformed(`it has metadata of the unknown type ${type}`);
   return width;
 }
 
@@ -191,7 +214,7 @@ class Cursor {
   u64(): number {
     this.skip(8);
     const value = this.#bytes.readBigUInt64LE(this.position - 8);
-    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw malformed(`it has the impossible length ${value}`);
+    if (value > BigInt(Number.MAX_SAFE_INTEGER)) throw new Malformed(`it has the impossible length ${value}`);
     return Number(value);
   }
 
@@ -232,6 +255,14 @@ class Cursor {
   }
 }
 
-function malformed(reason: string): LlamaError {
-  return new LlamaError("MODEL_FORMAT", `This is not a sound GGUF file: ${reason}`);
+/** What is wrong with a file, in the words behind its name. */
+class Malformed extends Error {}
+
+function headerCutShort({ sizeBytes }: ByteSource): Malformed {
+  return new Malformed(`it ends within its header, after ${sizeBytes} bytes, as a download that was cut off does`);
+}
+
+function versionProblem(version: number): string {
+  const order = version >= 1 << 16 ? ", which has the bytes of each number the other way round" : "";
+  return `expected GGUF version 2 or 3 but received ${version}${order}, so that it must be converted anew`;
 }

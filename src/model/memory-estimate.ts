@@ -55,6 +55,8 @@ export function smallContext({ contextLength }: ModelShape): ContextPlan {
 const cellGroup = 256;
 /** Sequences beyond the running ones, kept for their prefixes; see the engine. */
 const spareSequences = 16;
+/** States that are kept of a context's prompts, in bytes; see native/core/scheduler.cpp. */
+const checkpointLimit = 256 << 20;
 
 /** Rows of logits that a step may give beyond one for each sequence; see native/core/decoder.cpp. */
 const spareOutputs = 32;
@@ -64,8 +66,9 @@ const bytesPerToken = 190;
 const bytesPerMerge = 300;
 const bytesPerLayer = 50_000;
 const fixedBytes = 7_000_000;
-/** Measured: what it takes to know whose tokens a cell of the KV cache holds. */
-const bytesPerCell = 150;
+/** Measured: what it takes to know whose tokens a cell of a KV cache holds, and which the engine has given to whom. */
+const bytesPerCell = 100;
+const bytesPerContextToken = 50;
 /** Inputs of products are packed in eight bits, with their scales. */
 const packedBytesPerNumber = 1.14;
 /** Buffers of this size lie in huge pages, which are touched as a whole; see native/cmake/huge_pages.h. */
@@ -104,11 +107,34 @@ export function cacheBytes(shape: ModelShape, plan: ContextPlan): number {
 export function layerCacheBytes(shape: ModelShape, plan: ContextPlan): number[] {
   const { keyLengths, valueLengths, stateBytes } = shape;
   const cells = roundUpCells(plan.contextSize);
-  const states = (stateBytes * plan.sequences) / Math.max(1, keyLengths.length);
+  const slots = slotCount(shape, plan);
   return keyLengths.map((length, layer) => {
     const cell = rowBytes(plan.kvTypeK, length) + rowBytes(plan.kvTypeV, valueLengths[layer] ?? 0);
-    return cells * cell + states;
+    return cells * cell + slots * (stateBytes[layer] ?? 0);
   });
+}
+
+/** States that a prompt as long as the context leaves, to go on from; see native/core/checkpoints.cpp. */
+export function checkpointBytes(shape: ModelShape, plan: ContextPlan): number {
+  const last = plan.contextSize - 1;
+  const count = Math.floor(Math.min(last, 1024) / 128) + Math.floor(Math.max(0, last - 1024) / 512) + 1;
+  return keptBytes(shape, plan, count);
+}
+
+/** What more many short messages leave, each of some dozen tokens. */
+export function spareCheckpointBytes(shape: ModelShape, plan: ContextPlan): number {
+  return keptBytes(shape, plan, plan.contextSize / 32) - checkpointBytes(shape, plan);
+}
+
+/** Of contexts that the engine makes spare sequences in, and whose memory cannot be cut. */
+function keptBytes(shape: ModelShape, { slots }: ContextPlan, count: number): number {
+  if (slots !== undefined || shape.windows !== "none") return 0;
+  return Math.min(checkpointLimit, count * stateSize(shape));
+}
+
+/** Of all layers, for one sequence. */
+function stateSize({ stateBytes }: ModelShape): number {
+  return stateBytes.reduce((sum, bytes) => sum + bytes, 0);
 }
 
 /** Bytes of the buffers of a context that its largest step needs. */
@@ -116,22 +142,31 @@ export function computeBytes(shape: ModelShape, plan: ContextPlan): number {
   return outputBytes(shape, plan) + bufferBytes(shape, plan);
 }
 
-/** What a context keeps in RAM in any case: the logits of all sequences, and whose tokens the cells hold. */
-export function outputBytes({ vocabularySize }: ModelShape, plan: ContextPlan): number {
-  return slotCount(plan) * vocabularySize * 4 + roundUpCells(plan.contextSize) * bytesPerCell;
+/** What a context keeps in RAM in any case: the logits of all sequences, whose tokens the cells hold, and checkpoints. */
+export function outputBytes(shape: ModelShape, plan: ContextPlan): number {
+  const { vocabularySize, windows } = shape;
+  const caches = (hasCells(shape) ? 1 : 0) + (windows === "none" ? 0 : 1);
+  const bookkeeping = roundUpCells(plan.contextSize) * (caches * bytesPerCell + bytesPerContextToken);
+  return slotCount(shape, plan) * vocabularySize * 4 + bookkeeping + checkpointBytes(shape, plan);
 }
 
-function slotCount({ sequences, slots }: ContextPlan): number {
-  return slots ?? Math.min(256, sequences + Math.max(sequences, spareSequences));
+/** Recurrent models have none. */
+function hasCells({ keyLengths }: ModelShape): boolean {
+  return keyLengths.some((length) => length > 0);
+}
+
+function slotCount(shape: ModelShape, { sequences, slots }: ContextPlan): number {
+  const spare = stateSize(shape) > 0 ? sequences : Math.max(sequences, spareSequences);
+  return slots ?? Math.min(256, sequences + spare);
 }
 
 /** What a step is computed in, wherever that is done. */
 export function bufferBytes(shape: ModelShape, plan: ContextPlan): number {
   const { feedForwardLength, vocabularySize } = shape;
-  const tokens = stepTokens(plan);
+  const tokens = stepTokens(shape, plan);
   const layers = layerBytes(shape, plan);
   // Logits stand where the layers' activations did before. There is room for more rows of them than steps have.
-  const rows = Math.min(tokens, slotCount(plan) + spareOutputs);
+  const rows = Math.min(tokens, slotCount(shape, plan) + spareOutputs);
   const reserved = Math.max(layers, rows * vocabularySize * 4);
   const used = Math.max(layers, plan.sequences * vocabularySize * 4);
   const packed = tokens * feedForwardLength * packedBytesPerNumber;
@@ -144,23 +179,25 @@ function roundUp(bytes: number, step: number): number {
 
 /** The widest place of a layer. */
 function layerBytes(shape: ModelShape, plan: ContextPlan): number {
-  const { embeddingLength, feedForwardLength, headCount, layerCount } = shape;
+  const { embeddingLength, feedForwardLength, headCount, layerCount, stateWidth } = shape;
   const cells = roundUpCells(plan.contextSize);
-  const tokens = stepTokens(plan);
+  const tokens = stepTokens(shape, plan);
   // Gate, up and their product, with the layer's input and output around them. What earlier layers had leaves holes, fewer
   // where a quantized cache makes queries be rotated, and none in the first layer; the last one is for few tokens.
   const isQuantized = isQuantizedType(plan.kvTypeK) || isQuantizedType(plan.kvTypeV);
   const besides = isQuantized ? 3 : layerCount > 2 ? 4 : 2;
-  const feedForward = tokens * 4 * (3 * feedForwardLength + besides * embeddingLength) + maskBytes(plan);
+  // Of layers with states: two halves of what goes in, what comes out of the convolution, and out of the states.
+  const widest = Math.max(3 * feedForwardLength, 4 * stateWidth);
+  const feedForward = tokens * 4 * (widest + besides * embeddingLength) + maskBytes(shape, plan);
   if (plan.flashAttention !== "off") return feedForward;
   // Without flash attention there are the scores too, and the mask is in single precision.
-  const scores = tokens * 4 * (cells * headCount + 6 * embeddingLength) + 2 * maskBytes(plan);
+  const scores = tokens * 4 * (cells * headCount + 6 * embeddingLength) + 2 * maskBytes(shape, plan);
   return Math.max(feedForward, scores);
 }
 
 /** Tokens that buffers are made for: llama.cpp gives every sequence as many. */
-function stepTokens(plan: ContextPlan): number {
-  const slots = slotCount(plan);
+function stepTokens(shape: ModelShape, plan: ContextPlan): number {
+  const slots = slotCount(shape, plan);
   return roundUp(Math.min(plan.microBatchSize, roundUpCells(plan.contextSize)), slots);
 }
 
@@ -180,11 +217,12 @@ export function embeddingBytes(shape: ModelShape, contextSize: number, sequences
 }
 
 /** What a step gets to compute with: its tokens' embeddings, and the mask. */
-export function inputBytes({ embeddingLength }: ModelShape, plan: ContextPlan): number {
-  return plan.microBatchSize * embeddingLength * 4 + maskBytes(plan);
+export function inputBytes(shape: ModelShape, plan: ContextPlan): number {
+  return plan.microBatchSize * shape.embeddingLength * 4 + maskBytes(shape, plan);
 }
 
-/** Who may look at whom, in half precision. */
-function maskBytes(plan: ContextPlan): number {
-  return stepTokens(plan) * roundUpCells(plan.contextSize) * 2;
+/** Who may look at whom, in half precision; where some layers have a window, theirs besides. */
+function maskBytes(shape: ModelShape, plan: ContextPlan): number {
+  const masks = shape.windows === "some" ? 2 : hasCells(shape) ? 1 : 0;
+  return masks * stepTokens(shape, plan) * roundUpCells(plan.contextSize) * 2;
 }

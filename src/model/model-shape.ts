@@ -32,8 +32,12 @@ export interface ModelShape {
   valueLengths: readonly number[];
   /** Numbers of a single head, of each kind of layer. */
   headLengths: { k: readonly number[]; v: readonly number[] };
-  /** Bytes of state that each sequence has, of recurrent models. */
-  stateBytes: number;
+  /** Bytes of state that each sequence has by layer; 0 for layers that keep none. */
+  stateBytes: readonly number[];
+  /** Numbers of a token between the projections of a layer with a state space. */
+  stateWidth: number;
+  /** Whether some or all of the layers with keys look back over a window only, for which llama.cpp keeps a cache of its own. */
+  windows: "none" | "some" | "all";
   /** Whether the rules below are known to hold: of an encoder, or an architecture with states, they are an approximation. */
   isExact: boolean;
 }
@@ -54,8 +58,10 @@ export interface OverriddenWeights {
 const mostLayers = 4096;
 const mostNumbers = 1 << 24;
 
-/** Architectures whose caches are as the general keys of the header say. */
-const recurrentKeys = ["ssm.state_size", "wkv.head_size", "kda.head_dim"];
+/** Architectures with a window that their files need not name. */
+const unnamedWindows = new Set(["gemma2", "llama4"]);
+/** Architectures whose files name a window that llama.cpp does not keep. */
+const ignoredWindows = new Set(["phi3", "phimoe"]);
 
 /** The facts of a whole model; of a split one the first header has the metadata and every one has tensors. */
 export function shapeOf(headers: readonly GgufHeader[]): ModelShape {
@@ -82,11 +88,14 @@ export function shapeOf(headers: readonly GgufHeader[]): ModelShape {
   const headCount = Math.max(1, number("attention.head_count", 1));
   const embeddingLength = number("embedding_length");
   const vocabularySize = first?.arrayLengths.get("tokenizer.ggml.tokens") ?? number("vocab_size");
-  const isRecurrent = recurrentKeys.some((key) => value(key) !== undefined);
+  const stateful = layersWith(tensors, /^blk\.(\d+)\.(?:ssm_|shortconv|time_mix)/);
+  const isRecurrent = stateful.size > 0;
   const output = tensors.filter(({ name }) => name.startsWith("output"));
   const hasTiedOutput = !output.some(({ name }) => name === "output.weight");
   const embeddings = tensors.filter(({ name }) => name === "token_embd.weight");
-  const attends = isRecurrent ? attendingLayers(tensors) : undefined;
+  // Layers of recurrent models have states instead of keys, whatever the header says of heads.
+  const attends = isRecurrent ? layersWith(tensors, /^blk\.(\d+)\.attn_(?:k|qkv|kv)/) : undefined;
+  const stateBytes = isRecurrent ? recurrentStateBytes(number, embeddingLength, headCount) : 0;
   const caches = cacheLengths({ value, number, layerCount, headCount, embeddingLength, attends });
   return {
     architecture,
@@ -108,7 +117,9 @@ export function shapeOf(headers: readonly GgufHeader[]): ModelShape {
     vocabularySize,
     mergeCount: first?.arrayLengths.get("tokenizer.ggml.merges") ?? 0,
     ...caches,
-    stateBytes: isRecurrent ? recurrentStateBytes(number, caches.keyLengths) : 0,
+    stateBytes: Array.from({ length: layerCount }, (_, layer) => (stateful.has(layer) ? stateBytes : 0)),
+    stateWidth: number("ssm.inner_size"),
+    windows: hasWindows(architecture, value("attention.sliding_window")) ? (isRecurrent ? "all" : "some") : "none",
     isExact: !isRecurrent && layerCount > 0 && embeddingLength > 0,
   };
 }
@@ -150,10 +161,14 @@ interface Facts {
   attends: ReadonlySet<number> | undefined;
 }
 
-/** Layers with keys; those of recurrent models have states instead, whatever the header says of heads. */
-function attendingLayers(tensors: readonly GgufTensor[]): Set<number> {
-  const layers = tensors.map(({ name }) => /^blk\.(\d+)\.attn_(?:k|qkv|kv)/.exec(name)?.[1]);
+function layersWith(tensors: readonly GgufTensor[], pattern: RegExp): Set<number> {
+  const layers = tensors.map(({ name }) => pattern.exec(name)?.[1]);
   return new Set(layers.filter((layer) => layer !== undefined).map(Number));
+}
+
+function hasWindows(architecture: string, named: unknown): boolean {
+  if (ignoredWindows.has(architecture)) return false;
+  return (largest(named) ?? (unnamedWindows.has(architecture) ? 1 : 0)) > 0;
 }
 
 function layerWeights(tensors: readonly GgufTensor[], layerCount: number): number[] {
@@ -176,19 +191,28 @@ function cacheLengths({ value, number, layerCount, headCount, embeddingLength, a
   const isLatent = value("attention.key_length_mla") !== undefined;
   // Some models' last layers read what earlier ones keep.
   const withCache = layerCount - number("attention.shared_kv_layers");
-  const perLayer = (length: number): number[] =>
+  const perLayer = ([length, windowed]: readonly [number, number]): number[] =>
     Array.from({ length: layerCount }, (_, layer) =>
-      layer < withCache && attends?.has(layer) !== false ? headsOf(value, layer, headCount) * length : 0,
+      layer < withCache && attends?.has(layer) !== false
+        ? headsOf(value, layer, headCount) * (isWindowed(value, layer) ? windowed : length)
+        : 0,
     );
-  const [key, val] = [number("attention.key_length", width), number("attention.value_length", width)];
-  return {
-    keyLengths: perLayer(key),
-    valueLengths: isLatent ? perLayer(0) : perLayer(val),
-    headLengths: {
-      k: [key, number("attention.key_length_swa", key)],
-      v: [val, number("attention.value_length_swa", val)],
-    },
+  const lengths = (name: string): [number, number] => {
+    const length = number(`attention.${name}_length`, width);
+    return [length, number(`attention.${name}_length_swa`, length)];
   };
+  const [k, v] = [lengths("key"), lengths("value")];
+  return {
+    keyLengths: perLayer(k),
+    valueLengths: isLatent ? perLayer([0, 0]) : perLayer(v),
+    headLengths: { k, v },
+  };
+}
+
+/** Only models that name each layer's kind have other heads in windows. */
+function isWindowed(value: Facts["value"], layer: number): boolean {
+  const pattern = value("attention.sliding_window_pattern");
+  return Array.isArray(pattern) && Boolean(pattern[layer]);
 }
 
 /** Heads of keys and values may differ from layer to layer. */
@@ -198,13 +222,15 @@ function headsOf(value: Facts["value"], layer: number, headCount: number): numbe
   return typeof found === "number" ? found : headCount;
 }
 
-function recurrentStateBytes(number: Facts["number"], keyLengths: readonly number[]): number {
-  const inner = number("ssm.inner_size");
-  const state = number("ssm.state_size");
-  const convolution = Math.max(0, number("ssm.conv_kernel") - 1) * (inner + 2 * number("ssm.group_count") * state);
-  const withCache = keyLengths.filter((length) => length > 0).length;
-  const layers = withCache === keyLengths.length ? keyLengths.length : keyLengths.length - withCache;
-  return layers * (convolution + state * inner) * 4;
+/** Of one layer: what its convolution reaches back to, and the state itself. By llama.cpp's rules. */
+function recurrentStateBytes(number: Facts["number"], embeddingLength: number, headCount: number): number {
+  const [wkv, kda, shortConvolution] = [number("wkv.head_size"), number("kda.head_dim"), number("shortconv.l_cache")];
+  if (wkv > 0) return (number("token_shift_count", 2) + wkv) * embeddingLength * 4;
+  if (shortConvolution > 0) return (shortConvolution - 1) * embeddingLength * 4;
+  const kernel = number("ssm.conv_kernel");
+  if (kda > 0) return headCount * kda * (3 * (kernel > 0 ? kernel - 1 : 3) + kda) * 4;
+  const [inner, state] = [number("ssm.inner_size"), number("ssm.state_size")];
+  return (Math.max(0, kernel - 1) * (inner + 2 * number("ssm.group_count") * state) + state * inner) * 4;
 }
 
 function largest(value: unknown): number | undefined {

@@ -1,6 +1,6 @@
 import type { NativeDevice } from "../native/contract.js";
 import type { ContextPlan } from "./memory-estimate.js";
-import { bufferBytes, inputBytes, layerCacheBytes, outputBytes } from "./memory-estimate.js";
+import { bufferBytes, inputBytes, layerCacheBytes, outputBytes, spareCheckpointBytes } from "./memory-estimate.js";
 import type { ModelShape } from "./model-shape.js";
 import { ramName } from "./model-shape.js";
 
@@ -125,7 +125,8 @@ export function contextNeeds(
   const used = new Set(places.filter((device) => device !== undefined));
   // What nothing is computed in RAM of still gives the inputs from there.
   const inRamAlone = used.size === 0 || isSplit ? buffer : inputBytes(shape, plan);
-  const sum = new NeedsSum(placement, inRamAlone + outputBytes(shape, plan) + cacheBytes.reduce((a, b) => a + b, 0));
+  const kept = outputBytes(shape, plan) + spareCheckpointBytes(shape, plan);
+  const sum = new NeedsSum(placement, inRamAlone + kept + cacheBytes.reduce((a, b) => a + b, 0));
   if (offloadKv) for (const [layer, bytes] of cacheBytes.entries()) sum.move(places[layer], bytes);
   // Prompts are computed on devices with copies of the weights that are in RAM, a matrix at a time.
   const copied = isSplit ? copiedBytes(shape, places) : 0;

@@ -4,9 +4,10 @@ import { describe, expect, it } from "vitest";
 
 import type { KvType } from "../../src/model/ggml-types.js";
 import { availableMemory } from "../../src/model/machine-memory.js";
+import { gemma } from "../support/gemma.js";
 import type { MeasuredContext } from "../support/measure-memory.js";
 import { measureMemory } from "../support/measure-memory.js";
-import { model125m, model7b, smollm2, tinyModel } from "../support/models.js";
+import { memoryModel, model125m, model7b, smollm2, tinyModel } from "../support/models.js";
 
 /** The rows of the table in docs/models.md. */
 const rows: [name: string, model: () => Promise<string>, contexts: MeasuredContext[]][] = [
@@ -16,6 +17,16 @@ const rows: [name: string, model: () => Promise<string>, contexts: MeasuredConte
   ["125M, F16", () => model125m("f16"), contexts([4096], ["f16"])],
   // Its embeddings are the output too.
   ["SmolLM2-135M, Q4_1", smollm2, contexts([512, 1024, 4096], ["f16", "q8_0", "q4_0"])],
+  ["tiny with windows, F32", () => memoryModel("sliding-window"), contexts([512, 4096, 16_384, 32_768], ["f16"])],
+  ["tiny with states, F32", () => memoryModel("recurrent"), contexts([512, 4096, 16_384], ["f16"])],
+  ["tiny with states and keys, F32", () => memoryModel("hybrid"), contexts([512, 4096, 32_768], ["f16"])],
+  [
+    "tiny with states and windows, F32",
+    () => memoryModel("hybrid-sliding-window"),
+    contexts([512, 4096, 32_768], ["f16"]),
+  ],
+  // Fewer tokens would leave most of its embeddings untouched, which are a third of it.
+  ["Gemma 3 270M, Q4_K_M", gemma, contexts([4096], ["f16"])],
   // A prompt of one micro-batch leaves little more than a part of the mask untouched, below a percent here.
   [
     "7B, Q4_K_M",

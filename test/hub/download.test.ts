@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { lstat, mkdir, readdir, readFile, readlink, truncate, writeFile } from "node:fs/promises";
+import type { ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { connect } from "node:net";
@@ -502,6 +503,10 @@ describe("an error says what to do", () => {
   }, 40_000);
 });
 
+function range(response: ServerResponse, contentRange: string): void {
+  response.writeHead(206, { "content-range": contentRange, "content-length": "4" }).end("GGUF");
+}
+
 describe("a URL", () => {
   const url = (): string => `${hub.url.replace("127.0.0.1", "localhost")}/${name}/resolve/main/model.Q4_K_M.gguf`;
 
@@ -571,6 +576,78 @@ describe("a URL", () => {
     });
     server.close();
   });
+
+  it.each<[what: string, answer: (response: ServerResponse) => void, message: RegExp]>([
+    [
+      "nothing",
+      (response) => response.writeHead(200, { "content-length": "0" }).end(),
+      /begin with GGUF but received ""$/,
+    ],
+    ["no size", (response) => response.writeHead(200).write("GGUF...."), /does not tell the size of a b\.gguf$/],
+    ["a size of 0", (response) => range(response, "bytes 0-3/0"), /does not tell the size of a b\.gguf$/],
+    ["a size that is none", (response) => range(response, "bytes 0-3/*"), /does not tell the size of a b\.gguf$/],
+    ["a refusal", (response) => response.writeHead(405).end(), /refuses a b\.gguf \(405\)\. Check the URL/],
+    ["a circle", (response) => response.writeHead(302, { location: "/a%20b.gguf" }).end(), /redirect count exceeded/],
+    [
+      "an error's text",
+      (response) => response.writeHead(500, { "retry-after": "0" }).end("oh"),
+      /\(500\)\. Try again later/,
+    ],
+  ])(
+    "that is answered with %s is refused",
+    async (_what, answer, message) => {
+      const server = createServer((_, response) => answer(response)).listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const { port } = server.address() as AddressInfo;
+      try {
+        await expect(resolveModel(`http://127.0.0.1:${port}/a%20b.gguf`)).rejects.toMatchObject({
+          code: "DOWNLOAD",
+          message: expect.stringMatching(message) as string,
+        });
+      } finally {
+        server.closeAllConnections();
+        server.close();
+      }
+    },
+    30_000,
+  );
+
+  it("is waited for until the time that the server names", async () => {
+    let refusals = 1;
+    hub.behave = ({ storage }) =>
+      storage && refusals-- > 0
+        ? { status: 429, headers: { "retry-after": new Date(Date.now() + 2500).toUTCString() } }
+        : undefined;
+    const pauses: DownloadProgress[] = [];
+    const onDownload = (progress: DownloadProgress): void => {
+      if (progress.phase === "pausing") pauses.push(progress);
+    };
+    const path = await resolveModel(url(), { onDownload });
+    expect((await readFile(path)).equals(content)).toBe(true);
+    expect(pauses).toMatchObject([{ file: "model.Q4_K_M.gguf", phase: "pausing" }]);
+    expect(pauses[0]?.secondsLeft).toBeGreaterThanOrEqual(1);
+    expect(pauses[0]?.secondsLeft).toBeLessThanOrEqual(2.5);
+  });
+
+  it("is not waited for until tomorrow", async () => {
+    const tomorrow = new Date(Date.now() + 86_400_000).toUTCString();
+    hub.behave = ({ storage }) => (storage ? { status: 429, headers: { "retry-after": tomorrow } } : undefined);
+    await expect(resolveModel(url())).rejects.toMatchObject({ code: "DOWNLOAD", details: { status: 429 } });
+  });
+
+  it("tells the pauses after connections that broke off", async () => {
+    let cuts = 4;
+    hub.behave = ({ storage, range }) => (storage && range !== "bytes=0-3" && cuts-- > 0 ? { cutAfter: 0 } : undefined);
+    const pauses: (number | null)[] = [];
+    const path = await resolveModel(url(), {
+      connections: 1,
+      onDownload: ({ phase, secondsLeft }) => {
+        if (phase === "pausing") pauses.push(secondsLeft);
+      },
+    });
+    expect((await readFile(path)).equals(content)).toBe(true);
+    expect(pauses).toEqual([1.2, 2.4]);
+  }, 20_000);
 
   it("of the hub's own host is the hub's file", async () => {
     const path = await resolveModel(`${hub.url}/${name}/resolve/main/model.Q4_K_M.gguf`);

@@ -87,7 +87,7 @@ describe("a model whose embeddings are the output too", () => {
 it("a recurrent model keeps nothing for each token of a context", async () => {
   const shape = await readModelShape(await memoryModel("recurrent"));
   expect(shape.keyLengths).toEqual(shape.keyLengths.map(() => 0));
-  expect(shape.stateBytes).toBeGreaterThan(0);
+  expect(Math.min(...shape.stateBytes)).toBeGreaterThan(0);
   const { keyLengths } = await readModelShape(await memoryModel("hybrid"));
   expect(new Set(keyLengths.map((length) => length > 0))).toEqual(new Set([true, false]));
 });

@@ -316,6 +316,27 @@ describe("pull", () => {
     expect(stderr).toMatch(new RegExp(`^The server does not give ${name} now: trying again in 1(\\.0)? s\n`));
     expect(stderr).toMatch(/\nDownloading mistral-7b-instruct-v0\.2\.Q4_K_M\.gguf: /);
   });
+
+  it("says so of a plain URL too, when it asks for the file and when it fetches parts of it", async () => {
+    const left = new Map([
+      ["bytes=0-3", 1],
+      ["parts", 1],
+    ]);
+    hub.behave = ({ storage, range }) => {
+      if (!storage) return undefined;
+      const asked = range === "bytes=0-3" ? range : "parts";
+      const refusals = left.get(asked) ?? 0;
+      left.set(asked, refusals - 1);
+      return refusals > 0 ? { status: 429, headers: { "retry-after": "1" } } : undefined;
+    };
+    const file = "mistral-7b-instruct-v0.2.Q4_K_M.gguf";
+    const url = `${hub.url.replace("127.0.0.1", "localhost")}/${name}/resolve/main/${file}`;
+    const { code, stderr } = await run("pull", url);
+    expect(code).toBe(0);
+    const pauses = stderr.split("\n").filter((line) => line.startsWith("The server does not give"));
+    const pause = expect.stringContaining(`${file} now: trying again in 1`) as string;
+    expect(pauses).toEqual([pause, pause]);
+  });
 });
 
 describe("a chat", () => {

@@ -3,12 +3,16 @@ import { pathToFileURL } from "node:url";
 
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
 
+import { loadModel } from "../../src/index.js";
 import type { KvType } from "../../src/model/ggml-types.js";
+import { checkpointBytes } from "../../src/model/memory-estimate.js";
+import { readModelShape } from "../../src/model/model-memory.js";
 import { compiledCommand, compiledLibrary } from "../support/compiled.js";
 import { measureMemory } from "../support/measure-memory.js";
 import type { MemoryLimit } from "../support/memory-limit.js";
 import { memoryGroup } from "../support/memory-limit.js";
-import { model125m, smollm2, tinyModel } from "../support/models.js";
+import type { MemoryShape } from "../support/models.js";
+import { memoryModel, model125m, smollm2, tinyModel } from "../support/models.js";
 import { tiedModel } from "../support/tied-model.js";
 
 const mebibyte = 1 << 20;
@@ -32,6 +36,10 @@ describe.runIf(onLinux)("the memory that is estimated by a file's header", () =>
     ["SmolLM2-135M, Q4_1", 4096, "q8_0", smollm2],
     // and in one that products want rearranged.
     ["tiny, tied Q6_K", 512, "f16", tiedModel],
+    ["tiny with windows, F32", 4096, "f16", () => memoryModel("sliding-window")],
+    ["tiny with states, F32", 4096, "f16", () => memoryModel("recurrent")],
+    ["tiny with states and keys, F32", 4096, "f16", () => memoryModel("hybrid")],
+    ["tiny with states and windows, F32", 4096, "f16", () => memoryModel("hybrid-sliding-window")],
   ])("is within a twentieth of what it takes: %s, %i tokens, %s", async (name, contextSize, kvType, model) => {
     // Almost all of a large cache is touched by making it.
     const prompt = name.startsWith("SmolLM2") && contextSize > 1000 ? { promptTokens: 1000 } : {};
@@ -45,6 +53,26 @@ describe.runIf(onLinux)("the memory that is estimated by a file's header", () =>
     const median = ratios.sort((a, b) => a - b)[1];
     expect(median).toBeGreaterThan(0.95);
     expect(median).toBeLessThan(1.05);
+  });
+});
+
+describe("states that the header tells the size of", () => {
+  it.each<MemoryShape>(["recurrent", "hybrid"])("are what a sequence and its checkpoints have: %s", async (kind) => {
+    const path = await memoryModel(kind);
+    const shape = await readModelShape(path);
+    const stateBytes = shape.stateBytes.reduce((sum, bytes) => sum + bytes, 0);
+    const model = await loadModel(path);
+    const contextSize = 2048;
+    const context = await model.createContext({ contextSize, sequences: 2 });
+    const tokens = Int32Array.from({ length: contextSize - 20 }, (_, index) => 3 + ((index * 7919) % 31_000));
+    await context.generate({ tokens, maxTokens: 4, ignoreEos: true });
+    const plan = { contextSize, kvTypeK: "f16", kvTypeV: "f16", sequences: 2, microBatchSize: 128 } as const;
+    const { checkpointBytes: kept } = context.stats();
+    const counted = checkpointBytes(shape, { ...plan, flashAttention: "auto" });
+    expect(counted / stateBytes).toBe(10); // 8 among the first 1024 tokens, one at 1536, one before the last
+    expect(kept / counted).toBeGreaterThan(0.98);
+    expect(kept / counted).toBeLessThan(1.05);
+    await model.dispose();
   });
 });
 

@@ -68,6 +68,38 @@ describe("the memory of Mistral-7B", () => {
   });
 });
 
+describe("the memory of a model", () => {
+  it("with windows has a second mask, and knows of two caches' cells whose they are", () => {
+    const cells = 32_768;
+    const rows = 520; // a step's 512 tokens, by what 20 sequences share equally
+    const more = computeBytes({ ...q4, windows: "some" }, plan(cells)) - computeBytes(q4, plan(cells));
+    expect(more / (2 * rows * cells + 100 * cells)).toBeCloseTo(1, 1);
+    expect(cacheBytes({ ...q4, windows: "some" }, plan(cells))).toBe(cacheBytes(q4, plan(cells)));
+  });
+
+  const none = q4.keyLengths.map(() => 0);
+  const recurrent: ModelShape = { ...q4, keyLengths: none, valueLengths: none, stateBytes: none.map(() => 1e6) };
+
+  it("with states has one for each of twice as many sequences as run, whatever the context", () => {
+    expect(cacheBytes(recurrent, plan(4096))).toBe(8 * 32e6);
+    expect(cacheBytes(recurrent, plan(16_384))).toBe(8 * 32e6);
+  });
+
+  it("with states has those of its checkpoints too, up to a limit", () => {
+    const kept = (size: number): number =>
+      computeBytes(recurrent, plan(size)) - computeBytes({ ...recurrent, windows: "all" }, plan(size));
+    const bookkeeping = (size: number): number => 100 * size; // of the cells of windows
+    expect(kept(512) + bookkeeping(512)).toBeCloseTo(4 * 32e6, 0);
+    expect(kept(4096) + bookkeeping(4096)).toBeCloseTo(256 << 20, 0);
+  });
+
+  it("with states may have more checkpoints by many short messages, which fits count", () => {
+    const small: ModelShape = { ...recurrent, stateBytes: none.map(() => 10_000) };
+    const [fit, shown] = [contextNeeds(small, plan(4096)).ram, estimateMemory(small, plan(4096))];
+    expect(fit - shown.cacheBytes - shown.computeBytes).toBe((128 - 14) * 320_000);
+  });
+});
+
 describe("a context's fit", () => {
   it("is the whole context where that fits, in the finest type", () => {
     expect(fitContext(q4, wish({ kvType: "auto" }), 20e9)).toMatchObject({

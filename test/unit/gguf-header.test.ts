@@ -1,4 +1,6 @@
-import { readFile, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 import { beforeAll, describe, expect, it } from "vitest";
 
@@ -63,6 +65,42 @@ describe("a GGUF file's header", () => {
     const parts = await Promise.all(splitPaths(await splitTinyModel()).map(readGgufFile));
     expect(parts).toHaveLength(3);
     expect(shapeOf(parts)).toEqual(shapeOf([await readGgufFile(path)]));
+  });
+
+  it.each<[content: Buffer, problem: string]>([
+    [Buffer.alloc(0), "it is empty"],
+    [Buffer.from("<html>"), 'expected it to begin with "GGUF" but received "<htm"'],
+    [Buffer.from("GGUF\u0001\0\0\0"), "expected GGUF version 2 or 3 but received 1, so that it must be converted anew"],
+    [
+      Buffer.from("GGUF\0\0\0\u0003"),
+      "expected GGUF version 2 or 3 but received 50331648, which has the bytes of each",
+    ],
+    [Buffer.from("GGUF\u0003\0\0\0"), "it ends within its header, after 8 bytes, as a download that was cut off does"],
+  ])("is refused by the file's name with what was expected: %j", async (content, problem) => {
+    const folder = await mkdtemp(join(tmpdir(), "llama-native header "));
+    const file = join(folder, "modèle 模型.gguf");
+    await writeFile(file, content);
+    await expect(readGgufFile(file)).rejects.toMatchObject({
+      code: "MODEL_FORMAT",
+      message: expect.stringContaining(`${file} is not a sound GGUF file: ${problem}`) as string,
+    });
+    await rm(folder, { recursive: true });
+  });
+
+  it("is refused where its weights are cut short, with the bytes that there should be", async () => {
+    const header = await readGgufFile(path);
+    const expected = header.headerBytes + header.tensors.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    await expect(readGgufHeader(sourceOf(bytes.subarray(0, 2_000_000)).source)).rejects.toMatchObject({
+      code: "MODEL_FORMAT",
+      message: `This is not a sound GGUF file: its weights are cut short: expected ${expected} bytes but received 2000000`,
+    });
+  });
+
+  it("of a file that cannot be read says why", async () => {
+    await expect(readGgufFile(`${path}.none`)).rejects.toMatchObject({
+      code: "MODEL_NOT_FOUND",
+      message: expect.stringMatching(/^Cannot read .*\.gguf\.none: ENOENT/) as string,
+    });
   });
 
   it.each([0, 3, 4, 8, 20, 24, 100, 5000, 500_000, 5_000_000])(

@@ -19,6 +19,8 @@ export const mistral = (weightBytes: number): ModelShape => ({
   keyLengths: Array.from({ length: 32 }, () => 1024),
   valueLengths: Array.from({ length: 32 }, () => 1024),
   headLengths: { k: [128], v: [128] },
-  stateBytes: 0,
+  stateBytes: [],
+  stateWidth: 0,
+  windows: "none",
   isExact: true,
 });

@@ -5,7 +5,7 @@ import type { Fit, MachineOverview, ModelOverview, QuantizationOverview } from "
 /** Types of KV cache that are shown; `--json` has them all. */
 const shownTypes = ["f16", "q8_0", "q4_0"] as const;
 
-const fitWords: Record<Fit, string> = { gpu: "GPU", yes: "yes", busy: "busy", no: "no" };
+const fitWords: Record<Fit, string> = { gpu: "GPU", yes: "yes", both: "both", busy: "busy", no: "no" };
 
 /** A model at a glance for people to read. */
 export function describeOverview(overview: ModelOverview): string[] {
@@ -75,8 +75,9 @@ function legend({ totalBytes, availableBytes, limit, gpus, gpuFreeBytes }: Machi
   const whose = { memory: "of this machine's", container: "of this container's", process: "of this process's" }[limit];
   const gpu =
     gpus.length > 0 ? `${gpus.join(", ")} with ${formatBytes(gpuFreeBytes)} free` : "none that this build uses";
+  const inBoth = gpus.length > 0 ? "; both: some layers on the GPU, the rest there" : "";
   return [
-    `yes: in the ${formatBytes(availableBytes)} that are free now ${whose} ${formatBytes(totalBytes)}; busy: only without other programs; no: never`,
+    `yes: in the ${formatBytes(availableBytes)} that are free now ${whose} ${formatBytes(totalBytes)}${inBoth}; busy: only without other programs; no: never`,
     `GPU: ${gpu}`,
   ];
 }

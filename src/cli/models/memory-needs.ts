@@ -1,30 +1,54 @@
-import { cpuMicroBatchSize, estimateMemory, gpuMicroBatchSize } from "../../model/memory-estimate.js";
+import type { ContextPlan } from "../../model/memory-estimate.js";
+import { cpuMicroBatchSize, estimateMemory, gpuMicroBatchSize, overheadBytes } from "../../model/memory-estimate.js";
+import { placeLayers } from "../../model/gpu-layers.js";
 import type { ModelShape } from "../../model/model-shape.js";
-import { usedShare } from "../../model/placement.js";
+import type { DeviceMemory, Placement } from "../../model/placement.js";
+import { contextNeeds, weightNeeds } from "../../model/placement.js";
 import type { Fit, MachineOverview, MemoryNeed } from "./overview.js";
 import { kvTypes } from "./overview.js";
 
+/** What memory there is for a model. */
+export type Room = Pick<MachineOverview, "availableBytes" | "totalBytes"> & { devices: readonly DeviceMemory[] };
+
 /** What a model takes with contexts of several sizes, the full one last, in every type of KV cache. */
-export function needsOf(shape: ModelShape, machine: MachineOverview, sizes: readonly number[]): MemoryNeed[] {
+export function needsOf(shape: ModelShape, room: Room, sizes: readonly number[]): MemoryNeed[] {
   const full = shape.contextLength || 4096;
   const contextSizes = [...new Set([...sizes.filter((size) => size < full), full])];
+  // As a load does that is told nothing: by a usual context, whatever the one that is made then.
+  const { placement } = placeLayers(shape, "auto", { devices: room.devices }, "");
   return kvTypes.flatMap((kvType) =>
     contextSizes.map((contextSize) => {
-      const bytes = estimateMemory(shape, {
+      const plan: ContextPlan = {
         contextSize,
         kvTypeK: kvType,
         kvTypeV: kvType,
         sequences: 4,
-        microBatchSize: machine.gpuFreeBytes > 0 ? gpuMicroBatchSize : cpuMicroBatchSize,
+        microBatchSize: room.devices.length > 0 ? gpuMicroBatchSize : cpuMicroBatchSize,
         flashAttention: "auto",
-      }).totalBytes;
-      return { contextSize, kvType, bytes, fit: fitOf(bytes, machine) };
+      };
+      const bytes = estimateMemory(shape, plan).totalBytes;
+      return { contextSize, kvType, bytes, fit: fitOf(bytes, deviceFit(shape, plan, placement, room), room) };
     }),
   );
 }
 
-function fitOf(bytes: number, { gpuFreeBytes, availableBytes, totalBytes }: MachineOverview): Fit {
-  if (bytes <= gpuFreeBytes * usedShare) return "gpu";
-  if (bytes <= availableBytes * 0.96) return "yes";
-  return bytes <= totalBytes * 0.9 ? "busy" : "no";
+/** What RAM gives to models of what is free. */
+const usedRamShare = 0.96;
+
+/** Whether devices hold their part of the model, and RAM the rest. */
+function deviceFit(shape: ModelShape, plan: ContextPlan, placement: Placement, room: Room): "gpu" | "both" | undefined {
+  if (placement.gpuLayers === 0) return undefined;
+  const [weights, context] = [weightNeeds(shape, placement), contextNeeds(shape, plan, placement)];
+  const areHeld = placement.devices.every(({ freeBytes }, index) => {
+    return (weights.devices[index] ?? 0) + (context.devices[index] ?? 0) <= freeBytes;
+  });
+  const inRam = weights.ram + context.ram + overheadBytes(shape);
+  if (!areHeld || inRam > room.availableBytes * usedRamShare) return undefined;
+  return placement.gpuLayers > shape.layerCount ? "gpu" : "both";
+}
+
+function fitOf(bytes: number, onDevices: "gpu" | "both" | undefined, { availableBytes, totalBytes }: Room): Fit {
+  if (onDevices === "gpu") return "gpu";
+  if (bytes <= availableBytes * usedRamShare) return "yes";
+  return onDevices ?? (bytes <= totalBytes * 0.9 ? "busy" : "no");
 }

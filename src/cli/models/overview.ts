@@ -1,7 +1,9 @@
+import type { Room } from "./memory-needs.js";
 import type { Offer } from "../../hub/offers.js";
 import type { GgufHeader } from "../../model/gguf-header.js";
 import type { ModelShape } from "../../model/model-shape.js";
-import { gpusAmong } from "../../model/placement.js";
+import type { AvailableMemory } from "../../model/machine-memory.js";
+import { gpusAmong, layerDevices } from "../../model/placement.js";
 import type { NativeDevice, NativeSystemInfo } from "../../native/contract.js";
 
 /** Numbers of tokens for which memory is told, besides the model's full context. */
@@ -9,8 +11,11 @@ const contextSizes = [4096, 16_384];
 
 export const kvTypes = ["f16", "q8_0", "q4_0", "f32", "bf16", "q5_1", "q5_0", "q4_1", "iq4_nl"] as const;
 
-/** Where a model fits: on the GPU, in the memory that is free now, only when other programs leave, or not at all. */
-export type Fit = "gpu" | "yes" | "busy" | "no";
+/**
+ * Where a model fits: on the GPUs, in the memory that is free now, in both together, only when other programs leave, or not
+ * at all.
+ */
+export type Fit = "gpu" | "yes" | "both" | "busy" | "no";
 
 export interface MemoryNeed {
   contextSize: number;
@@ -66,7 +71,7 @@ export async function overviewOf(
   ]);
   const { known: listed, repository, offers, problem } = await listOffers(source, options);
   const { id, known = listed } = identifyModel(source);
-  const machine = await examineMachine();
+  const { machine, room } = await examineMachine();
   const example = await readExample(offers);
   const shape = example?.shape;
   const header = example?.headers[0];
@@ -90,7 +95,7 @@ export async function overviewOf(
           quantization,
           sizeBytes,
           path,
-          memory: example ? await memoryOf(offer, example, machine) : [],
+          memory: example ? await memoryOf(offer, example, room) : [],
         };
       }),
     ),
@@ -128,9 +133,9 @@ async function readHeaders({ path, remote }: Offer): Promise<GgufHeader[]> {
   return Promise.all(path === null ? remote.map(readGgufHeader) : splitPaths(path).map(readGgufFile));
 }
 
-async function memoryOf(offer: Offer, example: Example, machine: MachineOverview): Promise<MemoryNeed[]> {
+async function memoryOf(offer: Offer, example: Example, room: Room): Promise<MemoryNeed[]> {
   const { needsOf } = await import("./memory-needs.js");
-  return needsOf(offer === example.offer ? example.shape : await shapeLike(example, offer), machine, contextSizes);
+  return needsOf(offer === example.offer ? example.shape : await shapeLike(example, offer), room, contextSizes);
 }
 
 /** Weights are what files have behind their headers. */
@@ -162,20 +167,29 @@ async function tiedCopyOf(offer: Offer, { shape, headers }: Example): Promise<nu
   return found && (isRearranged(found.type) ? found.sizeBytes : 0);
 }
 
-async function examineMachine(): Promise<MachineOverview> {
+async function examineMachine(): Promise<{ machine: MachineOverview; room: Room }> {
   const [{ availableMemory, totalMemory }, { systemInfo }] = await Promise.all([
     import("../../model/machine-memory.js"),
     import("../../native/load-addon.js"),
   ]);
-  const { bytes, limit } = availableMemory();
-  const gpus = gpusOf(systemInfo);
-  return {
-    totalBytes: totalMemory(),
+  return machineWith(gpusOf(systemInfo), availableMemory(), totalMemory());
+}
+
+/** What is told of a machine, and what a model finds there. */
+export function machineWith(
+  gpus: readonly NativeDevice[],
+  { bytes, limit }: AvailableMemory,
+  totalBytes: number,
+): { machine: MachineOverview; room: Room } {
+  const free = gpus.map(({ freeBytes }) => freeBytes);
+  const machine: MachineOverview = {
+    totalBytes,
     availableBytes: bytes,
     limit,
-    gpuFreeBytes: gpus.reduce((sum, { freeBytes }) => sum + freeBytes, 0),
+    gpuFreeBytes: free.reduce((sum, freeBytes) => sum + freeBytes, 0),
     gpus: gpus.map(({ description }) => description),
   };
+  return { machine, room: { totalBytes, availableBytes: bytes, devices: layerDevices(gpus, bytes) } };
 }
 
 /** None where the addon is not built: what a model needs can be told all the same. */

@@ -1,0 +1,115 @@
+import { describe, expect, it } from "vitest";
+
+import { describeOverview } from "../../src/cli/models/describe-overview.js";
+import { needsOf } from "../../src/cli/models/memory-needs.js";
+import type { Fit, MemoryNeed, ModelOverview } from "../../src/cli/models/overview.js";
+import { machineWith } from "../../src/cli/models/overview.js";
+import type { NativeDevice } from "../../src/native/contract.js";
+import { mistral } from "./mistral-shape.js";
+
+const q4 = mistral(4_367_000_000);
+
+const gpu = (freeBytes: number, more: Partial<NativeDevice> = {}): NativeDevice => ({
+  name: "CUDA0",
+  description: "A graphics card",
+  type: "gpu",
+  backend: "CUDA",
+  freeBytes,
+  totalBytes: 24e9,
+  splitsRows: true,
+  ...more,
+});
+
+interface Machine {
+  gpus: NativeDevice[];
+  availableBytes?: number;
+  totalBytes?: number;
+}
+
+function needs({ gpus, availableBytes = 30e9, totalBytes = 32e9 }: Machine): MemoryNeed[] {
+  const ram = { bytes: availableBytes, limit: "memory", addressBytes: Infinity } as const;
+  return needsOf(q4, machineWith(gpus, ram, totalBytes).room, [4096, 16_384]);
+}
+
+/** With contexts of 4096, 16384 and 32768 tokens, in f16. */
+const fits = (machine: Machine): Fit[] =>
+  needs(machine)
+    .filter(({ kvType }) => kvType === "f16")
+    .map(({ fit }) => fit);
+
+describe("where a model fits", () => {
+  it("without a GPU is RAM, now or when other programs leave, or nowhere", () => {
+    expect(fits({ gpus: [] })).toEqual(["yes", "yes", "yes"]);
+    expect(fits({ gpus: [], availableBytes: 7e9, totalBytes: 9e9 })).toEqual(["yes", "yes", "no"]);
+    expect(fits({ gpus: [], availableBytes: 6e9, totalBytes: 16e9 })).toEqual(["yes", "busy", "busy"]);
+  });
+
+  it("is a GPU that holds all of it with the context", () => {
+    expect(fits({ gpus: [gpu(24e9)] })).toEqual(["gpu", "gpu", "gpu"]);
+    expect(fits({ gpus: [gpu(7.2e9)] })).toEqual(["gpu", "gpu", "yes"]);
+    expect(fits({ gpus: [gpu(5e9)] })).toEqual(["yes", "yes", "yes"]);
+  });
+
+  it("is a GPU by the type of the cache", () => {
+    const full = needs({ gpus: [gpu(7e9)] }).filter(({ contextSize }) => contextSize === 32_768);
+    expect(full.map(({ kvType, fit }) => [kvType, fit])).toEqual(
+      expect.arrayContaining([
+        ["f16", "yes"],
+        ["q4_0", "gpu"],
+      ]),
+    );
+  });
+
+  it("is several GPUs, each of which holds its part", () => {
+    const both = (...free: number[]): NativeDevice[] =>
+      free.map((bytes, index) => gpu(bytes, { name: `CUDA${index}` }));
+    expect(fits({ gpus: both(6e9, 6e9) })).toEqual(["gpu", "gpu", "gpu"]);
+    expect(fits({ gpus: both(4e9, 4e9) })).toEqual(["gpu", "gpu", "yes"]);
+    // One of as much as both together has a step's buffers once.
+    expect(fits({ gpus: both(2.65e9, 2.65e9) })[0]).toBe("yes");
+    expect(fits({ gpus: both(5.3e9) })[0]).toBe("gpu");
+  });
+
+  it("is both together where neither alone is enough", () => {
+    const small = { availableBytes: 4.5e9, totalBytes: 5e9 };
+    expect(fits({ gpus: [gpu(4e9)], ...small })[0]).toBe("both");
+    expect(fits({ gpus: [], ...small })[0]).toBe("no");
+    expect(fits({ gpus: [gpu(0.3e9)], ...small })[0]).toBe("no");
+    expect(fits({ gpus: [gpu(4e9)], availableBytes: 0.6e9, totalBytes: 5e9 })[0]).toBe("no");
+  });
+
+  it("is no GPU whose memory is the machine's, where that has no room", () => {
+    const integrated = gpu(16e9, { type: "integrated-gpu" });
+    expect(fits({ gpus: [integrated], availableBytes: 16e9 })[0]).toBe("gpu");
+    expect(fits({ gpus: [integrated], availableBytes: 3e9, totalBytes: 4e9 })[0]).toBe("no");
+  });
+});
+
+describe("what people read of it", () => {
+  const overview = (gpus: NativeDevice[]): string[] => {
+    const ram = { bytes: 4.5e9, limit: "memory", addressBytes: Infinity } as const;
+    const { machine, room } = machineWith(gpus, ram, 5e9);
+    const quantization = { fileName: "m.gguf", quantization: "Q4_K_M", sizeBytes: 4e9, path: null };
+    const unknown = { origin: null, repository: null, licence: null, parameterCount: null, architecture: null };
+    const more = { layerCount: null, contextLength: null, promptFormat: null, strengths: null, weaknesses: null };
+    const rest = { name: "m", isExact: true, machine, problem: null };
+    const all: ModelOverview = {
+      ...{ ...unknown, ...more, ...rest },
+      quantizations: [{ ...quantization, memory: needsOf(q4, room, [4096]) }],
+    };
+    return describeOverview(all);
+  };
+
+  it("names the GPUs with what is free on them, and each word", () => {
+    const lines = overview([gpu(2e9), gpu(2e9, { name: "CUDA1", description: "Another" })]);
+    expect(lines.find((line) => line.includes("Q4_K_M"))).toMatch(/f16 +\d\.\d\d GB both/);
+    expect(lines.at(-2)).toMatch(/^yes: in the 4\.50 GB .*; both: some layers on the GPU, .*; busy: .*; no: never$/);
+    expect(lines.at(-1)).toBe("GPU: A graphics card, Another with 4 GB free");
+  });
+
+  it("says that there is none", () => {
+    const lines = overview([]);
+    expect(lines.at(-2)).not.toContain("both");
+    expect(lines.at(-1)).toBe("GPU: none that this build uses");
+  });
+});
