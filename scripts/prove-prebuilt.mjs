@@ -3,23 +3,21 @@
 // CPU, with those for lesser ones, and beside the addon that is built for this machine. Writes docs/prebuilt.json and its row of
 // docs/package.md, and fails where something is not as it must be. Linux alone, and root: the network is cut off by a namespace.
 
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { buildAddon } from "./lib/build-addon.mjs";
-import { listIfThere, readJson } from "./lib/files.mjs";
+import { listIfThere } from "./lib/files.mjs";
 import { packageDir } from "./lib/paths.mjs";
 import { LLAMA_CPP_VERSION } from "./lib/pins.mjs";
 import { createReporter } from "./lib/reporter.mjs";
 import { buildPackage } from "./release/build-package.mjs";
 import { checkPackage } from "./release/check-package.mjs";
-import { packMain, packPlatform } from "./release/pack-tarballs.mjs";
 import { countFiles } from "./package/installs.mjs";
 import { requireNamespaces, runOffline } from "./package/namespace.mjs";
-import { gatherNpms, MEASURED_NPM } from "./package/npms.mjs";
 import { publish } from "./package/page.mjs";
-import { gatherSupplies, supplyOfTarball } from "./package/supplies.mjs";
+import { gatherGoods } from "./prebuilt/goods.mjs";
 
 /** @typedef {import("./prebuilt/offline.mjs").Found} Found @typedef {import("./prebuilt/offline.mjs").Order} Order */
 
@@ -84,18 +82,8 @@ async function main() {
  * @returns {Promise<Order>}
  */
 async function gather(platform) {
-  const folder = join(work, "supplies");
-  mkdirSync(folder);
   const { path: local } = await buildAddon({ backend: "cpu", reporter });
-  const { dependencies } = readJson(join(packageDir, "package.json"));
-  const supplies = await gatherSupplies(
-    Object.entries(dependencies).map(([name, range]) => `${name}@${range}`),
-    folder,
-  );
-  for (const tarball of [await packMain(folder), await packPlatform(platform, folder)])
-    supplies.push(await supplyOfTarball(basename(tarball), folder));
-  const [npm] = await gatherNpms([MEASURED_NPM], join(work, "tools"));
-  if (npm === undefined) throw new Error(`Expected npm ${MEASURED_NPM}`);
+  const { folder, supplies, npm } = await gatherGoods([platform], work);
   const model = await smollm2();
   const questions = { model, prompt: PROMPT, longPrompt: LONG_PROMPT, maxTokens: MAX_TOKENS, text: TEXT };
   return { folder, supplies, npm, work, package: basename(platform), local, questions };

@@ -2,26 +2,25 @@
 // there are no compilers, runs what README.md tells a new user to run, and then the models. Takes its order as a file's path,
 // and leaves what it found in another.
 
-import { copyFileSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { findExecutable } from "../lib/executables.mjs";
 import { readJson } from "../lib/files.mjs";
 import { packageDir } from "../lib/paths.mjs";
 import { measure } from "../package/measure.mjs";
 import { refuseNetwork } from "../package/namespace.mjs";
 import { runReadme } from "../package/readme.mjs";
 import { serveSupplies } from "../package/registry.mjs";
+import { preparePlace } from "./place.mjs";
 import { askVariant, compareSpeed, readLogits, start } from "./runs.mjs";
 
 /**
- * @typedef {object} Order
- * @property {string} folder of the tarballs
- * @property {import("../package/registry.mjs").Supply[]} supplies
- * @property {import("../package/installs.mjs").Npm} npm
+ * @typedef {object} Wishes
  * @property {string} work where the program and the cache shall be
  * @property {string} package
  * @property {string} local the addon that is built for this machine
  * @property {Omit<import("./run.mjs").Order, "logits">} questions
+ *
+ * @typedef {import("./goods.mjs").Goods & Wishes} Order
  *
  * @typedef {object} Found
  * @property {import("../package/measure.mjs").InstallRow} install
@@ -34,8 +33,6 @@ import { askVariant, compareSpeed, readLogits, start } from "./runs.mjs";
  */
 
 const ROUNDS = 5;
-/** All that is on the PATH. */
-const PROGRAMS = ["node", "sh"];
 
 const [orderPath = "", resultPath = ""] = process.argv.slice(2);
 /** @type {Order} */
@@ -50,7 +47,7 @@ try {
 
 /** @returns {Promise<Found>} */
 async function prove() {
-  const place = preparePlace();
+  const place = preparePlace({ ...order, registry: registry.url });
   const { row: install, output } = await measure("llama-native", "prebuilt", place, { ...order, registry });
   const readme = await runReadme(order.questions.model, place);
   copyFileSync(join(packageDir, "scripts", "prebuilt", "run.mjs"), join(place.folder, "run.mjs"));
@@ -64,23 +61,4 @@ async function prove() {
     variants.push(await askVariant(place, questions, { installed, variant, best, reference }));
   const speed = await compareSpeed(place, questions, local, ROUNDS);
   return { install, output, readme, best, own, variants, speed };
-}
-
-/** @returns {import("../package/installs.mjs").Place} */
-function preparePlace() {
-  const bin = join(order.work, "bin");
-  mkdirSync(bin);
-  for (const name of PROGRAMS) {
-    const program = findExecutable(name);
-    if (program === null) throw new Error(`Expected the program ${name} but found none`);
-    symlinkSync(program, join(bin, name));
-  }
-  const env = {
-    PATH: bin,
-    LLAMA_NATIVE_CACHE_DIR: join(order.work, "cache"),
-    // So that npm passes on what the install script says.
-    npm_config_foreground_scripts: "true",
-  };
-  const npm = { ...order.npm, node: join(bin, "node") };
-  return { folder: join(order.work, "program"), npm, registry: registry.url, env };
 }

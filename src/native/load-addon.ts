@@ -7,7 +7,7 @@ import { explainLoadFailure, explainNoDevice, explainOtherCpu, gpuBackends, gpuC
 import type { NativeAddon, NativeDevice, NativeSystemInfo } from "./contract.js";
 import { callAddon } from "./errors.js";
 import { missingInstructionSets } from "./instruction-sets.js";
-import { packageRoot, requireOf } from "./own-package.js";
+import { packageRoot, packageVersion, requireOf } from "./own-package.js";
 import { findPrebuilt } from "./prebuilt.js";
 
 /** What the addon in use found on this machine, and why other addons that are there are not in use. */
@@ -184,8 +184,9 @@ function tryGpu(backend: Backend, built: readonly string[], passedOver: PassedOv
   return undefined;
 }
 
-function tryPlace(backend: Backend, { path, origin, problem }: Place): { addon: NativeAddon } | PassedOverBackend {
-  if (problem !== null) return { backend, reason: problem, advice: rebuild(backend) };
+function tryPlace(backend: Backend, place: Place): { addon: NativeAddon } | PassedOverBackend {
+  const { path, origin, problem } = place;
+  if (problem !== null) return { backend, reason: problem, advice: reinstall(place) };
   const missing = missingInstructionSets(path);
   if (missing.length > 0) return explainOtherCpu(backend, missing);
   try {
@@ -222,8 +223,9 @@ function customPath(): string | undefined {
   return isAbsolute(explicit) ? explicit : resolve(explicit);
 }
 
-function requireAddon({ path, origin, problem }: Place): NativeAddon {
-  if (problem !== null) throw refused(path, problem, rebuild("cpu"));
+function requireAddon(place: Place): NativeAddon {
+  const { path, origin, problem } = place;
+  if (problem !== null) throw refused(path, problem, reinstall(place));
   const missing = missingInstructionSets(path);
   if (missing.length > 0) {
     const { reason, advice } = explainOtherCpu("cpu", missing);
@@ -242,6 +244,11 @@ function requireAddon({ path, origin, problem }: Place): NativeAddon {
       details: { path },
     });
   }
+}
+
+/** Of a package that is of another version. */
+function reinstall({ package: name }: Place): string {
+  return `run \`npm install ${name}@${packageVersion}\``;
 }
 
 function refused(path: string, reason: string, advice: string): LlamaError {

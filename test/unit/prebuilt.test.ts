@@ -164,6 +164,7 @@ describe("a GPU's addon", () => {
         {
           backend: "vulkan",
           reason: `expected version 1.2.3 of the package ${prebuiltName("vulkan")} but found 1.2.2`,
+          advice: `run \`npm install ${prebuiltName("vulkan")}@1.2.3\``,
         },
       ],
     });
