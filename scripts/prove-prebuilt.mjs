@@ -15,6 +15,7 @@ import { createReporter } from "./lib/reporter.mjs";
 import { buildPackage } from "./release/build-package.mjs";
 import { checkPackage } from "./release/check-package.mjs";
 import { packMain, packPlatform } from "./release/pack-tarballs.mjs";
+import { readTarget } from "./release/target.mjs";
 import { countFiles } from "./package/installs.mjs";
 import { requireNamespaces, runOffline } from "./package/namespace.mjs";
 import { gatherNpms, MEASURED_NPM } from "./package/npms.mjs";
@@ -46,8 +47,8 @@ try {
 }
 
 async function main() {
-  const { env } = process;
-  const folder = await buildPackage({ backend: "cpu", out: join(work, "packages"), reporter, verbose: false, env });
+  const target = readTarget(undefined, process.env);
+  const folder = await buildPackage({ backend: "cpu", target, out: join(work, "packages"), reporter, verbose: false });
   const check = await checkPackage(folder);
   const order = await gather(folder);
   const [orderPath, resultPath] = [join(work, "order.json"), join(work, "result.json")];
