@@ -15,7 +15,8 @@ import { readFileSync } from "node:fs";
  * @returns {Needs}
  */
 export function inspectBinary(path, platform = process.platform) {
-  if (platform === "win32") return { libraries: importsOf(readFileSync(path)), searched: [], versions: [], machine: null };
+  if (platform === "win32")
+    return { libraries: importsOf(readFileSync(path)), searched: [], versions: [], machine: null };
   return platform === "darwin" ? readMachO(tool("otool", ["-l", path])) : readElf(tool("readelf", ["-hdVW", path]));
 }
 

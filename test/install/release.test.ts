@@ -81,7 +81,9 @@ describe("the platform that a package is built for", () => {
     ["toString", glibc],
     ["linux-arm64", { ...glibc, libc: "musl" }],
   ] as const)("is not %s on %j", (name, here) => {
-    expect(() => readTarget(name, env, here)).toThrow(/^llama-native: Expected one of linux-x64, linux-arm64 for --target/);
+    expect(() => readTarget(name, env, here)).toThrow(
+      /^llama-native: Expected one of linux-x64, linux-arm64 for --target/,
+    );
   });
 });
 
