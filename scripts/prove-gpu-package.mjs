@@ -14,9 +14,11 @@ import { createReporter } from "./lib/reporter.mjs";
 import { cachedModel } from "./models/cached-model.mjs";
 import { countFiles } from "./package/installs.mjs";
 import { requireNamespaces, runOffline } from "./package/namespace.mjs";
+import { tarballOf } from "./package/supplies.mjs";
 import { gatherGoods } from "./prebuilt/goods.mjs";
 import { buildPackage } from "./release/build-package.mjs";
 import { checkPackage } from "./release/check-package.mjs";
+import { readTarget } from "./release/target.mjs";
 
 /** @typedef {import("./gpu-package/offline.mjs").Found} Found @typedef {import("./gpu-package/run.mjs").Findings} Findings */
 
@@ -45,7 +47,6 @@ async function main() {
   writeFileSync(orderPath, JSON.stringify({ ...goods, work, package: name, library: LIBRARY, model }));
   /** @type {Found} */
   const found = runOffline(join(packageDir, "scripts", "gpu-package", "offline.mjs"), orderPath, resultPath);
-  const tarball = goods.supplies.find(({ manifest }) => manifest.name === name)?.tarball ?? "";
   await write({
     llamaCpp: LLAMA_CPP_VERSION,
     node: process.version,
@@ -53,7 +54,7 @@ async function main() {
     package: {
       name,
       bytes: countFiles(gpu).bytes,
-      tarballBytes: statSync(join(goods.folder, tarball)).size,
+      tarballBytes: statSync(join(goods.folder, tarballOf(goods.supplies, name))).size,
       about: check.lines.slice(1),
     },
     found,
@@ -66,7 +67,8 @@ async function main() {
 
 /** @param {import("./lib/settings.mjs").Backend} backend */
 async function build(backend) {
-  return await buildPackage({ backend, out: join(work, "packages"), reporter, verbose: false, env: process.env });
+  const target = readTarget(undefined, process.env);
+  return await buildPackage({ backend, target, out: join(work, "packages"), reporter, verbose: false });
 }
 
 /**

@@ -14,9 +14,11 @@ import { LLAMA_CPP_VERSION } from "./lib/pins.mjs";
 import { createReporter } from "./lib/reporter.mjs";
 import { buildPackage } from "./release/build-package.mjs";
 import { checkPackage } from "./release/check-package.mjs";
+import { readTarget } from "./release/target.mjs";
 import { countFiles } from "./package/installs.mjs";
 import { requireNamespaces, runOffline } from "./package/namespace.mjs";
 import { publish } from "./package/page.mjs";
+import { tarballOf } from "./package/supplies.mjs";
 import { gatherGoods } from "./prebuilt/goods.mjs";
 
 /** @typedef {import("./prebuilt/offline.mjs").Found} Found @typedef {import("./prebuilt/offline.mjs").Order} Order */
@@ -44,8 +46,8 @@ try {
 }
 
 async function main() {
-  const { env } = process;
-  const folder = await buildPackage({ backend: "cpu", out: join(work, "packages"), reporter, verbose: false, env });
+  const target = readTarget(undefined, process.env);
+  const folder = await buildPackage({ backend: "cpu", target, out: join(work, "packages"), reporter, verbose: false });
   const check = await checkPackage(folder);
   const order = await gather(folder);
   const [orderPath, resultPath] = [join(work, "order.json"), join(work, "result.json")];
@@ -53,7 +55,6 @@ async function main() {
   /** @type {Found} */
   const found = runOffline(join(packageDir, "scripts", "prebuilt", "offline.mjs"), orderPath, resultPath);
   const { install, readme, best, own, variants, speed } = found;
-  const tarball = order.supplies.find(({ manifest }) => manifest.name === order.package)?.tarball ?? "";
   await publish("prebuilt.json", {
     llamaCpp: LLAMA_CPP_VERSION,
     node: process.version,
@@ -62,7 +63,7 @@ async function main() {
     package: {
       name: order.package,
       bytes: countFiles(folder).bytes,
-      tarballBytes: statSync(join(order.folder, tarball)).size,
+      tarballBytes: statSync(join(order.folder, tarballOf(order.supplies, order.package))).size,
       about: check.lines.slice(1),
     },
     ...{ install, readme },

@@ -1,10 +1,14 @@
 // Compiles and runs the tests of those parts of native/ that need neither Node nor a model, with the address and undefined
-// behaviour sanitizers.
+// behaviour sanitizers. For another processor with CXX, its instructions, and an emulator:
+//
+//   CXX=aarch64-linux-gnu-g++ ASAN_OPTIONS=detect_leaks=0 node scripts/test-core.mjs --march armv8-a --march armv8.2-a+sve \
+//     --run-with "qemu-aarch64 -L /usr/aarch64-linux-gnu"
 
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 
 import { cacheDir, packageDir } from "./lib/paths.mjs";
 import { resolveSources } from "./lib/sources.mjs";
@@ -22,6 +26,13 @@ const units = [
 // What attention and products need of ggml; its CPU backend is not among it, the test has threads of its own.
 const ggmlSources = ["ggml.c", "ggml-quants.c", "ggml-threading.cpp", "ggml-cpu/vec.cpp"];
 
+const { values: options } = parseArgs({
+  options: {
+    march: { type: "string", multiple: true, default: ["native"] },
+    "run-with": { type: "string", default: "" },
+  },
+});
+const emulator = options["run-with"].split(" ").filter((part) => part !== "");
 const compiler = process.env.CXX ?? "c++";
 const sources = await resolveSources({ cache: cacheDir(), env: process.env, log: (line) => console.log(line) });
 const tests = join(packageDir, "test/core");
@@ -38,13 +49,22 @@ const testsIn = (path) =>
     .filter((name) => name.endsWith("_test.cpp"))
     .map((name) => join(path, name));
 
-/** @param {string[]} options */
-const compile = (options) => {
-  execFileSync(compiler, [...sanitizers, ...headers, ...options], { stdio: "inherit" });
+/** @param {string[]} args */
+const compile = (args) => {
+  execFileSync(compiler, [...sanitizers, ...headers, ...args], { stdio: "inherit" });
 };
 
-/** What the compiler defines for this machine. */
-const defined = execFileSync(compiler, ["-march=native", "-dM", "-E", "-xc++", "/dev/null"], { encoding: "utf8" });
+/** @param {string} test */
+const execute = (test) => {
+  const [program = test, ...args] = [...emulator, test];
+  execFileSync(program, args, { stdio: "inherit" });
+};
+
+const machines = options.march.map((name) => `-march=${name}`);
+/** What the compiler defines for the first of the machines. */
+const defined = execFileSync(compiler, [...machines.slice(0, 1), "-dM", "-E", "-xc++", "/dev/null"], {
+  encoding: "utf8",
+});
 /** Whether kernels for this machine are others than those for AVX2. */
 const hasWideVectors = defined.includes("__AVX512BW__");
 /** Unrolled loops with a check at each access, not a call of one, take a minute to compile. */
@@ -57,7 +77,7 @@ try {
   const core = join(folder, "core-tests");
   const parts = units.map((name) => join(packageDir, "native/core", `${name}.cpp`));
   compile(["-O1", ...strict, ...testsIn(tests), main, ...parts, "-o", core]);
-  execFileSync(core, { stdio: "inherit" });
+  execute(core);
 
   writeFileSync(join(folder, "ggml-version.h"), '#define GGML_VERSION "test"\n#define GGML_COMMIT "test"\n');
   const objects = ggmlSources.map((name) => {
@@ -87,13 +107,13 @@ try {
       return object;
     });
     compile([...strict, main, ...tested, ...objects, "-o", program]);
-    execFileSync(program, { stdio: "inherit" });
+    execute(program);
   };
-  runWithGgml("attention", ["-O2"], ["-march=native"]);
-  if (process.arch === "x64") {
+  for (const machine of machines) runWithGgml("attention", ["-O2"], [machine]);
+  if (defined.includes("__x86_64__")) {
     // With what this machine has, and what every build has. (The other sanitizer makes the unrolled loops take minutes.)
     const optimized = ["-O1", "-fno-sanitize=undefined", ...callsChecks];
-    runWithGgml("products", optimized, ["-march=native"]);
+    for (const machine of machines) runWithGgml("products", optimized, [machine]);
     if (hasWideVectors) runWithGgml("products", optimized, ["-mavx2", "-mfma", "-mf16c"]);
   }
 } finally {

@@ -10,6 +10,9 @@
 #include "simd-mappings.h"
 #include "unroll.h"
 #include "vec.h"
+#ifdef __ARM_NEON
+#include <arm_neon.h>
+#endif
 
 namespace llama_native {
 
@@ -22,12 +25,31 @@ struct matrix {
     matrix  from(int64_t row, int64_t column) const { return { data + row * distance + column, distance }; }
 };
 
-#if defined(GGML_SIMD) && !defined(__ARM_FEATURE_SVE) && !defined(__riscv_v_intrinsic)
+#if defined(__ARM_NEON) && defined(__ARM_FEATURE_FMA)
+// Also where ggml takes SVE: of its vectors the compiler does not know the size, and makes no arrays.
+using vector = float32x4_t;
+constexpr int64_t vector_width = 4;
+static inline vector load_vector(const float * from) { return vld1q_f32(from); }
+static inline void   store_vector(float * to, vector numbers) { vst1q_f32(to, numbers); }
+static inline vector repeated_vector(float number) { return vdupq_n_f32(number); }
+static inline vector multiply_add(vector sum, vector a, vector b) { return vfmaq_f32(sum, a, b); }
+#define LLAMA_NATIVE_HAS_VECTORS
+#elif defined(GGML_SIMD) && !defined(__riscv_v_intrinsic)
+using vector = GGML_F32_VEC;
+constexpr int64_t vector_width = GGML_F32_EPR;
+static inline vector load_vector(const float * from) { return GGML_F32_VEC_LOAD(from); }
+static inline void   store_vector(float * to, vector numbers) { GGML_F32_VEC_STORE(to, numbers); }
+static inline vector repeated_vector(float number) { return GGML_F32_VEC_SET1(number); }
+static inline vector multiply_add(vector sum, vector a, vector b) { return GGML_F32_VEC_FMA(sum, a, b); }
+#define LLAMA_NATIVE_HAS_VECTORS
+#endif
+
+#ifdef LLAMA_NATIVE_HAS_VECTORS
 
 // Rows that share a pass over the other matrix, and vectors of its width that a pass takes: their sums, one such vector and a
 // number of each row fill the registers.
 constexpr int64_t rows_in_pass = 6;
-#if defined(__AVX512F__) || defined(__ARM_NEON__)
+#if defined(__AVX512F__) || defined(__ARM_NEON)
 constexpr int vectors_in_pass(int rows) { return rows <= 3 ? 8 : 4; }
 #else
 constexpr int vectors_in_pass(int rows) { return rows == 1 ? 8 : rows <= 3 ? 4 : 2; }
@@ -35,38 +57,38 @@ constexpr int vectors_in_pass(int rows) { return rows == 1 ? 8 : rows <= 3 ? 4 :
 
 template <int rows, int vectors>
 static inline void add_columns(matrix sums, matrix a, matrix b, int64_t depth) {
-    GGML_F32_VEC sum[rows][vectors];
+    vector sum[rows][vectors];
     LLAMA_NATIVE_UNROLL for (int row = 0; row < rows; row++) {
-        LLAMA_NATIVE_UNROLL for (int i = 0; i < vectors; i++) sum[row][i] = GGML_F32_VEC_LOAD(sums.row(row) + i * GGML_F32_EPR);
+        LLAMA_NATIVE_UNROLL for (int i = 0; i < vectors; i++) sum[row][i] = load_vector(sums.row(row) + i * vector_width);
     }
     for (int64_t at = 0; at < depth; at++) {
         const float * part = b.row(at);
         // The fewer of both stay in registers.
         if constexpr (vectors < rows) {
-            GGML_F32_VEC parts[vectors];
-            LLAMA_NATIVE_UNROLL for (int i = 0; i < vectors; i++) parts[i] = GGML_F32_VEC_LOAD(part + i * GGML_F32_EPR);
+            vector parts[vectors];
+            LLAMA_NATIVE_UNROLL for (int i = 0; i < vectors; i++) parts[i] = load_vector(part + i * vector_width);
             LLAMA_NATIVE_UNROLL for (int row = 0; row < rows; row++) {
-                const GGML_F32_VEC factor = GGML_F32_VEC_SET1(a.row(row)[at]);
-                LLAMA_NATIVE_UNROLL for (int i = 0; i < vectors; i++) sum[row][i] = GGML_F32_VEC_FMA(sum[row][i], parts[i], factor);
+                const vector factor = repeated_vector(a.row(row)[at]);
+                LLAMA_NATIVE_UNROLL for (int i = 0; i < vectors; i++) sum[row][i] = multiply_add(sum[row][i], parts[i], factor);
             }
         } else {
-            GGML_F32_VEC factors[rows];
-            LLAMA_NATIVE_UNROLL for (int row = 0; row < rows; row++) factors[row] = GGML_F32_VEC_SET1(a.row(row)[at]);
+            vector factors[rows];
+            LLAMA_NATIVE_UNROLL for (int row = 0; row < rows; row++) factors[row] = repeated_vector(a.row(row)[at]);
             LLAMA_NATIVE_UNROLL for (int i = 0; i < vectors; i++) {
-                const GGML_F32_VEC loaded = GGML_F32_VEC_LOAD(part + i * GGML_F32_EPR);
-                LLAMA_NATIVE_UNROLL for (int row = 0; row < rows; row++) sum[row][i] = GGML_F32_VEC_FMA(sum[row][i], loaded, factors[row]);
+                const vector loaded = load_vector(part + i * vector_width);
+                LLAMA_NATIVE_UNROLL for (int row = 0; row < rows; row++) sum[row][i] = multiply_add(sum[row][i], loaded, factors[row]);
             }
         }
     }
     LLAMA_NATIVE_UNROLL for (int row = 0; row < rows; row++) {
-        LLAMA_NATIVE_UNROLL for (int i = 0; i < vectors; i++) GGML_F32_VEC_STORE(sums.row(row) + i * GGML_F32_EPR, sum[row][i]);
+        LLAMA_NATIVE_UNROLL for (int i = 0; i < vectors; i++) store_vector(sums.row(row) + i * vector_width, sum[row][i]);
     }
 }
 
 // Of `rows` rows the columns from `column` on.
 template <int rows, int vectors>
 static inline void add_rows(matrix sums, matrix a, matrix b, int64_t depth, int64_t width, int64_t column) {
-    constexpr int64_t step = vectors * GGML_F32_EPR;
+    constexpr int64_t step = vectors * vector_width;
     for (; column + step <= width; column += step) add_columns<rows, vectors>(sums.from(0, column), a, b.from(0, column), depth);
     if constexpr (vectors > 1) {
         add_rows<rows, vectors / 2>(sums, a, b, depth, width, column);

@@ -38,6 +38,29 @@ function(add_ggml_with_variants)
   endif()
 endfunction()
 
+# Of the kinds of CPU in ggml's list, those whose instructions this compiler does not know: GCC 12 has none of SME. Their targets
+# stay, since that of ggml depends on them, but are of nothing, by a name that no package takes; a better CPU then uses the kernels
+# of the next lesser kind. After patch_llama_cpp(), which changes their sources.
+function(leave_out_unknown_variants)
+  include(CheckCXXCompilerFlag)
+  get_property(variants DIRECTORY "${LLAMA_NATIVE_LLAMA_DIR}/ggml/src" PROPERTY BUILDSYSTEM_TARGETS)
+  list(FILTER variants INCLUDE REGEX "^ggml-cpu-")
+  list(FILTER variants EXCLUDE REGEX "-feats$")
+  set(nothing ${CMAKE_CURRENT_BINARY_DIR}/nothing.c)
+  file(CONFIGURE OUTPUT ${nothing} CONTENT "extern int llama_native_nothing;\n" @ONLY)
+  foreach(variant IN LISTS variants)
+    get_target_property(flags ${variant} COMPILE_OPTIONS)
+    list(FILTER flags INCLUDE REGEX "^-m")
+    list(JOIN flags " " flags)
+    string(MAKE_C_IDENTIFIER "LLAMA_NATIVE_KNOWS_${variant}" known)
+    check_cxx_compiler_flag("${flags}" ${known})
+    if(NOT ${known})
+      message(STATUS "Without ${variant}: ${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION} does not know ${flags}")
+      set_target_properties(${variant} PROPERTIES SOURCES ${nothing} COMPILE_OPTIONS "" LINK_LIBRARIES "" PREFIX "without-")
+    endif()
+  endforeach()
+endfunction()
+
 # A library that lies beside those it needs, needs no more of the system than it must, and tells nothing of the machine that
 # built it.
 function(make_portable target)

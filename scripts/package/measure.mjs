@@ -5,6 +5,7 @@ import { loadavg } from "node:os";
 import { join } from "node:path";
 import { extract } from "tar";
 import { countFiles, install } from "./installs.mjs";
+import { tarballOf } from "./supplies.mjs";
 
 /**
  * @typedef {object} InstallRow
@@ -39,12 +40,11 @@ export async function measure(name, condition, place, { folder, supplies, regist
   const { output, seconds, installedBytes, packages } = await install(name, place);
   const fetchedBytes = registry.takeBytes();
   const [load = 0] = loadavg();
-  const supply = supplies.find(({ manifest }) => manifest.name === name);
-  if (supply?.tarball == null) throw new Error(`Expected a tarball of ${name}`);
-  const tarball = join(folder, supply.tarball);
+  const version = supplies.find(({ manifest }) => manifest.name === name)?.manifest.version;
+  const tarball = join(folder, tarballOf(supplies, name));
   const { files, bytes } = await countPacked(tarball, join(folder, "unpacked"));
   const row = {
-    program: `${name} ${supply.manifest.version}`,
+    program: `${name} ${version}`,
     condition,
     tarballBytes: statSync(tarball).size,
     unpackedBytes: bytes,

@@ -48,6 +48,13 @@ export async function gatherSupplies(specs, folder) {
   return supplies.filter((supply) => !wanted.includes(supply) || remote.includes(supply));
 }
 
+/** Of a package, its file in the folder. @param {readonly Supply[]} supplies @param {string} name */
+export function tarballOf(supplies, name) {
+  const tarball = supplies.find(({ manifest }) => manifest.name === name)?.tarball;
+  if (tarball == null) throw new Error(`Expected a tarball of ${name}`);
+  return tarball;
+}
+
 /** @param {string} tarball @param {string} folder it lies in @returns {Promise<Supply>} */
 export async function supplyOfTarball(tarball, folder) {
   const target = join(folder, "manifest");

@@ -8,23 +8,26 @@ import { readFileSync } from "node:fs";
  * @property {string[]} libraries by the names they are looked for
  * @property {string[]} searched folders that the file itself names for them
  * @property {string[]} versions of the system's interfaces, such as GLIBC_2.34
+ * @property {string | null} machine that it is for, in the tool's words; null where they are not looked at
  *
  * @param {string} path
  * @param {NodeJS.Platform} [platform]
  * @returns {Needs}
  */
 export function inspectBinary(path, platform = process.platform) {
-  if (platform === "win32") return { libraries: importsOf(readFileSync(path)), searched: [], versions: [] };
-  return platform === "darwin" ? readMachO(tool("otool", ["-l", path])) : readElf(tool("readelf", ["-dVW", path]));
+  if (platform === "win32")
+    return { libraries: importsOf(readFileSync(path)), searched: [], versions: [], machine: null };
+  return platform === "darwin" ? readMachO(tool("otool", ["-l", path])) : readElf(tool("readelf", ["-hdVW", path]));
 }
 
-/** @param {string} text what `readelf -dVW` prints @returns {Needs} */
+/** @param {string} text what `readelf -hdVW` prints @returns {Needs} */
 export function readElf(text) {
   return {
     libraries: all(text, /\(NEEDED\)\s+Shared library: \[(.+?)\]/g),
     searched: all(text, /\((?:RUNPATH|RPATH)\)\s+Library \w+: \[(.+?)\]/g).flatMap((list) => list.split(":")),
     // Of those needed, not of those that the file has itself.
     versions: [...new Set(all(text, /Name: (\w+_[\d.]+)\s+Flags/g))],
+    machine: /^\s*Machine:\s+(.+?)\s*$/m.exec(text)?.[1] ?? null,
   };
 }
 
@@ -34,6 +37,7 @@ export function readMachO(text) {
     libraries: all(text, /cmd LC_(?:LOAD|REEXPORT|LOAD_WEAK)_DYLIB\n.*\n\s+name (\S+)/g),
     searched: all(text, /cmd LC_RPATH\n.*\n\s+path (\S+)/g),
     versions: all(text, /cmd LC_BUILD_VERSION\n.*\n.*\n\s+minos (\S+)/g).map((version) => `macOS_${version}`),
+    machine: null,
   };
 }
 

@@ -9,10 +9,14 @@ import { stopChildrenOnSignals } from "../lib/run.mjs";
 import { readGpuChoice } from "../lib/settings.mjs";
 import { buildPackage } from "./build-package.mjs";
 import { checkPackage } from "./check-package.mjs";
+import { readTarget } from "./target.mjs";
 
-const USAGE = `Usage: node scripts/release/build.mjs [--gpu <backend>] [--out <folder>] [--max-glibc <version>] [--verbose]
+const USAGE = `Usage: node scripts/release/build.mjs [--gpu <backend>] [--target <platform>] [--out <folder>] [--max-glibc <version>]
+       [--verbose]
 
   --gpu <backend>  the package for a GPU: cuda, metal, vulkan or hip (default: the CPU's)
+  --target <platform>  linux-x64 or linux-arm64, for whichever this machine is not: with the compilers that CC and CXX name, or
+                   those of Debian's package g++-aarch64-linux-gnu or g++-x86-64-linux-gnu; such a package is not run
   --out <folder>   where to put the package's folder (default: dist-packages)
   --max-glibc <version>  refuse a package that needs a newer one`;
 
@@ -22,6 +26,7 @@ try {
   const { values } = parseArgs({
     options: {
       gpu: { type: "string", default: "cpu" },
+      target: { type: "string" },
       out: { type: "string", default: join(packageDir, "dist-packages") },
       "max-glibc": { type: "string" },
       verbose: { type: "boolean", default: false },
@@ -38,12 +43,13 @@ try {
   reporter.close();
 }
 
-/** @param {{ gpu: string, out: string, verbose: boolean, "max-glibc"?: string | undefined }} options */
-async function main({ gpu, out, verbose, "max-glibc": maxGlibc }) {
+/** @param {{ gpu: string, target?: string | undefined, out: string, verbose: boolean, "max-glibc"?: string | undefined }} options */
+async function main({ gpu, target: name, out, verbose, "max-glibc": maxGlibc }) {
   const backend = readGpuChoice(gpu, "--gpu");
   if (backend === "auto")
     throw new BuildError("build-failed", "llama-native: Expected one backend for --gpu, not auto");
-  const folder = await buildPackage({ backend, out, verbose, reporter, env: process.env });
+  const target = readTarget(name, process.env);
+  const folder = await buildPackage({ backend, target, out, verbose, reporter });
   const { lines, problems } = await checkPackage(folder, maxGlibc === undefined ? {} : { maxGlibc });
   for (const line of lines) reporter.say(line);
   if (problems.length === 0) return;

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { readJson } from "../lib/files.mjs";
 import { checkRuns } from "../lib/load-check.mjs";
 import { cacheDir, packageDir } from "../lib/paths.mjs";
+import { thisPlatform } from "../lib/prebuilt.mjs";
 import { compareVersions, inspectBinary, newestVersion } from "./binaries.mjs";
 
 /** What everyone installs may take this much on disk, all files together. */
@@ -25,13 +26,16 @@ const ALLOWED = {
   hip: [/^lib(?:amdhip64|hipblas|rocblas)\.so\.\d+$/],
 };
 
+/** Readelf's words for the machines of a package. @type {Record<string, string>} */
+const MACHINES = { x64: "Advanced Micro Devices X86-64", arm64: "AArch64" };
+
 /**
  * @param {string} folder
  * @param {{ maxGlibc?: string }} [limits]
  * @returns {Promise<{ lines: string[], problems: string[] }>} what it is, and what is wrong with it
  */
 export async function checkPackage(folder, { maxGlibc } = {}) {
-  const { backend, variants } = readJson(join(folder, "build.json"));
+  const { backend, variants, target, libc } = readJson(join(folder, "build.json"));
   const files = readdirSync(folder).sort();
   const binaries = files.filter((file) => BINARY.test(file));
   const bytes = files.reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
@@ -40,10 +44,12 @@ export async function checkPackage(folder, { maxGlibc } = {}) {
     needs.flatMap(({ versions }) => versions),
     "GLIBC",
   );
-  const failure = await checkRuns(join(folder, "llama-native.node"));
+  const foreign = isForeign({ target, libc });
+  const failure = foreign ? null : await checkRuns(join(folder, "llama-native.node"));
   const problems = [
     ...sizeProblems(backend, bytes),
     ...needs.flatMap((each) => libraryProblems(each, files, backend)),
+    ...needs.flatMap((each) => machineProblems(each, target)),
     ...binaries.flatMap((file) => pathProblems(join(folder, file), file)),
     ...(failure === null ? [] : [`it does not run here: ${failure}`]),
     ...(maxGlibc !== undefined && glibc !== null && compareVersions(glibc, maxGlibc) > 0
@@ -55,6 +61,7 @@ export async function checkPackage(folder, { maxGlibc } = {}) {
     `CPU variants: ${variants.length === 0 ? "none" : variants.join(" ")}`,
     `needs: ${[...new Set(needs.flatMap(({ libraries }) => libraries.filter((name) => !isOwn(name, files))))].join(" ")}`,
     ...(glibc === null ? [] : [`glibc ${glibc} or newer`]),
+    ...(foreign ? [`not run: it is for ${target}`] : []),
   ];
   return { lines, problems };
 }
@@ -80,6 +87,19 @@ export function libraryProblems({ file, libraries, searched, versions }, files, 
     ...folders.map((path) => `${file} looks for libraries in ${path}`),
     ...versions.filter((name) => /^(?:GLIBCXX|CXXABI|GCC)_/.test(name)).map((name) => `${file} needs ${name}`),
   ];
+}
+
+/** @param {{ file: string, machine: string | null }} needs @param {string | undefined} target a package's */
+export function machineProblems({ file, machine }, target) {
+  const expected = MACHINES[target?.split("-")[1] ?? ""];
+  if (machine === null || expected === undefined || machine === expected) return [];
+  return [`${file} is for ${machine}, not ${expected}`];
+}
+
+/** Whether a package is for another system than this. @param {{ target?: string, libc?: string | null }} what */
+function isForeign({ target, libc }) {
+  const here = thisPlatform();
+  return target !== undefined && (target !== `${here.os}-${here.arch}` || libc !== here.libc);
 }
 
 /** @param {string} library @param {string[]} files */

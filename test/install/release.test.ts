@@ -5,9 +5,16 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 
 import { importsOf, newestVersion, readElf, readMachO } from "../../scripts/release/binaries.mjs";
-import { checkPackage, libraryProblems, MAX_CPU_BYTES, sizeProblems } from "../../scripts/release/check-package.mjs";
+import {
+  checkPackage,
+  libraryProblems,
+  machineProblems,
+  MAX_CPU_BYTES,
+  sizeProblems,
+} from "../../scripts/release/check-package.mjs";
 import { createManifest } from "../../scripts/release/manifest.mjs";
 import { PLATFORMS, publishedDependencies } from "../../scripts/release/platforms.mjs";
+import { readTarget } from "../../scripts/release/target.mjs";
 import { prebuiltName } from "../../scripts/lib/prebuilt.mjs";
 import { parseYaml } from "../support/yaml.js";
 import { builtAddon, packageDir } from "./sandbox.js";
@@ -51,6 +58,35 @@ describe("a platform's package", () => {
   });
 });
 
+describe("the platform that a package is built for", () => {
+  const env = { CXX: "/opt/bin/g++" };
+
+  it("is this one where none is named", () => {
+    const own = { platform: glibc, env, settings: [], isForeign: false };
+    expect(readTarget(undefined, env, glibc)).toEqual(own);
+    expect(readTarget("linux-x64", env, glibc)).toEqual(own);
+  });
+
+  it("can be Linux on another processor, with compilers for it", () => {
+    expect(readTarget("linux-arm64", env, glibc)).toEqual({
+      platform: { os: "linux", arch: "arm64", libc: "glibc" },
+      env: { CC: "aarch64-linux-gnu-gcc", CXX: "/opt/bin/g++" },
+      settings: ["-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64"],
+      isForeign: true,
+    });
+  });
+
+  it.each([
+    ["darwin-arm64", glibc],
+    ["toString", glibc],
+    ["linux-arm64", { ...glibc, libc: "musl" }],
+  ] as const)("is not %s on %j", (name, here) => {
+    expect(() => readTarget(name, env, here)).toThrow(
+      /^llama-native: Expected one of linux-x64, linux-arm64 for --target/,
+    );
+  });
+});
+
 describe("the checks of a package", () => {
   const needs = {
     file: "a.node",
@@ -80,6 +116,22 @@ describe("the checks of a package", () => {
     expect(sizeProblems("cuda", 300e6)).toEqual([]);
   });
 
+  it("find what a wrong compiler made for another machine", () => {
+    const addon = { file: "a.node", machine: "AArch64" };
+    expect(machineProblems(addon, "linux-arm64")).toEqual([]);
+    expect(machineProblems(addon, undefined)).toEqual([]);
+    expect(machineProblems(addon, "linux-x64")).toEqual(["a.node is for AArch64, not Advanced Micro Devices X86-64"]);
+  });
+
+  it.runIf(process.platform === "linux")("run no package of another system", async () => {
+    const target = process.arch === "x64" ? "linux-arm64" : "linux-x64";
+    writeFileSync(join(folder, "build.json"), JSON.stringify({ backend: "cpu", variants: [], target, libc: "glibc" }));
+    copyFileSync(builtAddon, join(folder, "llama-native.node"));
+    const { lines, problems } = await checkPackage(folder);
+    expect(lines).toContain(`not run: it is for ${target}`);
+    expect(problems).toContainEqual(expect.stringMatching(/^llama-native\.node is for /));
+  });
+
   it.runIf(process.platform === "linux")("find folders of this machine, which a local build names", async () => {
     writeFileSync(join(folder, "build.json"), JSON.stringify({ backend: "cpu", variants: [] }));
     copyFileSync(builtAddon, join(folder, "llama-native.node"));
@@ -95,7 +147,9 @@ describe("the checks of a package", () => {
 
 describe("what a library needs", () => {
   it("is read from readelf", () => {
-    const text = ` 0x01 (NEEDED)             Shared library: [libm.so.6]
+    const text = `  Type:                              DYN (Shared object file)
+  Machine:                           AArch64
+ 0x01 (NEEDED)             Shared library: [libm.so.6]
  0x0e (SONAME)             Library soname: [libx.so]
  0x1d (RUNPATH)            Library runpath: [$ORIGIN:/opt/lib]
 Version needs section '.gnu.version_r' contains 1 entry:
@@ -106,6 +160,7 @@ Version needs section '.gnu.version_r' contains 1 entry:
       libraries: ["libm.so.6"],
       searched: ["$ORIGIN", "/opt/lib"],
       versions: ["GLIBC_2.34", "GLIBC_2.9"],
+      machine: "AArch64",
     });
     expect(newestVersion(found.versions, "GLIBC")).toBe("2.34");
     expect(newestVersion(found.versions, "GLIBCXX")).toBeNull();
@@ -130,6 +185,7 @@ Load command 6
       libraries: ["/usr/lib/libSystem.B.dylib"],
       searched: ["@loader_path"],
       versions: ["macOS_11.0"],
+      machine: null,
     });
   });
 
