@@ -65,7 +65,7 @@ const spareOutputs = 32;
 const bytesPerToken = 190;
 const bytesPerMerge = 300;
 const bytesPerLayer = 50_000;
-const fixedBytes = 7_000_000;
+const fixedBytes = 7_500_000;
 /** Measured: what it takes to know whose tokens a cell of a KV cache holds, and which the engine has given to whom. */
 const bytesPerCell = 100;
 const bytesPerContextToken = 50;

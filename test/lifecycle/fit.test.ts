@@ -46,11 +46,12 @@ describe.runIf(onLinux)("the memory that is estimated by a file's header", () =>
     const path = await model();
     // V8 keeps or returns three megabytes of its heap when it likes, a tenth of what the tiny model takes.
     const ratios: number[] = [];
-    for (let run = 0; run < 3; run++) {
+    const runs = name.startsWith("tiny") ? 5 : 3;
+    for (let run = 0; run < runs; run++) {
       const { estimatedBytes, measuredBytes } = await measureMemory(path, { contextSize, kvType, ...prompt });
       ratios.push(estimatedBytes / measuredBytes);
     }
-    const median = ratios.sort((a, b) => a - b)[1];
+    const median = ratios.sort((a, b) => a - b)[(runs - 1) / 2];
     expect(median).toBeGreaterThan(0.95);
     expect(median).toBeLessThan(1.05);
   });
