@@ -43,12 +43,13 @@ Napi::Value devices(Napi::Env env) {
     return list;
 }
 
-// llama.cpp prints "CPU : SSE3 = 1 | AVX = 1 | ... | "; the names that are 1.
+// llama.cpp prints "CPU : SSE3 = 1 | AVX = 1 | ... | "; the names that are 1. (Lengths of vectors are
+// among them, such as SVE_CNT = 16.)
 std::vector<std::string> cpu_features() {
     std::vector<std::string> features;
     std::istringstream       text(llama_print_system_info());
     for (std::string part; std::getline(text, part, '|');) {
-        const size_t equals = part.find(" = 1");
+        const size_t equals = part.find(" = 1 ");
         if (equals == std::string::npos) continue;
         std::string name = part.substr(0, equals);
         if (const size_t colon = name.rfind(':'); colon != std::string::npos) name = name.substr(colon + 1);
