@@ -9,7 +9,7 @@ import { compareLogits } from "../vulkan/compare.mjs";
 /**
  * @typedef {import("../package/installs.mjs").Place} Place
  * @typedef {{ model: string, path: string }} Model
- * @typedef {import("../vulkan/compare.mjs").Likeness & { model: string, sameText: boolean }} Answer beside this machine's
+ * @typedef {import("../vulkan/compare.mjs").Likeness & { model: string, text: string }} Answer beside this machine's
  * @typedef {{ model: string, failure: string }} Failure
  *
  * @typedef {object} CpuRun
@@ -72,14 +72,14 @@ async function ask(place, model, path, local) {
 async function askCpu(place, cpu, references) {
   /** @type {CpuRun} */
   const run = { cpu, variant: null, origin: "none", package: null, features: [], answers: [] };
-  for (const { model, order, found: own, logits } of references) {
+  for (const { model, order, logits } of references) {
     console.log(`${cpu}: ${model}`);
     await keep(run.answers, model, async () => {
       const found = await start(place, order, { QEMU_CPU: cpu });
-      const { variant, origin, features } = found;
+      const { variant, origin, features, text } = found;
       Object.assign(run, { variant, origin, package: found.package, features });
       const likeness = compareLogits(logits, readLogits(place), found.vocabularySize);
-      return { model, sameText: found.text === own.text, ...likeness };
+      return { model, text, ...likeness };
     });
   }
   return run;
@@ -96,8 +96,8 @@ async function askAlone(place, { installed, variant }, references) {
     await keep(answers, model, async () => {
       const run = await askVariant(there, order, { installed, variant, best, reference });
       if ("refused" in run) return { model, failure: run.refused };
-      const { sameText, likeliestEqual, divergence, leastCosine } = run;
-      return { model, sameText, likeliestEqual, divergence, leastCosine };
+      const { text, likeliestEqual, divergence, leastCosine } = run;
+      return { model, text, likeliestEqual, divergence, leastCosine };
     });
   }
   return answers;

@@ -31,7 +31,11 @@ void ggml_barrier(ggml_threadpool * pool) {
     pool->all_here.wait(lock, [&] { return pool->round != round; });
 }
 #ifdef __ARM_FEATURE_SVE
-int ggml_cpu_get_sve_cnt(void) { return (int) svcntb(); }
+// Volatile, as GCC 12 crashes when it adds a check of overflow to a product with a number that only the processor knows.
+int ggml_cpu_get_sve_cnt(void) {
+    volatile int bytes = (int) svcntb();
+    return bytes;
+}
 #endif
 void ggml_cpu_fp16_to_fp32(const ggml_fp16_t * from, float * to, int64_t count) { ggml_fp16_to_fp32_row(from, to, count); }
 }
