@@ -6,7 +6,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { format, resolveConfig } from "prettier";
 import { ARCHITECTURE, build } from "./cuda/build.mjs";
 import { examine } from "./cuda/examine.mjs";
@@ -14,6 +13,7 @@ import { missingHere, Runner } from "./cuda/runs.mjs";
 import { makeSituations } from "./cuda/situations.mjs";
 import { findToolkit } from "./cuda/toolkit.mjs";
 import { packageDir } from "./lib/paths.mjs";
+import { smollm2 } from "./models/smollm2.mjs";
 import { LLAMA_CPP_VERSION } from "./lib/pins.mjs";
 import { stopChildrenOnSignals } from "./lib/run.mjs";
 
@@ -96,11 +96,6 @@ async function judgeOwnKernels(runner, order, addon, situations) {
   const { end, outcome, words } = await runner.answer(situation, order, { LLAMA_NATIVE_ADDON: addon });
   const isRight = outcome !== null && "text" in outcome && outcome.backend === "custom" && outcome.text !== "";
   return isRight && end === 0 ? [] : [`named by hand, it ended with ${end}: ${JSON.stringify(outcome)} ${words}`];
-}
-
-async function smollm2() {
-  const { resolveModel } = await import(pathToFileURL(join(packageDir, "dist", "hub", "index.js")).href);
-  return await resolveModel("smollm2");
 }
 
 /** @param {object} result */

@@ -4,18 +4,14 @@
 // something is not as it must be. Linux alone, and root: the network is cut off by a namespace. Where there is no GPU, Mesa's
 // software device (lavapipe) does with GGML_VK_VISIBLE_DEVICES=0, as a device that computes on the CPU is used once it is named.
 
-import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
-import { format, resolveConfig } from "prettier";
 import { packageDir } from "./lib/paths.mjs";
-import { LLAMA_CPP_VERSION } from "./lib/pins.mjs";
-import { createReporter } from "./lib/reporter.mjs";
 import { cachedModel } from "./models/cached-model.mjs";
-import { countFiles } from "./package/installs.mjs";
 import { requireNamespaces, runOffline } from "./package/namespace.mjs";
-import { tarballOf } from "./package/supplies.mjs";
+import { publish } from "./package/page.mjs";
 import { gatherGoods } from "./prebuilt/goods.mjs";
+import { describeProof, runProof } from "./prebuilt/proof.mjs";
 import { buildPackage } from "./release/build-package.mjs";
 import { checkPackage } from "./release/check-package.mjs";
 import { readTarget } from "./release/target.mjs";
@@ -28,17 +24,11 @@ const LIBRARY = "libvulkan.so.1";
 const ALL_LAYERS = 3;
 
 requireNamespaces();
-const work = mkdtempSync(join(tmpdir(), "llama-native-gpu-package-"));
-const reporter = createReporter();
-try {
-  process.exitCode = await main();
-} finally {
-  reporter.close();
-  rmSync(work, { recursive: true, force: true });
-}
-
-async function main() {
-  const [cpu, gpu] = [await build("cpu"), await build(BACKEND)];
+await runProof("gpu-package", async ({ work, reporter }) => {
+  const target = readTarget(undefined, process.env);
+  const common = { target, out: join(work, "packages"), reporter, verbose: false };
+  const cpu = await buildPackage({ ...common, backend: "cpu" });
+  const gpu = await buildPackage({ ...common, backend: BACKEND });
   const check = await checkPackage(gpu);
   const goods = await gatherGoods([cpu, gpu], work);
   const name = basename(gpu);
@@ -47,29 +37,11 @@ async function main() {
   writeFileSync(orderPath, JSON.stringify({ ...goods, work, package: name, library: LIBRARY, model }));
   /** @type {Found} */
   const found = runOffline(join(packageDir, "scripts", "gpu-package", "offline.mjs"), orderPath, resultPath);
-  await write({
-    llamaCpp: LLAMA_CPP_VERSION,
-    node: process.version,
-    date: new Date().toISOString().slice(0, 10),
-    package: {
-      name,
-      bytes: countFiles(gpu).bytes,
-      tarballBytes: statSync(join(goods.folder, tarballOf(goods.supplies, name))).size,
-      about: check.lines.slice(1),
-    },
-    found,
-  });
-  const problems = [...check.problems, ...judge(found, basename(cpu), name)];
-  for (const problem of problems) console.log(`Problem: ${problem}`);
-  console.log(problems.length === 0 ? "All holds." : `${problems.length} problems.`);
-  return problems.length === 0 ? 0 : 1;
-}
-
-/** @param {import("./lib/settings.mjs").Backend} backend */
-async function build(backend) {
-  const target = readTarget(undefined, process.env);
-  return await buildPackage({ backend, target, out: join(work, "packages"), reporter, verbose: false });
-}
+  // Where the proof's folder lay is nobody's business later.
+  const kept = JSON.parse(JSON.stringify(found).replaceAll(work, "…"));
+  await publish("gpu-package.json", { ...describeProof(gpu, check, goods), found: kept });
+  return [...check.problems, ...judge(found, basename(cpu), name)];
+});
 
 /**
  * @param {Found} found
@@ -106,13 +78,4 @@ function judgeFallback(when, findings, cpu, reason) {
     ...(findings.package === cpu && findings.backend === "cpu" ? [] : [`${when} ${findings.package} is used`]),
     ...(isTold ? [] : [`${when} expected ${reason ?? "no reason"} but got ${reasons.join("; ")}`]),
   ];
-}
-
-/** @param {object} result */
-async function write(result) {
-  const path = join(packageDir, "docs", "gpu-package.json");
-  const options = await resolveConfig(path);
-  // Where the proof's folder lay is nobody's business later.
-  const text = JSON.stringify(result).replaceAll(work, "…");
-  writeFileSync(path, await format(text, { ...options, parser: "json" }));
 }

@@ -11,9 +11,9 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import { readJson } from "./lib/files.mjs";
 import { packageDir } from "./lib/paths.mjs";
+import { smollm2 } from "./models/smollm2.mjs";
 import { requireNamespaces, runOffline } from "./package/namespace.mjs";
 import { gatherNpms, MEASURED_NPM, NPMS } from "./package/npms.mjs";
 import { publish } from "./package/page.mjs";
@@ -72,11 +72,6 @@ async function packOurs(target) {
   await npm(["pack", "--pack-destination", target], packageDir);
   const { version } = JSON.parse(readFileSync(join(packageDir, "package.json"), "utf8"));
   return `llama-native-${version}.tgz`;
-}
-
-async function smollm2() {
-  const { resolveModel } = await import(pathToFileURL(join(packageDir, "dist", "hub", "index.js")).href);
-  return await resolveModel("smollm2");
 }
 
 function describeMachine() {

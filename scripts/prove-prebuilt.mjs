@@ -3,23 +3,20 @@
 // CPU, with those for lesser ones, and beside the addon that is built for this machine. Writes docs/prebuilt.json and its row of
 // docs/package.md, and fails where something is not as it must be. Linux alone, and root: the network is cut off by a namespace.
 
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { cpus, tmpdir } from "node:os";
+import { readdirSync, writeFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { basename, join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { buildAddon } from "./lib/build-addon.mjs";
 import { listIfThere } from "./lib/files.mjs";
 import { packageDir } from "./lib/paths.mjs";
-import { LLAMA_CPP_VERSION } from "./lib/pins.mjs";
-import { createReporter } from "./lib/reporter.mjs";
+import { smollm2 } from "./models/smollm2.mjs";
 import { buildPackage } from "./release/build-package.mjs";
 import { checkPackage } from "./release/check-package.mjs";
 import { readTarget } from "./release/target.mjs";
-import { countFiles } from "./package/installs.mjs";
 import { requireNamespaces, runOffline } from "./package/namespace.mjs";
 import { publish } from "./package/page.mjs";
-import { tarballOf } from "./package/supplies.mjs";
 import { gatherGoods } from "./prebuilt/goods.mjs";
+import { describeProof, runProof } from "./prebuilt/proof.mjs";
 
 /** @typedef {import("./prebuilt/offline.mjs").Found} Found @typedef {import("./prebuilt/offline.mjs").Order} Order */
 
@@ -36,54 +33,36 @@ const TEXT =
   "core, and it gives off its energy as light. Eight planets go around it, and the third of them is the Earth.";
 
 requireNamespaces();
-const work = mkdtempSync(join(tmpdir(), "llama-native-prebuilt-"));
-const reporter = createReporter();
-try {
-  process.exitCode = await main();
-} finally {
-  reporter.close();
-  rmSync(work, { recursive: true, force: true });
-}
-
-async function main() {
+await runProof("prebuilt", async ({ work, reporter }) => {
   const target = readTarget(undefined, process.env);
   const folder = await buildPackage({ backend: "cpu", target, out: join(work, "packages"), reporter, verbose: false });
   const check = await checkPackage(folder);
-  const order = await gather(folder);
+  const { path: local } = await buildAddon({ backend: "cpu", reporter });
+  const order = await gather(folder, local, work);
   const [orderPath, resultPath] = [join(work, "order.json"), join(work, "result.json")];
   writeFileSync(orderPath, JSON.stringify(order));
   /** @type {Found} */
   const found = runOffline(join(packageDir, "scripts", "prebuilt", "offline.mjs"), orderPath, resultPath);
   const { install, readme, best, own, variants, speed } = found;
   await publish("prebuilt.json", {
-    llamaCpp: LLAMA_CPP_VERSION,
-    node: process.version,
-    date: new Date().toISOString().slice(0, 10),
+    ...describeProof(folder, check, order),
     cpu: cpus()[0]?.model ?? "unknown",
-    package: {
-      name: order.package,
-      bytes: countFiles(folder).bytes,
-      tarballBytes: statSync(join(order.folder, tarballOf(order.supplies, order.package))).size,
-      about: check.lines.slice(1),
-    },
     ...{ install, readme },
     chosen: { ...best, loadMilliseconds: Math.round(best.loadMilliseconds) },
     localTextEqual: own.text === best.text,
     ...{ variants, speed },
   });
-  const problems = [...check.problems, ...judgeInstall(found, order), ...judgeRuns(found)];
-  for (const problem of problems) console.log(`Problem: ${problem}`);
-  console.log(problems.length === 0 ? "All holds." : `${problems.length} problems.`);
-  return problems.length === 0 ? 0 : 1;
-}
+  return [...check.problems, ...judgeInstall(found, order), ...judgeRuns(found)];
+});
 
 /**
  * What the part without network needs.
  * @param {string} platform the package's folder
+ * @param {string} local the addon that is built for this machine
+ * @param {string} work
  * @returns {Promise<Order>}
  */
-async function gather(platform) {
-  const { path: local } = await buildAddon({ backend: "cpu", reporter });
+async function gather(platform, local, work) {
   const { folder, supplies, npm } = await gatherGoods([platform], work);
   const model = await smollm2();
   const questions = { model, prompt: PROMPT, longPrompt: LONG_PROMPT, maxTokens: MAX_TOKENS, text: TEXT };
@@ -95,7 +74,7 @@ async function gather(platform) {
  * @param {Found} found
  * @param {Order} order
  */
-function judgeInstall({ output }, { package: name }) {
+function judgeInstall({ output }, { package: name, work }) {
   const own = join(work, "program", "node_modules", "llama-native", "native");
   const cached = listIfThere(join(work, "cache"));
   return [
@@ -123,9 +102,4 @@ function judgeRuns({ best, own, variants, speed: { ratio } }) {
 /** @param {import("./prebuilt/runs.mjs").Run} run */
 function isUnlike({ leastCosine, likeliestEqual }) {
   return leastCosine < LEAST_COSINE || likeliestEqual < LEAST_LIKELIEST;
-}
-
-async function smollm2() {
-  const { resolveModel } = await import(pathToFileURL(join(packageDir, "dist", "hub", "index.js")).href);
-  return await resolveModel("smollm2");
 }

@@ -7,8 +7,8 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { distDir, packageDir } from "./lib/paths.mjs";
+import { smollm2 } from "./models/smollm2.mjs";
 import { npm } from "./package/supplies.mjs";
 import { publish } from "./package/page.mjs";
 import { lookForElectron } from "./runtimes/electron.mjs";
@@ -109,11 +109,6 @@ function start(binary, program, args) {
   const child = spawnSync(binary, [path, join(packageDir, "dist"), ...args], { encoding: "utf8", timeout: RUN_MS });
   const printed = Number(/"at":(\d+)/.exec(child.stdout)?.[1] ?? Date.now());
   return { ...child, lingered: Date.now() - printed };
-}
-
-async function smollm2() {
-  const { resolveModel } = await import(pathToFileURL(join(packageDir, "dist", "hub", "index.js")).href);
-  return await resolveModel("smollm2");
 }
 
 /** @param {string} path */

@@ -13,6 +13,7 @@ import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { format, resolveConfig } from "prettier";
 import { distDir, packageDir } from "./lib/paths.mjs";
+import { smollm2 } from "./models/smollm2.mjs";
 import { LLAMA_CPP_VERSION } from "./lib/pins.mjs";
 import { cachedModel } from "./models/cached-model.mjs";
 import { takeCachedAddons } from "./vulkan/cached.mjs";
@@ -182,11 +183,6 @@ async function dequantized(path) {
   const target = join(folder, "exact.gguf");
   dequantizeModel(path, (await inspectModel(path)).tensors, target);
   return target;
-}
-
-async function smollm2() {
-  const { resolveModel } = await import(pathToFileURL(join(packageDir, "dist", "hub", "index.js")).href);
-  return await resolveModel("smollm2");
 }
 
 /** @param {"q4_k_m" | "f16"} type */

@@ -2,13 +2,12 @@
 // with the CPU's package, adds the GPU's and takes it away again, and asks each time which addon is in use. Takes its order as a
 // file's path, and leaves what it found in another.
 
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readJson, writeJson } from "../lib/files.mjs";
 import { packageDir } from "../lib/paths.mjs";
 import { inPlace, install, runNpm } from "../package/installs.mjs";
-import { refuseNetwork } from "../package/namespace.mjs";
-import { serveSupplies } from "../package/registry.mjs";
+import { beginOffline } from "../package/namespace.mjs";
 import { preparePlace } from "../prebuilt/place.mjs";
 
 /**
@@ -23,13 +22,10 @@ import { preparePlace } from "../prebuilt/place.mjs";
  * @typedef {Record<"before" | "used" | "noDriver" | "brokenLibrary" | "otherVersion" | "after", Findings>} Found
  */
 
-const [orderPath = "", resultPath = ""] = process.argv.slice(2);
-/** @type {Order} */
-const order = JSON.parse(readFileSync(orderPath, "utf8"));
-refuseNetwork();
-const registry = await serveSupplies(order.folder, order.supplies);
+/** @type {{ order: Order, registry: import("../package/registry.mjs").Registry, keep: (found: Found) => void }} */
+const { order, registry, keep } = await beginOffline();
 try {
-  writeFileSync(resultPath, JSON.stringify(await prove()));
+  keep(await prove());
 } finally {
   await registry.close();
 }

@@ -1,8 +1,9 @@
 // A network namespace that has loopback alone, in which a part of a proof runs. Linux only, as root.
 
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { networkInterfaces } from "node:os";
+import { serveSupplies } from "./registry.mjs";
 
 export function requireNamespaces() {
   const { status } = spawnSync("unshare", ["-n", "ip", "link", "set", "lo", "up"]);
@@ -28,7 +29,22 @@ export function runOffline(script, orderPath, resultPath) {
   return JSON.parse(readFileSync(resultPath, "utf8"));
 }
 
-export function refuseNetwork() {
+/**
+ * What that script begins with: its order, the registry where npm finds the order's tarballs, and where to leave what it found,
+ * as often as it wants.
+ * @template {{ folder: string, supplies: import("./registry.mjs").Supply[] }} Order
+ * @returns {Promise<{ order: Order, registry: import("./registry.mjs").Registry, keep: (found: unknown) => void }>}
+ */
+export async function beginOffline() {
+  const [orderPath = "", resultPath = ""] = process.argv.slice(2);
+  /** @type {Order} */
+  const order = JSON.parse(readFileSync(orderPath, "utf8"));
+  refuseNetwork();
+  const registry = await serveSupplies(order.folder, order.supplies);
+  return { order, registry, keep: (found) => writeFileSync(resultPath, JSON.stringify(found)) };
+}
+
+function refuseNetwork() {
   const outward = Object.entries(networkInterfaces()).filter(([, list]) => list?.some(({ internal }) => !internal));
   if (outward.length === 0) return;
   throw new Error(`Expected no network but loopback, and there is ${outward.map(([name]) => name).join(", ")}`);

@@ -7,10 +7,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { listIfThere } from "../lib/files.mjs";
 import { diskUsage, install, runLine, runNpm, startNpm } from "./installs.mjs";
 import { measure } from "./measure.mjs";
-import { refuseNetwork } from "./namespace.mjs";
+import { beginOffline } from "./namespace.mjs";
 import { MEASURED_NPM } from "./npms.mjs";
 import { runReadme } from "./readme.mjs";
-import { serveSupplies } from "./registry.mjs";
 
 /**
  * @typedef {import("./installs.mjs").Npm} Npm
@@ -50,11 +49,8 @@ const LOAD = `import("${NAME}").then(({ loadModel }) => loadModel(process.env.MO
   ({ code, message }) => console.log(code, message),
 );`;
 
-const [orderPath = "", resultPath = ""] = process.argv.slice(2);
-/** @type {Order} */
-const order = JSON.parse(readFileSync(orderPath, "utf8"));
-refuseNetwork();
-const registry = await serveSupplies(order.folder, order.supplies);
+/** @type {{ order: Order, registry: import("./registry.mjs").Registry, keep: (found: Found) => void }} */
+const { order, registry, keep } = await beginOffline();
 try {
   await prove();
 } finally {
@@ -79,11 +75,6 @@ async function prove() {
   }
   found.killed = await proveKilled(npm);
   keep(found);
-}
-
-/** @param {Found} found */
-function keep(found) {
-  writeFileSync(resultPath, JSON.stringify(found));
 }
 
 /**

@@ -2,14 +2,13 @@
 // there are no compilers, runs what README.md tells a new user to run, and then the models. Takes its order as a file's path,
 // and leaves what it found in another.
 
-import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { readJson } from "../lib/files.mjs";
 import { packageDir } from "../lib/paths.mjs";
 import { measure } from "../package/measure.mjs";
-import { refuseNetwork } from "../package/namespace.mjs";
+import { beginOffline } from "../package/namespace.mjs";
 import { runReadme } from "../package/readme.mjs";
-import { serveSupplies } from "../package/registry.mjs";
 import { preparePlace } from "./place.mjs";
 import { askVariant, compareSpeed, readLogits, start } from "./runs.mjs";
 
@@ -34,13 +33,10 @@ import { askVariant, compareSpeed, readLogits, start } from "./runs.mjs";
 
 const ROUNDS = 5;
 
-const [orderPath = "", resultPath = ""] = process.argv.slice(2);
-/** @type {Order} */
-const order = JSON.parse(readFileSync(orderPath, "utf8"));
-refuseNetwork();
-const registry = await serveSupplies(order.folder, order.supplies);
+/** @type {{ order: Order, registry: import("../package/registry.mjs").Registry, keep: (found: Found) => void }} */
+const { order, registry, keep } = await beginOffline();
 try {
-  writeFileSync(resultPath, JSON.stringify(await prove()));
+  keep(await prove());
 } finally {
   await registry.close();
 }

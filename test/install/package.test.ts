@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -51,6 +51,11 @@ describe("the published package", () => {
     // `npm rebuild` forgets gypfile, and other package managers do not know it: with binding.gyp and no such script they
     // would run node-gyp, which downloads Node's headers.
     expect(manifest.scripts["install"]).toBe("node scripts/install.mjs");
+  });
+
+  // npx links and marks the commands of a folder once, and takes for granted later that they are.
+  it.runIf(process.platform !== "win32")("has a command that may be executed as soon as it is compiled", () => {
+    expect(statSync(join(packageDir, "dist", "cli", "main.js")).mode & 0o111).toBe(0o111);
   });
 
   it("carries the notices of what is compiled into the addon", () => {

@@ -72,6 +72,21 @@ describe("text, or calls behind a trigger", () => {
   });
 });
 
+describe("rules of text and calls", () => {
+  it("have other names than those of any schema", () => {
+    const inner = { type: "object", properties: { a: { type: "integer" } } };
+    const names = ["seen!", "seen?", "the!", "the?", "text!", "root"];
+    const properties = Object.fromEntries(names.map((name) => [name, { ...inner, title: name }]));
+    const tool = { type: "function" as const, function: { name: "f", parameters: { type: "object", properties } } };
+    for (const trigger of ["<tool_call>", ""]) {
+      const grammar = textOrToolGrammar([tool], syntaxOfTemplate(trigger), true);
+      const rules = [...grammar.matchAll(/^(\S+) ::=/gm)].map(([, rule]) => rule);
+      expect(rules.filter((rule) => rule?.endsWith("--2"))).not.toHaveLength(0);
+      expect(new Set(rules).size).toBe(rules.length);
+    }
+  });
+});
+
 describe("text, or calls that are JSON from their beginning", () => {
   it.each([true, false])("is a call where it begins like JSON, and anything else; several: %s", async (parallel) => {
     const grammar = textOrToolGrammar(tools, syntaxOfTemplate(""), parallel);

@@ -3,7 +3,7 @@ import { jsonSchemaGrammar } from "../../../sampling/json-schema/json-schema-gra
 import type { ToolDefinition } from "../request.js";
 import type { ToolSyntax } from "./tool-syntax.js";
 
-// Rules of a schema have names without two hyphens in a row.
+// Rules of a schema have two hyphens in a row before a number alone.
 const calls = "the--calls";
 
 /** Throws `INVALID_OPTION` where a tool's schema cannot be kept, by the path that it has in the request. */
@@ -49,7 +49,7 @@ function callRules(
 function textUpTo(trigger: string): string {
   const letters = [...new Set(trigger)];
   const others = `[^${letters.map((letter) => letter.replace(/[[\]\\^-]/, "\\$&")).join("")}]`;
-  const rule = (seen: number): string => (seen === 0 ? "root" : seen === trigger.length ? calls : `seen--${seen}`);
+  const rule = (seen: number): string => (seen === 0 ? "root" : seen === trigger.length ? calls : `text--seen-${seen}`);
   const rules = Array.from(trigger, (_, seen) => {
     const steps = letters.map((letter) => {
       const text = trigger.slice(0, seen) + letter;

@@ -1,0 +1,11 @@
+// The small trained model that tests and proofs run.
+
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { packageDir } from "../lib/paths.mjs";
+
+/** @returns {Promise<string>} its path, once it is on this machine */
+export async function smollm2() {
+  const { resolveModel } = await import(pathToFileURL(join(packageDir, "dist", "hub", "index.js")).href);
+  return await resolveModel("smollm2");
+}
