@@ -14,6 +14,7 @@ import {
   optionsObject,
   withDefault,
 } from "../validate.js";
+import { jsonSchemaGrammar } from "./json-schema/json-schema-grammar.js";
 import { aLogitBias, interpretLogitBias } from "./logit-bias.js";
 import type {
   DryOptions,
@@ -73,6 +74,9 @@ const mirostat = {
   eta: withDefault(aNumber(0), 0.1),
 } satisfies RulesFor<MirostatOptions>;
 
+/** Gives its grammar. */
+const aJsonSchema: Check<string> = (value, name) => jsonSchemaGrammar(value, { name });
+
 export const samplingRules = {
   temperature: withDefault(aNumber(0), 0.8),
   dynamicTemperature: optional(optionsObject(dynamicTemperature)),
@@ -93,6 +97,7 @@ export const samplingRules = {
   samplerOrder: withDefault(aSamplerOrder, samplerNames),
   seed: optional(anInteger(0, highestSeed)),
   grammar: optional(aNonEmptyString),
+  jsonSchema: optional(aJsonSchema),
 } satisfies RulesFor<SamplingOptions>;
 
 export type ReadSamplingOptions = OptionsOf<typeof samplingRules>;
@@ -128,6 +133,12 @@ export function interpretSampling(options: ReadSamplingOptions, tokenizer: Token
     mirostatEta: mirostat?.eta ?? 0.1,
     ...interpretLogitBias(options.logitBias, tokenizer),
     order: options.samplerOrder.map((name) => nativeSamplerNames[name]),
-    grammar: toUSVString(options.grammar ?? ""),
+    grammar: toUSVString(grammarOf(options)),
   };
+}
+
+function grammarOf({ grammar, jsonSchema }: ReadSamplingOptions): string {
+  if (grammar === undefined) return jsonSchema ?? "";
+  if (jsonSchema !== undefined) throw new InvalidOptionError("grammar", "no grammar beside a jsonSchema", grammar);
+  return grammar;
 }

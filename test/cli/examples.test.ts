@@ -19,6 +19,7 @@ const expected: Record<string, RegExp> = {
   "drafts.mjs": /^(\d+) of \d+ drafted tokens were right\nthe same text\n$/,
   "embeddings.mjs": /cat and kitten: 0\.9\d\ncat and market: 0\.[78]\d\n/,
   "grammar.mjs": /\{ city: '[^']+', country: '[^']+' \}/,
+  "json-schema.mjs": /\{\s+name: 'Paris',\s+country: '[^']+',\s+sights: \[ '[^\]]+' \]\s+\}/,
   "many-requests.mjs": /France: Paris\nItaly: Rome\n[\s\S]*[4-6]\.\d requests a step/,
   "ram-cache.mjs": /^4\d\d of 4\d\d prompt tokens came from the cache\n$/,
   "require.cjs": /Paris/,

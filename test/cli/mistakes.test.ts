@@ -40,6 +40,11 @@ const misuses: [args: string, message: string][] = [
   ["--logit-bias x=y", 'Expected a finite number or -Infinity for --logit-bias["x"] but received "y"'],
   ["--metadata-override x", 'Expected <key=value> for --metadata-override but received "x"'],
   ["--template-variables [1]", 'Expected a JSON object for --template-variables but received "[1]"'],
+  ["--json-schema {", 'Expected a JSON object for --json-schema but received "{"'],
+  [
+    '--json-schema {"minProperties":1}',
+    "Expected no value, as a grammar cannot keep this keyword for --json-schema.minProperties but received 1",
+  ],
   ["--logprobs 2", "--logprobs needs --json to show them"],
   ["--grammar x --grammar-file y", "option '--grammar-file <path>' cannot be used with option '--grammar <gbnf>'"],
   ["--temprature 1", "unknown option '--temprature' (Did you mean --temperature?)"],

@@ -89,6 +89,25 @@ describe("chat with one message", () => {
     });
   });
 
+  it("answers in the form of a JSON schema, from a file too", async () => {
+    const schema = JSON.stringify({
+      type: "object",
+      properties: { capital: { enum: ["Tokyo", "Rome"] } },
+      required: ["capital"],
+      additionalProperties: false,
+    });
+    const file = join(folder, "schema.json");
+    writeFileSync(file, schema);
+    for (const flags of [
+      ["--json-schema", schema],
+      ["--json-schema-file", file],
+    ]) {
+      const { code, stdout, stderr } = await run(["chat", model, ...greedy, ...flags, "-p", question]);
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(JSON.parse(stdout)).toEqual({ capital: "Tokyo" });
+    }
+  });
+
   it("passes variables to the template", async () => {
     const template = "<|im_start|>user\nSay {{ word }}<|im_end|>\n<|im_start|>assistant\n";
     const word = "a few more words than the other".repeat(5);

@@ -106,6 +106,23 @@ describe("a grammar", () => {
     expect(texts[await first(grammar, { temperature: 0 })]).toBe("q");
   });
 
+  it("is made of a JSON schema", async () => {
+    const jsonSchema = {
+      type: "object",
+      properties: { n: { type: "integer", minimum: 3, maximum: 5 }, word: { enum: ["yes", "no"] } },
+      required: ["n", "word"],
+      additionalProperties: false,
+    };
+    for (let seed = 1; seed <= 6; seed++) {
+      const { text, finishReason } = await context.generate({ prompt, jsonSchema, temperature: 1, seed });
+      expect(finishReason).toBe("stop");
+      const { n, word, ...more } = JSON.parse(text) as Record<string, unknown>;
+      expect([3, 4, 5]).toContain(n);
+      expect(["yes", "no"]).toContain(word);
+      expect(more).toEqual({});
+    }
+  });
+
   it("ends where it is fulfilled, or goes on where it may", async () => {
     const { text, finishReason } = await context.generate({ prompt, grammar: 'root ::= "q" ("z")?', maxTokens: 8 });
     expect(text).toMatch(/^qz?$/);

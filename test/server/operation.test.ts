@@ -322,6 +322,7 @@ describe("llama-native serve", () => {
 
     test("tells the settings that were given, but no keys", async () => {
       const given = ["--port", "9000", "--temperature", "0", "--logit-bias", "5=-inf", "--dry-multiplier", "0.5"];
+      given.push("--json-schema", '{"type":"object"}');
       const { code, stdout } = await printed(...given, "--api-key", "hush", "--context-size", "1024");
       expect(code).toBe(0);
       expect(stdout).not.toContain("hush");
@@ -329,7 +330,12 @@ describe("llama-native serve", () => {
         port: 9000,
         apiKeys: ["…"],
         models: [{ source: "smollm2", context: { contextSize: 1024 } }],
-        defaults: { temperature: 0, logitBias: { 5: "-inf" }, dry: { multiplier: 0.5, base: 1.75 } },
+        defaults: {
+          temperature: 0,
+          logitBias: { 5: "-inf" },
+          dry: { multiplier: 0.5, base: 1.75 },
+          jsonSchema: { type: "object" },
+        },
       });
     });
 

@@ -29,6 +29,32 @@ test("a seed of -1 draws another one each time, whatever the server's default", 
   expect(drawn.size).toBeGreaterThan(1);
 });
 
+test("a schema for all answers leaves room for a request's own grammar", async () => {
+  const source = await smollm2();
+  const jsonSchema = {
+    type: "object",
+    properties: { ok: { type: "boolean" } },
+    required: ["ok"],
+    additionalProperties: false,
+  };
+  const other = await createServer({ port: 0, models: source, defaults: { temperature: 0, jsonSchema } });
+  try {
+    const ask = async (more: object): Promise<unknown> => {
+      const response = await post(other, "/v1/chat/completions", {
+        messages: france,
+        ...more,
+      });
+      const { choices } = (await response.json()) as { choices: { message: { content: string } }[] };
+      return choices[0]?.message.content;
+    };
+    await other.ready;
+    expect(JSON.parse((await ask({})) as string)).toEqual({ ok: expect.any(Boolean) as boolean });
+    expect(await ask({ grammar: 'root ::= "Paris"' })).toBe("Paris");
+  } finally {
+    await other.close({ deadlineMs: 0 });
+  }
+});
+
 test("num_predict of -1 has no limit, whatever the server's default", async () => {
   const ask = (options: object): Promise<Record<string, unknown>> =>
     answer("/api/generate", { model: "smollm2", prompt: "Count from 1 to 40.", stream: false, options });

@@ -95,6 +95,7 @@ function asGiven({
   draft,
   cachePrompt,
   seed,
+  jsonSchema,
 }: NonNullable<ServerOptions["defaults"]>): object {
   const biases = logitBias instanceof Map ? [...logitBias] : Object.entries(logitBias ?? {});
   return {
@@ -102,6 +103,7 @@ function asGiven({
     stop: stop ?? [],
     draft: draft ?? null,
     cachePrompt: cachePrompt ?? seed === undefined,
+    jsonSchema: jsonSchema ?? null,
     // JSON has no infinity.
     logitBias: Object.fromEntries(biases.map(([token, bias]) => [String(token), bias === -Infinity ? "-inf" : bias])),
   };

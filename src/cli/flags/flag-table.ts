@@ -78,8 +78,12 @@ function flagsOf(table: FlagTable): PlacedFlag[] {
 
 function valueOf(flag: PlacedFlag, command: Command): unknown {
   const file = flag.orFile === true ? given(command, toFileOption(flag)) : undefined;
-  const value = file === undefined ? given(command, toOption(flag)) : readTextFile(file as string);
+  const value = file === undefined ? given(command, toOption(flag)) : parsed(flag, readTextFile(file as string));
   return value === undefined || flag.parseAll === undefined ? value : flag.parseAll(value as string[]);
+}
+
+function parsed({ parse }: Flag, text: string): unknown {
+  return parse === undefined ? text : parse(text);
 }
 
 function given(command: Command, option: Option): unknown {

@@ -6,7 +6,7 @@ import type {
   XtcOptions,
 } from "../../sampling/sampling-options.js";
 import type { FlagsFor } from "./flag-table.js";
-import { camelCaseNames, logitBias, number } from "./values.js";
+import { camelCaseNames, jsonObject, logitBias, number } from "./values.js";
 
 const dynamicTemperature = {
   range: { value: "<number>", parse: number, help: "vary the temperature by ± this (0, off)" },
@@ -61,4 +61,10 @@ export const samplingFlags = {
   samplerOrder: { value: "<names>", parse: camelCaseNames, help: "samplers to run, e.g. top-k,min-p,temperature" },
   seed: { value: "<number>", parse: number, help: "the same seed gives the same text (drawn anew)" },
   grammar: { value: "<gbnf>", orFile: true, help: "grammar the text must follow" },
+  jsonSchema: {
+    value: "<json>",
+    parse: jsonObject("jsonSchema"),
+    orFile: true,
+    help: "JSON schema that the text must follow",
+  },
 } satisfies FlagsFor<SamplingOptions>;

@@ -227,8 +227,11 @@ class Answers {
   #generate(choice: number, copy: number, prompt: Prompt, plan: PromptPlan): void {
     const { queue } = this;
     const { context } = this.#lease;
-    const { options, echo } = this.#request;
-    const { seed } = { ...this.#defaults, ...options };
+    const { echo } = this.#request;
+    const options = { ...this.#request.options, ...plan.options };
+    // A request's grammar takes the place of a schema that the others get.
+    const defaults = options.grammar === undefined ? this.#defaults : { ...this.#defaults, jsonSchema: undefined };
+    const { seed } = { ...defaults, ...options };
     const reader = new AnswerReader({
       choice,
       tools: plan.tools,
@@ -241,9 +244,8 @@ class Answers {
     };
     if (echo) queue.push({ type: "text", choice, text: echoText(prompt, this.#lease.model) });
     const generation = context.generate({
-      ...this.#defaults,
+      ...defaults,
       ...options,
-      ...plan.options,
       ...plan.prompt,
       // Each answer of several draws its own numbers.
       ...(seed === undefined ? {} : { seed: (seed + copy) % 0xffffffff }),
