@@ -14,6 +14,8 @@ class Gate {
 
 const disposals = new Map<string, Gate>();
 let failure: Error | undefined;
+/** Reading a model's header takes until it opens. */
+let reading: Gate | undefined;
 const loads: string[] = [];
 
 vi.mock("../../src/hub/index.js", () => ({
@@ -21,7 +23,10 @@ vi.mock("../../src/hub/index.js", () => ({
   resolveModel: async (source: string) => source,
 }));
 vi.mock("../../src/server/models/model-needs.js", () => ({
-  modelNeeds: async () => ({ context: {}, load: {}, memories: new Map([["RAM", 60]]), bytes: 60 }),
+  modelNeeds: async () => {
+    await reading?.passed;
+    return { context: {}, load: {}, memories: new Map([["RAM", 60]]), bytes: 60 };
+  },
 }));
 vi.mock("../../src/native/load-addon.js", () => ({
   loadAddon: () => ({ systemInfo: () => ({ devices: [] }) }),
@@ -44,6 +49,7 @@ afterEach(() => {
   disposals.clear();
   loads.length = 0;
   failure = undefined;
+  reading = undefined;
 });
 
 const never = new AbortController().signal;
@@ -109,6 +115,20 @@ describe("a model that is being unloaded", () => {
       [{ model: "b", why: "asked", err: failure }, "a model could not be unloaded"],
     ]);
     await pool.dispose();
+  });
+
+  test("keeps nobody waiting where it is gone before another one's header is read", async () => {
+    const pool = make(100);
+    await use(pool, "a");
+    reading = new Gate();
+    const second = use(pool, "b");
+    await turn();
+    pool.unload(pool.find("a"));
+    disposals.get("/a.gguf")!.open();
+    await turn();
+    reading.open();
+    await second;
+    expect(loads).toEqual(["/a.gguf", "/b.gguf"]);
   });
 
   test("keeps nobody waiting where there is room for both", async () => {

@@ -286,6 +286,8 @@ export class ModelPool {
   /** Unloads the least recently used model that has some of a memory, and waits until it is free where all are in use. */
   async #freeSome(where: string): Promise<void> {
     const holders = this.#inMemory().filter(({ needs }) => (needs?.memories.get(where) ?? 0) > 0);
+    // Gone while the needs were read: there is nothing that would ever tell of a change.
+    if (holders.length === 0) return;
     const unloading = holders.find((model) => model.unloading !== undefined)?.unloading;
     if (unloading !== undefined) return unloading;
     const loaded = holders.filter((model) => model.owned && model.loaded !== undefined);
