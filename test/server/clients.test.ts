@@ -3,6 +3,7 @@ import { execFile, spawn } from "node:child_process";
 import { promisify } from "node:util";
 
 import Anthropic from "@anthropic-ai/sdk";
+import { zodOutputFormat } from "@anthropic-ai/sdk/helpers/zod";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { ChatOpenAI } from "@langchain/openai";
 import { generateObject, generateText, streamText, tool } from "ai";
@@ -94,6 +95,27 @@ describe("@anthropic-ai/sdk", () => {
       ],
     });
     expect(next.content[0]!.type).toBe("text");
+  });
+
+  test("structured output, and strict tools", async () => {
+    const city = z.object({ city: z.string().max(20), country: z.string().max(20) });
+    const { parsed_output: found } = await client().messages.parse({
+      ...request,
+      max_tokens: 60,
+      output_config: { format: zodOutputFormat(city) },
+    });
+    expect(city.parse(found)).toEqual(found);
+    // A schema that no grammar keeps matters only where it is to be kept.
+    const ask = (strict: boolean): Promise<Anthropic.Message> =>
+      client().messages.create({
+        ...request,
+        tools: [{ name: "count", strict, input_schema: { type: "object", minProperties: 1 } }],
+      });
+    expect((await ask(false)).content.length).toBeGreaterThan(0);
+    await expect(ask(true)).rejects.toMatchObject({
+      status: 400,
+      message: expect.stringContaining("tools[0].input_schema.minProperties") as string,
+    });
   });
 
   test("aborting a stream ends its request", async () => {

@@ -2,7 +2,7 @@ import { z } from "zod";
 
 import { Problem } from "../http/problem.js";
 import { jsonObject, maybe, refused } from "../http/schema.js";
-import type { ChatMessage, ChatPrompt, InferenceRequest, ToolChoice } from "../inference/request.js";
+import type { AnswerFormat, ChatMessage, ChatPrompt, InferenceRequest, ToolChoice } from "../inference/request.js";
 
 const cacheControl = z.unknown().optional().meta({ description: "Accepted: prefixes are cached by themselves" });
 
@@ -38,7 +38,13 @@ const tool = z.strictObject({
   name: z.string().regex(/^[\w-]{1,128}$/, "Expected 1 to 128 letters, digits, _ and -"),
   description: maybe(z.string()),
   input_schema: jsonObject,
+  strict: maybe(z.boolean()),
   cache_control: cacheControl,
+});
+
+const outputConfig = z.strictObject({
+  format: maybe(z.strictObject({ type: z.literal("json_schema"), schema: jsonObject })),
+  effort: refused("models here have no such setting"),
 });
 
 const parallel = { disable_parallel_tool_use: maybe(z.boolean()) };
@@ -70,6 +76,7 @@ export const messageBody = z.strictObject({
   top_k: maybe(z.int().min(0).max(0x7fffffff)),
   top_p: maybe(z.number().min(0).max(1)),
   metadata: maybe(z.strictObject({ user_id: maybe(z.string()) })),
+  output_config: maybe(outputConfig),
   service_tier: refused("there is one tier", "auto", "standard_only"),
   container: refused("containers"),
   context_management: refused("prompts are never cut"),
@@ -92,12 +99,17 @@ export function toMessageRequest(body: MessageBody): InferenceRequest {
       ...(typeof topP === "number" ? { topP } : {}),
       ...(stop ? { stop } : {}),
     },
-    format: { type: "text" },
+    format: toFormat(body),
     echo: false,
     countsPrompt: body.stream === true,
     user: body.metadata?.user_id ?? undefined,
     metadata: undefined,
   };
+}
+
+function toFormat({ output_config: config }: MessageBody): AnswerFormat {
+  const format = config?.format;
+  return format ? { type: "schema", schema: format.schema, param: "output_config.format.schema" } : { type: "text" };
 }
 
 export function toChatPrompt(body: CountBody): ChatPrompt {
@@ -119,6 +131,7 @@ export function toChatPrompt(body: CountBody): ChatPrompt {
     messages: [...first, ...messages],
     tools,
     toolSchemaField: "input_schema",
+    strictTools: (body.tools ?? []).filter(({ strict }) => strict === true).map(({ name }) => name),
     toolChoice,
     parallelTools: !(choice && "disable_parallel_tool_use" in choice && choice.disable_parallel_tool_use === true),
     templateVariables: undefined,
