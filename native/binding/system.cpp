@@ -9,6 +9,7 @@
 #include "llama.h"
 
 #include <algorithm>
+#include <mutex>
 #include <sstream>
 
 namespace llama_native {
@@ -43,10 +44,18 @@ Napi::Value devices(Napi::Env env) {
     return list;
 }
 
+// llama.cpp makes its text in one string of the process, while every load of a model asks for it: two worker threads at once
+// would free that string's memory twice.
+std::string print_system_info() {
+    static std::mutex           mutex;
+    std::lock_guard<std::mutex> lock(mutex);
+    return llama_print_system_info();
+}
+
 // llama.cpp prints "CPU : SSE3 = 1 | AVX = 1 | ... | "; the names that are 1. Lengths of vectors are among them, as SVE_CNT = 16.
 std::vector<std::string> cpu_features() {
     std::vector<std::string> features;
-    std::istringstream       text(llama_print_system_info());
+    std::istringstream       text(print_system_info());
     for (std::string part; std::getline(text, part, '|');) {
         const size_t equals = part.find(" = 1 ");
         if (equals == std::string::npos) continue;
