@@ -80,6 +80,22 @@ describe("a context held by sequences", () => {
     expect(shifted.contextShifts).toBeGreaterThan(0);
     await context.dispose();
   });
+
+  test.each([1, 30, 2 ** 31 - 1])(
+    "a request that shifts may be told to keep more than finds room (%i)",
+    async (keepTokens) => {
+      const context = await model.createContext({ contextSize: 64, sequences: 1 });
+      const sequence = await context.sequence();
+      for (const held of [40, 22]) {
+        await sequence.evaluate(new Int32Array(held).fill(7));
+        const request = { tokens: [5], ignoreEos: true, maxTokens: 60, contextShift: true, keepTokens };
+        const { tokens, contextShifts } = await context.generate(request);
+        expect(tokens.length).toBe(60);
+        expect(contextShifts).toBeGreaterThan(0);
+      }
+      await context.dispose();
+    },
+  );
 });
 
 describe("hostile input", () => {
