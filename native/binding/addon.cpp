@@ -25,11 +25,12 @@ void stay_loaded() {
 #endif
 }
 
-// The same at the "exit" event; see Environment.
+// At the "exit" event; see Environment. Before all other listeners: one that throws, or calls process.exit() itself, ends the
+// process at once, and those after it are never called.
 void shut_down_at_exit(Napi::Env env) {
     const auto shut_down = [](const Napi::CallbackInfo & info) { llama_native::Environment::of(info.Env()).shut_down(); };
     const auto process = env.Global().Get("process").As<Napi::Object>();
-    process.Get("once").As<Napi::Function>().Call(process, { Napi::String::New(env, "exit"), Napi::Function::New(env, shut_down) });
+    process.Get("prependOnceListener").As<Napi::Function>().Call(process, { Napi::String::New(env, "exit"), Napi::Function::New(env, shut_down) });
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {

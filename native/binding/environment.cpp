@@ -41,7 +41,7 @@ void Dispatcher::run(Napi::Env env, Napi::Function, Dispatcher * self, void *) {
 }
 
 void Dispatcher::hold() {
-    if (holds++ == 0) function.Ref(env);
+    if (holds++ == 0 && !closed) function.Ref(env);
 }
 
 void Dispatcher::release() {
@@ -60,12 +60,15 @@ void Dispatcher::close() {
 void Environment::track(const std::shared_ptr<Engine> & engine) {
     engines.remove_if([](const auto & item) { return item.expired(); });
     engines.push_back(engine);
-    if (ended) engine->stop();  // made by a listener of "exit" that came after ours
+    if (ended) engine->stop();  // made by a listener of "exit", all of which come after ours
 }
 
 void Environment::track(const std::shared_ptr<LoadJob> & job) {
     loads.push_back(job);
-    if (ended) job->cancelled = true;
+    if (!ended) return;
+    // Made by a listener of "exit", too: nobody else waits for it before C's exit().
+    job->cancelled = true;
+    if (job->thread.joinable()) job->thread.join();
 }
 
 void Environment::forget(const LoadJob * job) {

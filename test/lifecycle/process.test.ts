@@ -67,6 +67,23 @@ describe("a process", () => {
     expect(outcome.milliseconds).toBeLessThan(20_000);
   });
 
+  test.each([
+    ["calls process.exit() itself", "process.exit(7);", 7],
+    ["throws", 'throw new Error("on purpose");', 7],
+  ])("has no engine left when a listener of its end %s", async (_what, doing, end) => {
+    const outcome = await runProgram(
+      `let context;
+      process.on("exit", () => { console.log(context.stats().running); ${doing} });
+      const { loadModel } = await import(process.env.LIBRARY);
+      context = await (await loadModel(process.env.MODEL)).createContext({ contextSize: 2048, sequences: 4 });
+      const generations = [1, 2, 3].map(() => context.generate({ prompt: "Hello", ignoreEos: true, maxTokens: 1900 }));
+      await generations[0][Symbol.asyncIterator]().next();
+      process.exit(7);`,
+      values,
+    );
+    expect(outcome).toMatchObject({ end, stdout: "0\n" });
+  });
+
   test("may die of an exception in mid-stream", async () => {
     const outcome = await runProgram(
       `${load} const generation = context.generate(endless); await streaming(generation); throw new Error("on purpose");`,
