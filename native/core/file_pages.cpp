@@ -21,15 +21,21 @@ FilePages::FilePages(const std::vector<std::string> & paths) {
 #endif
 }
 
-std::timed_mutex & FilePages::mappings() {
+std::timed_mutex & FilePages::loads() {
     static auto & mutex = *new std::timed_mutex;  // outlives every thread
+    return mutex;
+}
+
+std::mutex & FilePages::unmapping() {
+    static auto & mutex = *new std::mutex;
     return mutex;
 }
 
 void FilePages::release() const {
 #ifdef __linux__
-    std::ifstream maps("/proc/self/maps");
-    std::string   line;
+    std::lock_guard<std::mutex> lock(unmapping());
+    std::ifstream               maps("/proc/self/maps");
+    std::string                 line;
     while (std::getline(maps, line)) {
         unsigned long begin = 0, end = 0;
         unsigned      major_number = 0, minor_number = 0;

@@ -15,11 +15,13 @@ class FilePages {
 public:
     explicit FilePages(const std::vector<std::string> & paths);
 
-    // Held by whoever maps or unmaps model files: `release` works by address, which must not become something else's in
-    // the meantime.
-    static std::timed_mutex & mappings();
+    // `release` works by address, which must not become something else's in the meantime. So one load at a time maps files,
+    // and unmaps parts of them; it holds this all along.
+    static std::timed_mutex & loads();
+    // Held by `release`, and by whoever unmaps files outside of a load: that may be the JS thread, which cannot wait for one.
+    static std::mutex & unmapping();
 
-    // The caller holds `mappings`. Linux only; elsewhere the system reclaims such pages by itself under pressure, and this does nothing.
+    // The caller holds `loads`. Linux only; elsewhere the system reclaims such pages by itself under pressure, and this does nothing.
     void release() const;
 
 private:

@@ -98,7 +98,7 @@ std::shared_ptr<Model> Model::load(const LoadParams & params, const std::functio
     devices.apply(native);
 
     // One load at a time maps files. A cancelled one does not wait.
-    std::unique_lock<std::timed_mutex> lock(FilePages::mappings(), std::defer_lock);
+    std::unique_lock<std::timed_mutex> lock(FilePages::loads(), std::defer_lock);
     while (!lock.try_lock_for(std::chrono::milliseconds(20))) {
         if (!progress(0)) throw Error("CANCELLED", "Loading was cancelled");
     }
@@ -144,7 +144,7 @@ Model::Model(llama_model * model, bool vocabulary_only) :
 }
 
 Model::~Model() {
-    std::lock_guard<std::timed_mutex> lock(FilePages::mappings());
+    std::lock_guard<std::mutex> lock(FilePages::unmapping());
     llama_model_free(model);
 }
 
