@@ -56,7 +56,7 @@ const never = new AbortController().signal;
 const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 20));
 
 function make(memoryBudgetBytes: number, more: Partial<PoolOptions> = {}): ModelPool {
-  const models = ["/a.gguf", "/b.gguf"].map((source) => ({ source }));
+  const models = ["/a.gguf", "/b.gguf", "/c.gguf"].map((source) => ({ source }));
   return new ModelPool(models, { memoryBudgetBytes, idleUnloadMs: 0, log: silentLog, ...more });
 }
 
@@ -131,6 +131,22 @@ describe("a model that is being unloaded", () => {
     expect(loads).toEqual(["/a.gguf", "/b.gguf"]);
   });
 
+  test("leaves the others alone where it made room while a header was read", async () => {
+    const pool = make(130);
+    await use(pool, "a");
+    const second = await pool.acquire(pool.find("b"), never);
+    reading = new Gate();
+    const third = use(pool, "c").then(() => "in");
+    await turn();
+    pool.unload(pool.find("a"));
+    disposals.get("/a.gguf")!.open();
+    await turn();
+    reading.open();
+    expect(await Promise.race([third, turn()])).toBe("in");
+    second.release();
+    expect(pool.find("b").loaded).toBeDefined();
+  });
+
   test("keeps nobody waiting where there is room for both", async () => {
     const pool = make(200);
     await use(pool, "a");
@@ -162,4 +178,36 @@ test("a model that others use makes no room for one that nobody waits for any mo
   disposals.get("/a.gguf")!.open();
   await again;
   expect(loads).toEqual(["/a.gguf", "/b.gguf"]);
+});
+
+test("who leaves while a model is loaded starts no time of its idleness", async () => {
+  vi.useFakeTimers();
+  try {
+    const pool = make(100, { idleUnloadMs: 1000 });
+    reading = new Gate();
+    const client = new AbortController();
+    const left = use(pool, "a", client.signal);
+    client.abort(new Error("The client has gone"));
+    await expect(left).rejects.toThrow("The client has gone");
+    await vi.advanceTimersByTimeAsync(900);
+    reading.open();
+    await vi.advanceTimersByTimeAsync(900);
+    expect(pool.find("a").loaded).toBeDefined();
+    await vi.advanceTimersByTimeAsync(200);
+    expect(pool.find("a").loaded).toBeUndefined();
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("who waits for room hears that the server shuts down", async () => {
+  const pool = make(100);
+  const first = await pool.acquire(pool.find("a"), never);
+  const second = use(pool, "b");
+  await turn();
+  disposals.get("/a.gguf")!.open();
+  const closed = pool.dispose();
+  await expect(second).rejects.toMatchObject({ code: "draining" });
+  first.release();
+  await closed;
 });

@@ -196,7 +196,8 @@ export class ModelPool {
   }
 
   #unloadWhenIdle(entry: PooledModel): void {
-    if (!entry.owned || entry.keepMs === 0 || entry.users > 0 || this.#closing.signal.aborted) return;
+    const isIdle = entry.loaded !== undefined && entry.users === 0;
+    if (!entry.owned || entry.keepMs === 0 || !isIdle || this.#closing.signal.aborted) return;
     if (entry.keepMs < 0) {
       this.unload(entry);
       return;
@@ -258,6 +259,7 @@ export class ModelPool {
     try {
       for (;;) {
         const { devices } = loadAddon(load?.gpu).systemInfo({});
+        const present = this.#inMemory().length;
         const taken = this.#taken();
         const beside = devicesBeside(devices, taken);
         // Models that are loaded with the server share the devices; one that is asked for gets the layers it would have alone.
@@ -268,6 +270,8 @@ export class ModelPool {
         const lacking = lackingMemory(needs.memories, taken, memoriesLeft(ramLeft, beside));
         if (lacking === undefined) return needs;
         if (occasion === "request" && entry.waiting === 0) throw unwanted;
+        // One that went while the header was read has made room, and nothing would ever tell of it again.
+        if (this.#inMemory().length < present) continue;
         await this.#freeSome(lacking);
       }
     } finally {
@@ -286,8 +290,6 @@ export class ModelPool {
   /** Unloads the least recently used model that has some of a memory, and waits until it is free where all are in use. */
   async #freeSome(where: string): Promise<void> {
     const holders = this.#inMemory().filter(({ needs }) => (needs?.memories.get(where) ?? 0) > 0);
-    // Gone while the needs were read: there is nothing that would ever tell of a change.
-    if (holders.length === 0) return;
     const unloading = holders.find((model) => model.unloading !== undefined)?.unloading;
     if (unloading !== undefined) return unloading;
     const loaded = holders.filter((model) => model.owned && model.loaded !== undefined);
@@ -295,7 +297,8 @@ export class ModelPool {
     if (oldest?.users === 0) return this.#unload(oldest, "room");
     // Steady requests would otherwise never let it go.
     if (oldest !== undefined) oldest.leaving = true;
-    await once(this.#news, "change", { signal: this.#closing.signal });
+    const { signal } = this.#closing;
+    await once(this.#news, "change", { signal }).catch(() => signal.throwIfAborted());
   }
 
   /** What the models take together, by estimate. */
