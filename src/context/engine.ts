@@ -53,8 +53,9 @@ export class Engine {
     try {
       const engine = await creation;
       engine.#onDisposed = release;
-      if (owners.some((owner) => owner.disposed)) throw new DisposedError("The model");
-      return engine;
+      if (!owners.some((owner) => owner.disposed)) return engine;
+      await engine.dispose(); // the model may not have come to what it owns yet
+      throw new DisposedError("The model");
     } catch (error) {
       release();
       throw error;

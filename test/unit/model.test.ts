@@ -102,6 +102,20 @@ describe("dispose", () => {
     expect(addon.calls.at(-1)).toBe("modelFree");
   });
 
+  it("ends a context whose making has just come to its end", async () => {
+    for (let turns = 0; turns < 8; turns++) {
+      const { model, addon } = fakeModel();
+      let release!: () => void;
+      addon.holdContextCreate = new Promise((resolve) => (release = resolve));
+      model.createContext().catch(() => undefined);
+      await settle();
+      release();
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      await model.dispose();
+      expect(addon.context.disposed, `${turns} turns later`).toBe(true);
+    }
+  });
+
   it("makes every later use a DisposedError", async () => {
     const { model } = fakeModel();
     const template = model.chatTemplate;
