@@ -3,6 +3,7 @@
 // `<path>/owner.json` tells who holds it. The holder touches that file while it works, so that a lock whose holder was
 // killed, or whose pid now belongs to another program, is known to be stale and is taken over.
 
+import { randomUUID } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
@@ -17,7 +18,8 @@ const OWNERLESS_MS = 10_000;
 /**
  * @typedef {object} LockOptions
  * @property {(pid: number | null) => void} [onWait] called once when the lock is held by another process
- * @property {(() => void) | undefined} [onPoll] called each time it is found to be held
+ * @property {(() => void | Promise<void>) | undefined} [onPoll] called each time it is found to be held; waiting ends with
+ * what it fails with
  * @property {number} [pollMs]
  * @property {AbortSignal | undefined} [signal] stops waiting; its reason is thrown
  */
@@ -47,14 +49,15 @@ async function acquire(path, options) {
   mkdirSync(dirname(path), { recursive: true });
   let told = false;
   for (;;) {
-    if (tryCreate(path)) return hold(path);
+    const id = tryCreate(path);
+    if (id !== null) return hold(path, id);
     if (isStale(path)) {
-      discard(path);
+      discardStale(path);
       continue;
     }
     if (!told) options.onWait?.(ownerOf(path)?.pid ?? null);
     told = true;
-    options.onPoll?.();
+    await options.onPoll?.();
     await sleep(options.pollMs ?? 500, undefined, { signal: options.signal }).catch(() =>
       options.signal?.throwIfAborted(),
     );
@@ -62,39 +65,43 @@ async function acquire(path, options) {
   }
 }
 
-/** @param {string} path */
+/** The id of the new holder, or null where another one was first. @param {string} path */
 function tryCreate(path) {
   try {
     mkdirSync(path);
   } catch (error) {
-    if (/** @type {NodeJS.ErrnoException} */ (error).code === "EEXIST") return false;
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === "EEXIST") return null;
     throw error;
   }
-  writeFileSync(ownerFile(path), JSON.stringify({ pid: process.pid, host: hostname() }));
-  return true;
+  const id = randomUUID();
+  writeFileSync(ownerFile(path), JSON.stringify({ pid: process.pid, host: hostname(), id }));
+  return id;
 }
 
-/** @param {string} path */
-function hold(path) {
+/** @param {string} path @param {string} id */
+function hold(path, id) {
   const heartbeat = setInterval(() => {
-    if (!isOurs(path)) return;
+    if (ownerOf(path)?.id !== id) return; // taken over while the process slept for long
     const now = new Date();
     utimesSync(ownerFile(path), now, now);
   }, HEARTBEAT_MS);
   heartbeat.unref();
   const release = () => {
     clearInterval(heartbeat);
-    process.off("exit", release);
-    if (isOurs(path)) discard(path);
+    releases.delete(release);
+    if (releases.size === 0) process.off("exit", releaseAll);
+    if (ownerOf(path)?.id === id) discard(path);
   };
-  process.on("exit", release);
+  if (releases.size === 0) process.on("exit", releaseAll);
+  releases.add(release);
   return release;
 }
 
-/** A process that slept for long may find that its lock was taken over. @param {string} path */
-function isOurs(path) {
-  const owner = ownerOf(path);
-  return owner?.pid === process.pid && owner.host === hostname();
+/** Of the locks that are held. They share a listener, as Node warns of more than ten. @type {Set<() => void>} */
+const releases = new Set();
+
+function releaseAll() {
+  for (const release of releases) release();
 }
 
 /** @param {string} path */
@@ -108,20 +115,39 @@ function isStale(path) {
 }
 
 /** Renaming first makes sure that of two processes that find a stale lock only one removes it. @param {string} path */
-function discard(path) {
-  const grave = `${path}.${process.pid}.${Date.now()}`;
+function discardStale(path) {
+  const grave = moveAway(path);
+  if (grave === null) return;
   try {
-    renameSync(path, grave);
-  } catch (error) {
-    if (/** @type {NodeJS.ErrnoException} */ (error).code === "ENOENT") return;
-    throw error;
+    // Another process may have taken it over since it was looked at.
+    if (!isStale(grave)) return renameSync(grave, path);
+  } catch {
+    // a third one was faster
   }
   rmSync(grave, { recursive: true, force: true });
 }
 
+/** @param {string} path */
+function discard(path) {
+  const grave = moveAway(path);
+  if (grave !== null) rmSync(grave, { recursive: true, force: true });
+}
+
+/** Where it lies then, or null where it was gone. @param {string} path */
+function moveAway(path) {
+  const grave = `${path}.${process.pid}.${Date.now()}`;
+  try {
+    renameSync(path, grave);
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === "ENOENT") return null;
+    throw error;
+  }
+  return grave;
+}
+
 /**
  * @param {string} path
- * @returns {{ pid: number, host: string } | null}
+ * @returns {{ pid: number, host: string, id?: unknown } | null}
  */
 function ownerOf(path) {
   try {

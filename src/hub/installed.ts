@@ -230,8 +230,10 @@ async function withLocks<T>(source: string, locks: readonly string[], work: () =
   if (lock === undefined) return work();
   const held = new AbortController();
   let polls = 0;
-  const options = { signal: held.signal, onPoll: () => ++polls > 1 && held.abort(underWay(source, lock)) };
-  return withLock(lock, () => withLocks(source, others, work), options);
+  const onPoll = (): void => {
+    if (++polls > 1) held.abort(underWay(source, lock));
+  };
+  return withLock(lock, () => withLocks(source, others, work), { signal: held.signal, onPoll });
 }
 
 function underWay(source: string, lock: string): LlamaError {

@@ -1,8 +1,8 @@
 export interface LockOptions {
   /** Stops waiting for the lock. */
   signal?: AbortSignal | undefined;
-  /** Called now and then while another process, or another call of this one, holds the lock. */
-  onPoll?: (() => void) | undefined;
+  /** Called now and then while another process, or another call of this one, holds the lock; where it fails, so does waiting. */
+  onPoll?: (() => void | Promise<void>) | undefined;
 }
 
 /** Runs `work` while no other process runs any with this lock. A lock whose holder was killed is taken over. */

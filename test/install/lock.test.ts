@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { withLock } from "../../scripts/lib/lock.mjs";
 import { Sandbox } from "./sandbox.js";
 
@@ -48,11 +48,53 @@ describe("a lock", () => {
     expect(existsSync(path)).toBe(false);
   });
 
+  it("may be one of many that a process holds", async () => {
+    const warned = vi.spyOn(process, "emitWarning");
+    const paths = Array.from({ length: 12 }, (_, index) => `${path}-${index}`);
+    await Promise.all(paths.map((one) => withLock(one, () => sleep(20))));
+    expect(warned).not.toHaveBeenCalled();
+    warned.mockRestore();
+  });
+
   it("that was taken over meanwhile is not released", async () => {
     await withLock(path, async () => {
       leaveLock({ pid: process.ppid }, 0);
     });
     expect(existsSync(path)).toBe(true);
+  });
+
+  it("that another call took over meanwhile, as after a long sleep of the machine, is not released", async () => {
+    const inside: (() => void)[] = [];
+    const work = (): Promise<void> => new Promise((resolve) => inside.push(resolve));
+    const entered = async (count: number): Promise<void> => {
+      while (inside.length < count) await sleep(5);
+    };
+    const first = withLock(path, work);
+    await entered(1);
+    const then = new Date(Date.now() - 600_000);
+    utimesSync(join(path, "owner.json"), then, then);
+    const second = withLock(path, work);
+    await entered(2);
+    inside[0]?.();
+    await first;
+    expect(existsSync(path)).toBe(true);
+    inside[1]?.();
+    await second;
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it("is left to another process that takes it over at the same moment", async () => {
+    leaveLock({ pid: deadPid }, 0);
+    const kill = vi.spyOn(process, "kill").mockImplementationOnce(() => {
+      rmSync(path, { recursive: true });
+      leaveLock({ pid: process.ppid }, 0);
+      throw new Error("There is no such process");
+    });
+    const entered = withLock(path, () => Promise.resolve("in"), { pollMs: 10 });
+    kill.mockRestore();
+    expect(await Promise.race([entered, sleep(200, "out")])).toBe("out");
+    leaveLock({ pid: deadPid }, 0);
+    expect(await entered).toBe("in");
   });
 
   it.each([
