@@ -163,13 +163,13 @@ class Transfer {
       if (chunks.every(isComplete)) return;
       failures = this.#partial.doneBytes > before ? 1 : failures + 1;
       if (failures >= attempts) throw cutOff(this.#options, reason);
-      await waitFor(firstPause * 2 ** (failures - 1), { signal: this.#signal, onPause: this.#options.onPause });
+      await waitFor(firstPause * 2 ** (failures - 1), { signal: this.#signal, onPause: this.#onPause });
     }
   }
 
   /** A response with the rest of a chunk, or with everything from the first missing byte of several on. */
   async #ask(chunks: readonly Chunk[]): Promise<Response> {
-    const { url, token, failure, seen, onPause } = this.#options;
+    const { url, token, failure, seen } = this.#options;
     const missing = chunks.find((chunk) => !isComplete(chunk));
     const end = chunks.at(-1);
     const first = missing === undefined ? 0 : missing.start + missing.done;
@@ -181,7 +181,7 @@ class Transfer {
         headers: { range: `bytes=${first}-${last}`, "accept-encoding": "identity", ...condition },
         token: new URL(this.#location).origin === new URL(url).origin ? token : undefined,
         signal: this.#signal,
-        onPause,
+        onPause: this.#onPause,
       });
     let response = await send();
     if (expired.has(response.status) && this.#location !== url) {
@@ -233,7 +233,19 @@ class Transfer {
   }
 
   #report(): void {
-    this.#options.onBytes(this.#partial.doneBytes);
+    this.#tell(() => this.#options.onBytes(this.#partial.doneBytes));
+  }
+
+  readonly #onPause = (milliseconds: number): void => this.#tell(() => this.#options.onPause?.(milliseconds));
+
+  /** What a callback throws is the end of all parts, and no failure of a connection. */
+  #tell(callback: () => void): void {
+    try {
+      callback();
+    } catch (error) {
+      this.#stop.abort(error);
+      throw error;
+    }
   }
 }
 

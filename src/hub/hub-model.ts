@@ -178,9 +178,7 @@ async function withBlob(
 ): Promise<void> {
   const { signal } = options;
   await makeFolder(locksFolder(settings.cache, repository.name));
-  const onPoll = (): void => {
-    void partialBytes(blob).then((bytes) => meter.update(path, "waiting", bytes));
-  };
+  const onPoll = async (): Promise<void> => meter.update(path, "waiting", await partialBytes(blob));
   await withLock(blobLock(settings.cache, repository.name, etag), work, { signal, onPoll });
 }
 

@@ -162,9 +162,7 @@ async function fetchFile(asked: UrlFile, meter: ProgressMeter, options: FetchOpt
       onVerify: () => undefined,
       failure: ({ status }) => urlFailure(url, status),
     });
-  const onPoll = (): void => {
-    void partialBytes(target).then((bytes) => meter.update(file, "waiting", bytes));
-  };
+  const onPoll = async (): Promise<void> => meter.update(file, "waiting", await partialBytes(target));
   await mkdir(join(target, ".."), { recursive: true });
   await withLock(urlLock(target), work, { signal, onPoll });
 }

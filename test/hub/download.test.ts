@@ -10,8 +10,10 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { proxies } from "../../src/hub/http.js";
+import { blobLock } from "../../src/hub/hub-cache.js";
 import { resolveModel } from "../../src/hub/index.js";
 import { installedModels, removeInstalled } from "../../src/hub/installed.js";
+import { withLock } from "../../src/hub/lock.js";
 import type { DownloadProgress } from "../../src/progress.js";
 import type { HubServer, Request } from "../support/hub/hub-server.js";
 import { commitOf, gitHash, sha256, startHub } from "../support/hub/hub-server.js";
@@ -252,6 +254,25 @@ describe("a download that is disturbed", () => {
     };
     await expect(resolveModel(`hf:${name}`, { onDownload })).rejects.toBe(failure);
     expect((await readFile(await resolveModel(`hf:${name}`))).equals(content)).toBe(true);
+  });
+
+  it("ends at once with what the callback throws amid it", async () => {
+    hub.behave = (request) => (request.storage ? { rate: 2 * mebibyte } : undefined);
+    const failure = new Error("from the callback");
+    const onDownload = ({ bytes }: DownloadProgress): void => {
+      if (bytes > 2 * mebibyte) throw failure;
+    };
+    await expect(resolveModel(`hf:${name}`, { onDownload })).rejects.toBe(failure);
+    expect(hub.sentBytes()).toBeLessThan(content.length - mebibyte);
+  });
+
+  it("ends with what the callback throws while another call downloads it", async () => {
+    const lock = blobLock(join(sandbox.folder, "huggingface", "hub"), name, sha256(content));
+    const failure = new Error("from the callback");
+    const onDownload = (): void => {
+      throw failure;
+    };
+    await withLock(lock, () => expect(resolveModel(`hf:${name}`, { onDownload })).rejects.toBe(failure), {});
   });
 
   it.each(["nonsense", "[]", "{}", '{"key":1}'])("starts anew where the record is %s", async (record) => {
