@@ -8,6 +8,9 @@ import { ModelPool } from "./models/model-pool.js";
 import { Metrics } from "./operation/metrics.js";
 import type { ReadHandlerOptions } from "./server-options.js";
 
+/** Milliseconds; of more, a timer would make none at all. */
+const longestTimer = 0x7fffffff;
+
 /** The server behind its routes: models, what runs, and its way from start to end. */
 export class Service implements PlainServices {
   readonly options: ReadHandlerOptions;
@@ -66,9 +69,10 @@ export class Service implements PlainServices {
     this.#state = "draining";
     if (this.#running.size === 0) return;
     const reason = new Problem("draining", "The server is shutting down", { retryAfter: 5 });
-    const deadline = setTimeout(() => {
+    const end = (): void => {
       for (const stop of this.#running) stop.abort(reason);
-    }, deadlineMs);
+    };
+    const deadline = setTimeout(end, Math.min(deadlineMs, longestTimer));
     await new Promise<void>((resolve) => this.#onIdle.push(resolve));
     clearTimeout(deadline);
   }

@@ -20,29 +20,30 @@ export interface Exchange {
 /** Answers a request for text. */
 export async function generate(route: GenerationRoute, exchange: Exchange): Promise<Response> {
   const { request, record, service } = exchange;
-  const stop = stopFor(request.signal, service.options.timeLimitMs);
-  const counted = service.begin(stop.controller);
+  const stop = new AbortController();
+  const counted = service.begin(stop);
+  const release = stopInTime(stop, request.signal, service.options.timeLimitMs);
   const finish = (): void => {
-    stop.release();
+    release();
     counted();
   };
   try {
-    const body = await readBodyOf(route, exchange, stop.controller.signal);
+    const { signal } = stop;
+    const body = await readBodyOf(route, exchange, signal);
     const prepared = route.prepare(body);
     record.user = prepared.request.user;
     record.answersPerPrompt = prepared.request.n;
-    const { signal } = stop.controller;
     const run = service.backend.run(prepared.request, { requestId: record.id, signal, keepMs: prepared.keepMs });
     run.then(
       ({ info }) => (record.model = info.model),
       () => undefined,
     );
-    if (prepared.streams) return await streamAnswer(prepared, run, exchange, stop.controller, finish);
+    if (prepared.streams) return await streamAnswer(prepared, run, exchange, stop, finish);
     const response = await wholeAnswer(prepared, await run, record);
     finish();
     return response;
   } catch (error) {
-    stop.controller.abort(error);
+    stop.abort(error);
     finish();
     throw error;
   }
@@ -122,18 +123,16 @@ export function publicProblem(error: unknown, record: RequestRecord): Problem {
   return new Problem("internal", `Something went wrong in the server; its log has it as ${record.id}`);
 }
 
-/** Aborts when the client leaves or the time is up. */
-function stopFor(client: AbortSignal, timeLimitMs: number): { controller: AbortController; release: () => void } {
-  const controller = new AbortController();
+/** Aborts when the client leaves or the time is up, until the function that it returns is called. */
+function stopInTime(controller: AbortController, client: AbortSignal, timeLimitMs: number): () => void {
   const leave = (): void => controller.abort(client.reason);
   if (client.aborted) leave();
   client.addEventListener("abort", leave, { once: true });
   const timeUp = (): void =>
     controller.abort(new Problem("time_limit", `The answer took longer than ${timeLimitMs} ms, which is the limit`));
   const timer = timeLimitMs === 0 ? undefined : setTimeout(timeUp, timeLimitMs).unref();
-  const release = (): void => {
+  return () => {
     clearTimeout(timer);
     client.removeEventListener("abort", leave);
   };
-  return { controller, release };
 }
