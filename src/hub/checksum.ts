@@ -40,9 +40,14 @@ async function hashFile(path: string, hash: Hash, { signal, onBytes }: HashOptio
   let bytes = 0;
   // Large reads: hashing a model of gigabytes is then as fast as the disk.
   const content = createReadStream(path, { highWaterMark: 1024 * 1024, ...(signal === undefined ? {} : { signal }) });
-  for await (const chunk of content as AsyncIterable<Buffer>) {
-    hash.update(chunk);
-    onBytes?.((bytes += chunk.length));
+  try {
+    for await (const chunk of content as AsyncIterable<Buffer>) {
+      hash.update(chunk);
+      onBytes?.((bytes += chunk.length));
+    }
+  } catch (error) {
+    signal?.throwIfAborted(); // streams report a cancel in their own words
+    throw error;
   }
   return hash.digest("hex");
 }

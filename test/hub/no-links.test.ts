@@ -118,6 +118,19 @@ describe("a cache without links", () => {
     expect(await filesHere()).toHaveLength(2);
   });
 
+  it("ends with the signal's reason while it checks what another commit's snapshot has", async () => {
+    await resolveModel(source);
+    hub.repositories.get(name)!.files["README.md"] = Buffer.from("# more");
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const stopped = resolveModel(source, {
+      refresh: true,
+      signal: controller.signal,
+      onDownload: ({ phase }) => phase === "verifying" && controller.abort(reason),
+    });
+    await expect(stopped).rejects.toBe(reason);
+  });
+
   it("takes nothing that has the size alone", async () => {
     await resolveModel(source);
     const other = Buffer.from(content).fill(7, 100);
