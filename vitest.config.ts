@@ -28,6 +28,7 @@ const kinds: Kind[] = [
 export default defineConfig({
   test: {
     pool: "forks",
+    globalSetup: "test/support/compile.ts",
     projects: kinds.map(({ name, timeout, group, workers }) => ({
       test: {
         name,

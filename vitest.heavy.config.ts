@@ -4,6 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     pool: "forks",
+    globalSetup: "test/support/compile.ts",
     include: ["test/heavy/**/*.test.ts"],
     testTimeout: 600_000,
     hookTimeout: 600_000,

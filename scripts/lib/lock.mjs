@@ -83,7 +83,11 @@ function hold(path, id) {
   const heartbeat = setInterval(() => {
     if (ownerOf(path)?.id !== id) return; // taken over while the process slept for long
     const now = new Date();
-    utimesSync(ownerFile(path), now, now);
+    try {
+      utimesSync(ownerFile(path), now, now);
+    } catch {
+      // a disk that fails, or somebody who took it over this moment: the work itself will tell
+    }
   }, HEARTBEAT_MS);
   heartbeat.unref();
   const release = () => {

@@ -1,4 +1,6 @@
-// Starts a run of the proof. Mesa 22.3's software driver ends a process now and then; such a run is repeated, and told.
+// Starts a run of the proof. Mesa 22.3's software driver ends up to half of the processes that have some layers on the device and
+// some on the CPU, in the driver's own thread (SIGSEGV); such a run is repeated, and told. Khronos' validation layers, with those of
+// synchronization, find nothing wrong in what the driver is asked for, and no process ends with them.
 
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
@@ -6,7 +8,7 @@ import { packageDir } from "../lib/paths.mjs";
 
 /** @typedef {import("./run.mjs").Order} Order @typedef {import("./run.mjs").Findings} Findings @typedef {import("./run.mjs").Failure} Failure */
 
-const ATTEMPTS = 3;
+const ATTEMPTS = 10;
 /** Runs that a signal ended, and that were repeated. @type {string[]} */
 export const crashes = [];
 

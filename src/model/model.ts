@@ -80,11 +80,14 @@ export class Model {
   async #dispose(): Promise<void> {
     // From here on `disposed` must be true before anything else runs, so the children follow in a later turn.
     await Promise.resolve();
-    await Promise.all([...this.#children].map((child) => child.dispose()));
-    this.#children.clear();
-    const handle = this.#handle;
-    this.#handle = undefined;
-    if (handle !== undefined) await awaitAddon(() => this.addon.modelFree({ model: handle }));
+    try {
+      await Promise.all([...this.#children].map((child) => child.dispose()));
+    } finally {
+      this.#children.clear();
+      const handle = this.#handle;
+      this.#handle = undefined;
+      if (handle !== undefined) await awaitAddon(() => this.addon.modelFree({ model: handle }));
+    }
   }
 }
 

@@ -5,7 +5,7 @@ import { promisify } from "node:util";
 
 import { beforeAll, expect, test } from "vitest";
 
-import { compiledLibrary, packageDir } from "../support/compiled.js";
+import { packageDir } from "../support/compiled.js";
 import { smollm2 } from "../support/models.js";
 
 const run = promisify(execFile);
@@ -29,7 +29,6 @@ const expected: Record<string, RegExp> = {
 };
 
 beforeAll(async () => {
-  compiledLibrary();
   await smollm2();
 });
 

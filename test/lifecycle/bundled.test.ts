@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { packageVersion } from "../../src/native/own-package.js";
-import { compiledLibrary, packageDir } from "../support/compiled.js";
+import { packageDir } from "../support/compiled.js";
 import { startHub } from "../support/hub/hub-server.js";
 import { tinyModel } from "../support/models.js";
 import { bundlers, writeProgram } from "./bundlers.js";
@@ -29,7 +29,6 @@ let folder: string;
  * were made: `installed` has the package, `outdated` another version of it, and `alone` none.
  */
 beforeAll(async () => {
-  compiledLibrary();
   folder = await mkdtemp(join(tmpdir(), "llama-native-bundled-"));
   const workshop = join(folder, "workshop");
   await installCopy(workshop);

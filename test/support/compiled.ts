@@ -1,30 +1,17 @@
-import { execFile, execFileSync } from "node:child_process";
-import { readdirSync, statSync } from "node:fs";
-import { createRequire } from "node:module";
+import { execFile } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 export const packageDir = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
-/** The library as it is published, for tests in processes of their own; compiled anew where the sources are newer. */
+/** The library as it is published, for tests in processes of their own; see compile.ts. */
 export function compiledLibrary(): string {
-  compileWhereStale();
   return join(packageDir, "dist", "index.js");
 }
 
 /** The command as it is published. */
 export function compiledCommand(): string {
-  compileWhereStale();
   return join(packageDir, "dist", "cli", "main.js");
-}
-
-function compileWhereStale(): void {
-  const compiled = statSync(join(packageDir, "dist", "cli", "main.js"), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const sources = readdirSync(join(packageDir, "src"), { recursive: true, withFileTypes: true });
-  const newest = Math.max(...sources.map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs));
-  if (newest <= compiled) return;
-  const typescript = createRequire(import.meta.url).resolve("typescript/bin/tsc");
-  execFileSync(process.execPath, [typescript, "-p", "tsconfig.build.json"], { cwd: packageDir, stdio: "inherit" });
 }
 
 export interface ChildOutcome {
