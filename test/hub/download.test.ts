@@ -156,19 +156,22 @@ describe("a model of the hub", () => {
   it("tells its progress, with a rate and the time left", async () => {
     hub.behave = (request) => (request.storage ? { rate: 2 * mebibyte } : undefined);
     const fractions: number[] = [];
-    const news: DownloadProgress[] = [];
+    const news: (DownloadProgress & { at: number })[] = [];
     await resolveModel(`hf:${name}`, {
       onProgress: (fraction) => fractions.push(fraction),
-      onDownload: (progress) => news.push(progress),
+      onDownload: (progress) => news.push({ ...progress, at: performance.now() }),
     });
     expect(fractions).toEqual([...fractions].sort((a, b) => a - b));
     expect(fractions.at(-1)).toBe(1);
     expect(new Set(news.map(({ phase }) => phase))).toEqual(new Set(["downloading", "verifying"]));
     const middle = news.find(({ secondsLeft, bytes }) => secondsLeft !== null && bytes > mebibyte)!;
     expect(middle).toMatchObject({ file: "model.Q4_K_M.gguf", totalBytes: content.length });
-    expect(middle.bytesPerSecond).toBeGreaterThan(mebibyte);
-    expect(middle.bytesPerSecond).toBeLessThan(16 * mebibyte);
-    expect(middle.secondsLeft).toBeLessThan(5);
+    // On a busy machine the server's pace is not kept; what is told is how fast it was.
+    const [first] = news;
+    const pace = ((middle.bytes - first!.bytes) * 1000) / (middle.at - first!.at);
+    expect(middle.bytesPerSecond! / pace).toBeGreaterThan(0.9);
+    expect(middle.bytesPerSecond! / pace).toBeLessThan(1.1);
+    expect(middle.secondsLeft).toBeCloseTo((content.length - middle.bytes) / middle.bytesPerSecond!, 6);
   });
 });
 
