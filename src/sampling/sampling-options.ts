@@ -83,10 +83,10 @@ export interface SamplingOptions {
   /** A GBNF grammar with a rule `root`, which the text then follows. */
   grammar?: string | undefined;
   /**
-   * A JSON schema, in place of a `grammar`: the text is then JSON that it accepts, as long as the answer is not cut
-   * (`finishReason` "length"). The prompt should say what is wanted all the same, as the model is not shown the schema. Objects have their `properties` in
-   * the schema's order, and others only where `additionalProperties` asks for them or nothing is said of any. Keywords that no grammar can keep (`minProperties`, `uniqueItems`,
-   * …) are refused with `INVALID_OPTION`, by their path.
+   * A JSON schema, in place of a `grammar`: the text is then JSON that it accepts, unless the answer is cut (`finishReason`
+   * "length"). The model is not shown it, so the prompt should say what is wanted. Objects have their `properties` in the
+   * schema's order, and others only where `additionalProperties` asks for them or nothing is said of any. Keywords that no
+   * grammar can keep (`minProperties`, `uniqueItems`, …) are refused with `INVALID_OPTION`, by their path.
    */
   jsonSchema?: Readonly<Record<string, unknown>> | undefined;
 }

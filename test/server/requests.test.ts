@@ -40,10 +40,7 @@ test("a schema for all answers leaves room for a request's own grammar", async (
   const other = await createServer({ port: 0, models: source, defaults: { temperature: 0, jsonSchema } });
   try {
     const ask = async (more: object): Promise<unknown> => {
-      const response = await post(other, "/v1/chat/completions", {
-        messages: france,
-        ...more,
-      });
+      const response = await post(other, "/v1/chat/completions", { messages: france, ...more });
       const { choices } = (await response.json()) as { choices: { message: { content: string } }[] };
       return choices[0]?.message.content;
     };
@@ -53,6 +50,14 @@ test("a schema for all answers leaves room for a request's own grammar", async (
   } finally {
     await other.close({ deadlineMs: 0 });
   }
+});
+
+test("a grammar and a schema for all answers are refused before there is a server", async () => {
+  const defaults = { grammar: 'root ::= "x"', jsonSchema: {} };
+  await expect(createServer({ port: 0, models: "/nowhere/model.gguf", defaults })).rejects.toMatchObject({
+    code: "INVALID_OPTION",
+    message: expect.stringContaining("no grammar beside a jsonSchema") as string,
+  });
 });
 
 test("num_predict of -1 has no limit, whatever the server's default", async () => {

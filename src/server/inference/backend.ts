@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 
+import { InvalidOptionError } from "../../errors.js";
 import type { ChatTemplate } from "../../chat/chat-template.js";
 import type { GenerateOptions } from "../../chat/prompt-source.js";
 import type { Generation } from "../../generation/generation.js";
@@ -52,7 +53,7 @@ export class Backend {
 
   constructor(pool: ModelPool, options: BackendOptions) {
     this.pool = pool;
-    this.#options = options;
+    this.#options = { ...options, defaults: withGrammar(options.defaults) };
   }
 
   /** Loads the model where that is needed and starts the request. Aborting the signal ends it in any state. */
@@ -179,6 +180,15 @@ function nothingToDo(entry: PooledModel): Run {
   return { info: infoOf(entry, 0, 0), next: () => Promise.resolve(undefined) };
 }
 
+/** With a schema for all answers as its grammar: made once, and a request's own grammar takes its place. */
+function withGrammar(defaults: BackendOptions["defaults"]): BackendOptions["defaults"] {
+  const { jsonSchema, ...others } = defaults;
+  if (jsonSchema === undefined) return defaults;
+  if (others.grammar !== undefined)
+    throw new InvalidOptionError("grammar", "no grammar beside a jsonSchema", others.grammar);
+  return { ...others, grammar: jsonSchemaGrammar(jsonSchema, { name: "jsonSchema" }) };
+}
+
 /** The generations of one request, whose events come together in one queue. */
 class Answers {
   readonly queue = new BatchQueue<InferenceEvent>(ticker);
@@ -229,9 +239,7 @@ class Answers {
     const { context } = this.#lease;
     const { echo } = this.#request;
     const options = { ...this.#request.options, ...plan.options };
-    // A request's grammar takes the place of a schema that the others get.
-    const defaults = options.grammar === undefined ? this.#defaults : { ...this.#defaults, jsonSchema: undefined };
-    const { seed } = { ...defaults, ...options };
+    const { seed } = { ...this.#defaults, ...options };
     const reader = new AnswerReader({
       choice,
       tools: plan.tools,
@@ -244,7 +252,7 @@ class Answers {
     };
     if (echo) queue.push({ type: "text", choice, text: echoText(prompt, this.#lease.model) });
     const generation = context.generate({
-      ...defaults,
+      ...this.#defaults,
       ...options,
       ...plan.prompt,
       // Each answer of several draws its own numbers.
