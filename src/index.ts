@@ -43,12 +43,14 @@ export type {
 export type {
   FinishReason,
   GeneratedToken,
+  GeneratedToolCall,
   GenerationEvent,
   GenerationPiece,
   GenerationResult,
   Timings,
   TokenLogprob,
   TokenProbability,
+  ToolCallPart,
   Usage,
 } from "./generation/result.js";
 
@@ -62,6 +64,7 @@ export type {
   TextPrompt,
   TokensPrompt,
 } from "./chat/prompt-source.js";
+export type { ToolChoice } from "./chat/tools/plan-tools.js";
 export type { ChatMaker } from "./chat/chat-session.js";
 export type { ChatSessionOptions, ChatSessionState, SendOptions } from "./chat/session-options.js";
 

@@ -58,12 +58,13 @@ export class LlamaContext {
    */
   generate(options: GenerateOptions): Generation {
     this.#engine.assertUsable();
-    const { request, encode } = readGenerateOptions(options, this.#engine.model, this.#ownTemplate);
+    const { request, encode, reader } = readGenerateOptions(options, this.#engine.model, this.#ownTemplate);
     return startGeneration({
       model: this.#engine.model,
       engine: () => this.#engine,
       options: request,
       prompt: encode,
+      reader,
     });
   }
 

@@ -13,7 +13,7 @@ import { encodePromptSoon } from "./encode-prompt.js";
 import type { ChatMessage, PlainMessage } from "./messages.js";
 import { readMessage, someMessages } from "./messages.js";
 import type { ReadSendOptions } from "./prompt-source.js";
-import { sendRules } from "./prompt-source.js";
+import { sendRules, withTools } from "./prompt-source.js";
 import type { ChatSessionOptions, ChatSessionState, ReadSessionOptions, SendOptions } from "./session-options.js";
 import { aSystemText, readSessionState } from "./session-options.js";
 
@@ -98,16 +98,20 @@ export class ChatSession {
     this.#assertIdle("send");
     const read = readOptions("send", sendRules, { ...this.#defaults, ...withoutUndefined(options) });
     const added = readInput(input);
+    const system: PlainMessage[] = this.#system === null ? [] : [{ role: "system", content: this.#system }];
+    const conversation = [...system, ...this.#history, ...added];
+    const { request, messages, tools, reader } = withTools(this.#host.template, conversation, read);
     let turn: RenderedTurn | undefined;
     let settled = false;
     const generation = startGeneration({
       model: this.#host.model,
       engine: () => this.#host.engine.get(),
-      options: read,
+      options: request,
       prompt: async () => {
-        turn = await this.#encode(added, read);
+        turn = await this.#encode(messages, tools, request);
         return turn;
       },
+      reader,
       onSettled: (result) => {
         settled = true;
         this.#pending = undefined;
@@ -158,13 +162,14 @@ export class ChatSession {
     await this.#host.engine.dispose();
   }
 
-  async #encode(added: readonly PlainMessage[], options: ReadSendOptions): Promise<RenderedTurn> {
+  async #encode(
+    messages: readonly PlainMessage[],
+    tools: ReadSendOptions["tools"],
+    { templateVariables: variables }: ReadSendOptions,
+  ): Promise<RenderedTurn> {
     const { model, template } = this.#host;
-    const system: PlainMessage[] = this.#system === null ? [] : [{ role: "system", content: this.#system }];
-    const { tools, templateVariables: variables } = options;
-    const conversation = [...system, ...this.#history, ...added];
     const answered = this.#answered;
-    const prompt = await template.promptSoon(conversation, {
+    const prompt = await template.promptSoon(messages, {
       tools,
       variables,
       addGenerationPrompt: true,
@@ -177,10 +182,13 @@ export class ChatSession {
   }
 
   #keep(added: readonly PlainMessage[], turn: RenderedTurn, result: GenerationResult): void {
-    if (result.finishReason === "cancelled" && result.text === "") return;
-    this.#history.push(...added, { role: "assistant", content: result.text });
-    // With a stop string the tokens hold more than the text does.
-    this.#answered = result.stopString === null ? { text: turn.text, tokens: turn.tokens, answer: result } : undefined;
+    const toolCalls = result.toolCalls?.map(({ id, name, arguments: args }) => ({ id, name, arguments: args })) ?? [];
+    const hasCalls = toolCalls.length > 0;
+    if (result.finishReason === "cancelled" && result.text === "" && !hasCalls) return;
+    this.#history.push(...added, { role: "assistant", content: result.text, ...(hasCalls ? { toolCalls } : {}) });
+    // With a stop string, or calls, the tokens hold more than the text does.
+    const isText = result.stopString === null && !hasCalls;
+    this.#answered = isText ? { text: turn.text, tokens: turn.tokens, answer: result } : undefined;
   }
 
   #assertUsable(): void {

@@ -16,8 +16,8 @@ import type { RenderedText } from "./special-text-shield.js";
 import { SpecialTextShield } from "./special-text-shield.js";
 import type { TemplateMessage } from "./template-messages.js";
 import { toTemplateMessage } from "./template-messages.js";
-import type { ProbeVocabulary, TemplateTraits } from "./template-traits.js";
-import { probeTemplate } from "./template-traits.js";
+import type { ProbeVocabulary, RenderProbe, TemplateTraits } from "./template-traits.js";
+import { probeTemplate, probeToolDefinitions } from "./template-traits.js";
 
 /** A tool in the form templates take: OpenAI's, with a JSON schema of the parameters. */
 export interface ToolDefinition {
@@ -26,6 +26,8 @@ export interface ToolDefinition {
     readonly name: string;
     readonly description?: string | undefined;
     readonly parameters?: Readonly<Record<string, unknown>> | undefined;
+    /** Whether a call's arguments have to keep to the schema, also where none has to be called. Default false. */
+    readonly strict?: boolean | undefined;
   };
 }
 
@@ -59,7 +61,9 @@ export const someTools: Check<readonly ToolDefinition[]> = (value, name) => {
 const aTool: Check<ToolDefinition> = (value, name) => {
   const tool = asRecord(value, name) as Partial<ToolDefinition>;
   if (tool.type !== "function") throw new InvalidOptionError(`${name}.type`, '"function"', tool.type);
-  aNonEmptyString(asRecord(tool.function, `${name}.function`)["name"], `${name}.function.name`);
+  const { name: called, strict } = asRecord(tool.function, `${name}.function`);
+  aNonEmptyString(called, `${name}.function.name`);
+  optional(aBoolean)(strict, `${name}.function.strict`);
   return aJsonValue(tool as ToolDefinition, name);
 };
 
@@ -99,6 +103,7 @@ export class ChatTemplate {
   readonly #model: Model;
   readonly #handle: TemplateHandle;
   #traits: TemplateTraits | undefined;
+  #showsTools: boolean | undefined;
   #specialTokens: { bos_token: string; eos_token: string } | undefined;
 
   /** Use `model.createChatTemplate`. Throws `TEMPLATE` where the source cannot be parsed. */
@@ -112,6 +117,12 @@ export class ChatTemplate {
   render(messages: readonly ChatMessage[], options?: RenderOptions): string {
     const read = readOptions("render", renderRules, options);
     return this.prompt(someMessages(messages, "messages"), { ...read, parseSpecial: false }).text;
+  }
+
+  /** {@link ChatTemplate.render} without holding the JS thread for long conversations. */
+  async renderAsync(messages: readonly ChatMessage[], options?: RenderOptions): Promise<string> {
+    const read = readOptions("render", renderRules, options);
+    return (await this.promptSoon(someMessages(messages, "messages"), { ...read, parseSpecial: false })).text;
   }
 
   /** The conversation as tokens: the rendered text tokenized, with BOS in front exactly once where the model wants one. */
@@ -140,6 +151,12 @@ export class ChatTemplate {
     return restore(await awaitAddon(() => this.#model.addon.templateRenderAsync({ template, variables })));
   }
 
+  /** Whether it shows a model the tools there are. */
+  get showsTools(): boolean {
+    this.#showsTools ??= probeToolDefinitions(this.#probe, this.#accepted.form);
+    return this.#showsTools;
+  }
+
   get #tokenizer(): Tokenizer {
     return this.#model.tokenizer;
   }
@@ -150,12 +167,14 @@ export class ChatTemplate {
 
   /** Found out on first use, by rendering a few words a dozen times. */
   get #accepted(): TemplateTraits {
-    this.#traits ??= probeTemplate((messages, tools) => {
-      const options = { addGenerationPrompt: true, tools, variables: {} };
-      return this.#render(JSON.stringify(this.#variables(messages, options)));
-    }, this.#vocabulary);
+    this.#traits ??= probeTemplate(this.#probe, this.#vocabulary);
     return this.#traits;
   }
+
+  readonly #probe: RenderProbe = (messages, tools) => {
+    const options = { addGenerationPrompt: true, tools, variables: {} };
+    return this.#render(JSON.stringify(this.#variables(messages, options)));
+  };
 
   get #vocabulary(): ProbeVocabulary {
     const tokenizer = this.#tokenizer;

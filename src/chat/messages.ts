@@ -1,6 +1,6 @@
 import { InvalidOptionError } from "../errors.js";
 import type { Check, RulesFor } from "../validate.js";
-import { aNonEmptyString, aString, asRecord, oneOf, optional, readOptions, required } from "../validate.js";
+import { aBoolean, aNonEmptyString, aString, asRecord, oneOf, optional, readOptions, required } from "../validate.js";
 import { aJsonValue, mapStrings } from "./json-values.js";
 
 export type ChatRole = "system" | "user" | "assistant" | "tool";
@@ -56,12 +56,19 @@ const toolCallRules = {
   name: required(aNonEmptyString),
   arguments: required<Record<string, unknown>>((value, name) => aJsonValue(asRecord(value, name), name)),
 } satisfies RulesFor<ToolCall>;
+/** What a generated call has besides, which says nothing new. */
+const generatedRules = { ...toolCallRules, json: optional(aString), isWhole: optional(aBoolean) };
 
 const someToolCalls: Check<ToolCall[]> = (value, name) => {
   if (!Array.isArray(value)) throw new InvalidOptionError(name, "an array of tool calls", value);
   return value.map((call: unknown, index) => {
     const owner = `${name}[${index}]`;
-    return readOptions(owner, toolCallRules, asRecord(call, owner), `${owner}.`);
+    const {
+      json: _json,
+      isWhole: _isWhole,
+      ...read
+    } = readOptions(owner, generatedRules, asRecord(call, owner), `${owner}.`);
+    return read;
   });
 };
 

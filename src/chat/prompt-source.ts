@@ -1,6 +1,7 @@
 import type { ReadRequestOptions, RequestOptions } from "../context/request-options.js";
 import { aTokenList, requestRules } from "../context/request-options.js";
 import { InvalidOptionError } from "../errors.js";
+import type { AnswerReader } from "../generation/answer-reader.js";
 import type { Prompt } from "../generation/generation-run.js";
 import type { Model } from "../model/model.js";
 import type { OptionsOf, RulesFor } from "../validate.js";
@@ -8,15 +9,24 @@ import { aBoolean, aString, asRecord, optional, readOptions, required, withDefau
 import type { ToolDefinition } from "./chat-template.js";
 import { ChatTemplate, someTools, someVariables } from "./chat-template.js";
 import { encodePromptSoon } from "./encode-prompt.js";
-import type { ChatMessage } from "./messages.js";
+import type { ChatMessage, PlainMessage } from "./messages.js";
 import { someMessages } from "./messages.js";
+import type { ToolChoice, ToolOptions, ToolPlan } from "./tools/plan-tools.js";
+import { aToolChoice, planTools } from "./tools/plan-tools.js";
 
 /** How a conversation becomes a prompt. */
 export interface TemplateOptions {
   /** A template other than the model's own, or the source of one. */
   template?: ChatTemplate | string | undefined;
-  /** Tools the model may ask for; templates that know none ignore them. */
+  /**
+   * Tools the model may call. Where the template does not show them to the model, a system message describes them. Calls are no part of
+   * the text: the result has them as `toolCalls`, and `finishReason: "tool_calls"`.
+   */
   tools?: readonly ToolDefinition[] | undefined;
+  /** Default "auto": the model decides. Where a tool must be called, a grammar keeps the answer to calls of the tools' schemas. */
+  toolChoice?: ToolChoice | undefined;
+  /** Whether an answer may have several calls. Default true. */
+  parallelToolCalls?: boolean | undefined;
   /** Further variables of the template. */
   templateVariables?: Readonly<Record<string, unknown>> | undefined;
 }
@@ -60,6 +70,8 @@ export type GenerateOptions = RequestOptions & PromptOptions;
 const templateRules = {
   template: optional(aTemplate),
   tools: optional(someTools),
+  toolChoice: withDefault(aToolChoice, "auto"),
+  parallelToolCalls: withDefault(aBoolean, true),
   templateVariables: optional(someVariables),
 } satisfies RulesFor<TemplateOptions>;
 
@@ -92,6 +104,8 @@ export const sendRules = {
   ...requestRules,
   cachePrompt: withDefault(aBoolean, true),
   tools: templateRules.tools,
+  toolChoice: templateRules.toolChoice,
+  parallelToolCalls: templateRules.parallelToolCalls,
   templateVariables: templateRules.templateVariables,
 };
 
@@ -100,6 +114,8 @@ const sources = ["prompt", "messages", "tokens"] as const;
 export interface PromptAndRequest {
   readonly request: ReadRequestOptions;
   readonly encode: () => Prompt | Promise<Prompt>;
+  /** Where the answer may call tools. */
+  readonly reader?: AnswerReader | undefined;
 }
 
 /** Reads options of `LlamaContext.generate`. Throws before anything runs; `encode` then makes the prompt. */
@@ -138,15 +154,30 @@ function readMessagesPrompt(
   model: Model,
   ownTemplate: () => ChatTemplate,
 ): PromptAndRequest {
-  const request = readOptions("generate with messages", messagesRules, given);
-  const template = resolveTemplate(request.template, model) ?? ownTemplate();
-  const { messages, tools, templateVariables: variables, addGenerationPrompt, answerStart, parseSpecial } = request;
+  const read = readOptions("generate with messages", messagesRules, given);
+  const template = resolveTemplate(read.template, model) ?? ownTemplate();
+  const { templateVariables: variables, addGenerationPrompt, answerStart, parseSpecial } = read;
+  const { messages, tools, reader, request } = withTools(template, read.messages, read);
   const options = { tools, variables, addGenerationPrompt, answerStart, parseSpecial };
   const encode = async (): Promise<Prompt> => {
     const prompt = await template.promptSoon(messages, options);
     return { tokens: await encodePromptSoon(model.tokenizer, prompt), spaceFollows: prompt.spaceFollows };
   };
-  return { request, encode };
+  return { request, encode, reader };
+}
+
+/** What a conversation and its request become with the tools that belong to them. */
+export function withTools<Read extends ReadRequestOptions & ToolOptions>(
+  template: ChatTemplate,
+  messages: readonly PlainMessage[],
+  read: Read,
+): Omit<ToolPlan, "options"> & { readonly request: Read } {
+  const { options, ...plan } = planTools(template, messages, read);
+  for (const name of ["grammar", "jsonSchema"] as const) {
+    if (options.grammar === undefined || read[name] === undefined) continue;
+    throw new InvalidOptionError(name, "no value where tools must be called, or are strict", read[name]);
+  }
+  return { ...plan, request: { ...read, ...options } };
 }
 
 function readTokensPrompt(given: Record<string, unknown>, { tokenizer }: Model): PromptAndRequest {

@@ -31,7 +31,7 @@ export interface ToolTraits {
 }
 
 /** Renders messages with the template, `tools` standing for no tools; throws where the template does. */
-export type RenderProbe = (messages: TemplateMessage[], tools: null | readonly []) => string;
+export type RenderProbe = (messages: TemplateMessage[], tools: null | readonly unknown[]) => string;
 
 /** What a template's traits depend on besides itself. */
 export interface ProbeVocabulary {
@@ -86,6 +86,17 @@ export function probeTemplate(render: RenderProbe, vocabulary: ProbeVocabulary):
     answerSpace: probeAnswerSpace(renderIn(form, [user]), renderIn(form, [user, assistant]), vocabulary),
     ...probeTools(form, acceptsIn),
   };
+}
+
+/** Whether the tools there are show in a template's output. */
+export function probeToolDefinitions(render: RenderProbe, form: TemplateForm): boolean {
+  const definition = { name: "definitionmark", description: "a", parameters: { type: "object", properties: {} } };
+  try {
+    const tools = [{ type: "function", function: definition }];
+    return render([toTemplateMessage(user, form)], tools).includes(definition.name);
+  } catch {
+    return false;
+  }
 }
 
 /** Where nothing works nothing can be told: the template's own error shall come up when it is used. */

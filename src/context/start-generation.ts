@@ -1,3 +1,4 @@
+import type { AnswerReader } from "../generation/answer-reader.js";
 import type { Generation } from "../generation/generation.js";
 import type { Prompt } from "../generation/generation-run.js";
 import { GenerationRun } from "../generation/generation-run.js";
@@ -15,11 +16,13 @@ export interface StartOptions {
   readonly options: ReadRequestOptions;
   /** Makes the prompt. Runs at once; long texts are worked on off the JS thread. */
   readonly prompt: () => Prompt | Promise<Prompt>;
+  /** Where the answer may call tools. */
+  readonly reader?: AnswerReader | undefined;
   readonly onSettled?: (result: GenerationResult | undefined) => void;
 }
 
 /** Starts a request. Options are fully checked before this returns; everything else that fails rejects the generation. */
-export function startGeneration({ model, engine, options, prompt, onSettled }: StartOptions): Generation {
+export function startGeneration({ model, engine, options, prompt, reader, onSettled }: StartOptions): Generation {
   const { tokenizer } = model;
   const plan = interpretRequest(options, tokenizer);
   const run = new GenerationRun({
@@ -28,6 +31,7 @@ export function startGeneration({ model, engine, options, prompt, onSettled }: S
     signal: options.signal,
     timeout: options.timeout,
     onToken: options.onToken,
+    reader,
     onSettled,
     tokenText: (token) => tokenizer.piece(token),
     origin: captureOrigin(startGeneration),

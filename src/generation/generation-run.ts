@@ -10,10 +10,12 @@ import type {
 } from "../native/contract.js";
 import { fromErrorShape, withOrigin } from "../native/errors.js";
 import type { Origin } from "../native/errors.js";
+import type { AnswerPart, AnswerReader } from "./answer-reader.js";
 import { EventLog } from "./event-log.js";
 import { Generation } from "./generation.js";
 import type {
   FinishReason,
+  GeneratedToolCall,
   GenerationEvent,
   GenerationPiece,
   GenerationResult,
@@ -36,6 +38,8 @@ export interface RunOptions {
   /** Milliseconds. The engine keeps to it from the moment it has the request. */
   readonly timeout?: number | undefined;
   readonly onToken?: ((piece: GenerationPiece) => void) | undefined;
+  /** Where the answer may call tools. */
+  readonly reader?: AnswerReader | undefined;
   /** Called once, before anybody who awaits the generation goes on. */
   readonly onSettled?: ((result: GenerationResult | undefined) => void) | undefined;
   readonly tokenText: (token: number) => string;
@@ -81,6 +85,7 @@ export class GenerationRun {
   readonly #texts: string[] = [];
   readonly #tokens: number[] = [];
   readonly #logprobs: TokenLogprob[] = [];
+  readonly #calls: { id: string; name: string; json: string; isWhole: boolean }[] = [];
   readonly #started = performance.now();
   /** Runs until the request is submitted. */
   readonly #timer: NodeJS.Timeout | undefined;
@@ -169,12 +174,35 @@ export class GenerationRun {
   }
 
   #acceptPiece(event: NativeEvent): void {
-    const piece: GenerationPiece = {
-      text: this.#ownText(event.text),
-      tokens: event.tokens,
-      ...this.#readLogprobs(event.logprobs),
-    };
-    for (const token of piece.tokens) this.#tokens.push(token);
+    const text = this.#ownText(event.text);
+    const came = { tokens: event.tokens, ...this.#readLogprobs(event.logprobs) };
+    for (const token of event.tokens) this.#tokens.push(token);
+    const { reader } = this.#options;
+    if (reader === undefined) this.#handOn({ text, ...came });
+    else this.#handOnParts(reader.push(text), came);
+  }
+
+  /** Tokens come once, with the first part that there is. */
+  #handOnParts(parts: readonly AnswerPart[], came: Omit<GenerationPiece, "text">): void {
+    const later = this.#options.logprobs ? { tokens: [], logprobs: [] } : { tokens: [] };
+    if (parts.length === 0 && came.tokens.length > 0) this.#handOn({ text: "", ...came });
+    for (const [index, part] of parts.entries())
+      this.#handOn({ ...this.#toPiece(part), ...(index === 0 ? came : later) });
+  }
+
+  #toPiece(part: AnswerPart): Pick<GenerationPiece, "text" | "at" | "toolCall"> {
+    if (part.type === "text") return { text: part.text, at: part.at };
+    if (part.type === "call") this.#calls.push({ id: callId(), name: part.name, json: "", isWhole: false });
+    const index = this.#calls.length - 1;
+    const call = this.#calls[index];
+    if (call === undefined) throw new Error("A call goes on that never began");
+    if (part.type === "arguments") call.json += part.text;
+    if (part.type === "callEnd") call.isWhole = part.isWhole;
+    return { text: "", toolCall: part.type === "call" ? { ...part, index, id: call.id } : { ...part, index } };
+  }
+
+  #handOn(piece: GenerationPiece): void {
+    if (this.ended) return;
     if (piece.text !== "") this.#texts.push(piece.text);
     this.#log.append({ type: "piece", ...piece });
     if (this.#options.onToken === undefined) return;
@@ -200,7 +228,10 @@ export class GenerationRun {
     return { logprobs: read };
   }
 
-  #finish(end: NativeGenerationEnd, finishReason: FinishReason): void {
+  #finish(end: NativeGenerationEnd, reason: FinishReason): void {
+    const { reader } = this.#options;
+    const finishReason = reader === undefined ? reason : this.#endAnswer(reader, end, reason);
+    if (this.ended) return; // by what a callback threw
     const result: GenerationResult = {
       text: this.#texts.join(""),
       finishReason,
@@ -210,6 +241,7 @@ export class GenerationRun {
       usage: toUsage(end),
       timings: toTimings(end),
       ...(this.#options.logprobs ? { logprobs: this.#logprobs } : {}),
+      ...(reader === undefined ? {} : { toolCalls: this.#toolCalls(reader) }),
       seed: this.#options.seed,
       contextShifts: end.contextShifts,
     };
@@ -219,11 +251,25 @@ export class GenerationRun {
     this.#resolve(result);
   }
 
+  #endAnswer(reader: AnswerReader, { stopString }: NativeGenerationEnd, reason: FinishReason): FinishReason {
+    const { parts, isCut } = reader.end(reason !== "stop" || stopString !== null);
+    this.#handOnParts(parts, { tokens: [], ...(this.#options.logprobs ? { logprobs: [] } : {}) });
+    return this.#calls.length > 0 && !isCut && reason !== "cancelled" ? "tool_calls" : reason;
+  }
+
+  #toolCalls(reader: AnswerReader): GeneratedToolCall[] {
+    return this.#calls.map((call) => ({ ...call, arguments: reader.toArguments(call.json) }));
+  }
+
   #settle(result: GenerationResult | undefined): void {
     clearTimeout(this.#timer);
     this.#options.signal?.removeEventListener("abort", this.#abort);
     this.#options.onSettled?.(result);
   }
+}
+
+function callId(): string {
+  return `call_${globalThis.crypto.randomUUID().replaceAll("-", "").slice(0, 24)}`;
 }
 
 function timedOutBefore(timeoutMs: number): LlamaError {

@@ -51,7 +51,27 @@ export interface TokenLogprob extends TokenProbability {
   readonly top: readonly TokenProbability[];
 }
 
+/** A call of a tool that the model wrote. It may stand in an assistant message's `toolCalls` as it is. */
+export interface GeneratedToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** Of a call that was cut, or is no JSON in the end, the members that are whole. */
+  readonly arguments: Readonly<Record<string, unknown>>;
+  /** The arguments as the model wrote them, without blanks outside of strings. */
+  readonly json: string;
+  /** Whether `json` is JSON of an object. */
+  readonly isWhole: boolean;
+}
+
+/** A call as it comes; `index` counts the answer's calls from 0, and none begins before the last one's end. */
+export type ToolCallPart =
+  | { readonly type: "call"; readonly index: number; readonly id: string; readonly name: string }
+  /** A piece of the arguments' JSON. */
+  | { readonly type: "arguments"; readonly index: number; readonly text: string }
+  | { readonly type: "callEnd"; readonly index: number; readonly isWhole: boolean };
+
 export interface GenerationResult {
+  /** Without the calls of tools, where there are `tools`. */
   readonly text: string;
   readonly finishReason: FinishReason;
   /** The stop string that ended the text (it is not part of it), or null. */
@@ -63,6 +83,8 @@ export interface GenerationResult {
   readonly timings: Timings;
   /** One entry a token where `logprobs` was asked for. */
   readonly logprobs?: readonly TokenLogprob[];
+  /** Where `tools` were given. */
+  readonly toolCalls?: readonly GeneratedToolCall[];
   /** The seed that was used: with it and the same options the request can be repeated. */
   readonly seed: number;
   /** Times that `contextShift` dropped old tokens to make room. */
@@ -73,8 +95,13 @@ export interface GenerationResult {
 export interface GenerationPiece {
   /** Whole characters; "" while they may be the beginning of a stop string. */
   readonly text: string;
+  /** Tokens that came with it; not more than once where they are of a text and of calls. */
   readonly tokens: readonly number[];
   readonly logprobs?: readonly TokenLogprob[];
+  /** Where `tools` were given: where the text begins in all that the model wrote, the calls included. */
+  readonly at?: number;
+  /** Where `tools` were given and the model calls one: the text of such a piece is "". */
+  readonly toolCall?: ToolCallPart;
 }
 
 export type GenerationEvent =

@@ -25,6 +25,7 @@ const expected: Record<string, RegExp> = {
   "require.cjs": /Paris/,
   "save-session.mjs": /Rome/,
   "server.mjs": /Tokyo.*\n\d+ tokens\n/,
+  "tools.mjs": /^temperature\(\{"city":"Rome"\}\)\nThe .*28 degrees/,
   "score.mjs": /hot: [\d.]+\ncold: [\d.]+\nblue: [\d.]+\nthe fork has 14 tokens, the question still 13\n/,
 };
 

@@ -5,9 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import type { LlamaContext, LlamaModel } from "../../src/index.js";
 import { loadModel } from "../../src/index.js";
-import { textOrToolGrammar, toolGrammar } from "../../src/server/inference/tools/tool-grammar.js";
-import type { ToolSyntax } from "../../src/server/inference/tools/tool-syntax.js";
-import { syntaxOfTemplate } from "../../src/server/inference/tools/tool-syntax.js";
+import { textOrToolGrammar, toolGrammar } from "../../src/chat/tools/tool-grammar.js";
+import type { ToolSyntax } from "../../src/chat/tools/tool-syntax.js";
+import { syntaxOfTemplate } from "../../src/chat/tools/tool-syntax.js";
 import { tinyModel } from "../support/models.js";
 
 let model: LlamaModel;
@@ -30,12 +30,12 @@ async function write(liked: RegExp, seed: number, grammar: string | undefined, m
 }
 
 const parameters = { type: "object", properties: { root: { type: "string", pattern: "^[xy]$" } }, required: ["root"] };
-const tools = ["f", "g"].map((name) => ({ type: "function" as const, function: { name, parameters } }));
+const tools = ["f", "g"].map((name) => ({ name, parameters, path: name }));
 const call = /\{\s*"name":\s*"[fg]",\s*"(?:arguments|parameters)":\s*\{\s*"root":\s*"[xy]"\s*\}\s*\}/.source;
 const seeds = Array.from({ length: 6 }, (_, index) => index + 1);
 
 /** One whose beginning comes up by chance, and begins again within itself. */
-const short: ToolSyntax = { ...syntaxOfTemplate("<tool_call>"), trigger: "aab", calls: () => `":" call` };
+const short: ToolSyntax = { ...syntaxOfTemplate("<tool_call>"), trigger: "aab", calls: () => `":" the--call` };
 
 describe("text, or calls behind a trigger", () => {
   it("is what the model likes until the trigger, and a call from there", async () => {
@@ -72,13 +72,43 @@ describe("text, or calls behind a trigger", () => {
   });
 });
 
+describe("calls whose name comes before their arguments", () => {
+  const args = String.raw`\{\s*"root":\s*"[xy]"\s*\}`;
+  it.each([
+    ["[TOOL_CALLS][ARGS]", String.raw`\[TOOL_CALLS\] ?[fg]\[ARGS\]${args}`],
+    ["[TOOL_CALLS][CALL_ID][ARGS]", String.raw`\[TOOL_CALLS\] ?[fg]\[CALL_ID\][a-zA-Z0-9]{9}\[ARGS\]${args}`],
+  ])("are a grammar for %s, one call or several", async (template, one) => {
+    const syntax = syntaxOfTemplate(template);
+    const letters = /^[[\]A-Z_]$/;
+    for (const seed of seeds.slice(0, 3)) {
+      expect(await write(letters, seed, toolGrammar(tools, syntax, false), 120)).toMatch(new RegExp(`^${one}$`));
+      expect(await write(letters, seed, toolGrammar(tools, syntax, true), 600)).toMatch(new RegExp(`^(${one}){1,8}$`));
+    }
+  });
+});
+
+describe("schemas with references", () => {
+  it("are followed within each tool's own", async () => {
+    const of = (name: string, pattern: string): (typeof tools)[number] => {
+      const properties = { root: { $ref: "#/$defs/letter" } };
+      const $defs = { letter: { type: "string", pattern } };
+      return { name, path: name, parameters: { type: "object", properties, required: ["root"], $defs } as never };
+    };
+    const grammar = toolGrammar([of("f", "^x$"), of("g", "^y$")], syntaxOfTemplate(""), false);
+    const found = await Promise.all(seeds.map((seed) => write(/^[fgxy{"]$/, seed, grammar, 100)));
+    const calls = found.map((text) => JSON.parse(text) as { name: string; arguments: object });
+    for (const { name, arguments: args } of calls) expect(args).toEqual({ root: name === "f" ? "x" : "y" });
+    expect(new Set(calls.map(({ name }) => name)).size).toBe(2);
+  });
+});
+
 describe("rules of text and calls", () => {
   it("have other names than those of any schema", () => {
     const inner = { type: "object", properties: { a: { type: "integer" } } };
     const names = ["seen!", "seen?", "the!", "the?", "text!", "root"];
     const properties = Object.fromEntries(names.map((name) => [name, { ...inner, title: name }]));
-    const tool = { type: "function" as const, function: { name: "f", parameters: { type: "object", properties } } };
-    for (const trigger of ["<tool_call>", ""]) {
+    const tool = { name: "f", parameters: { type: "object", properties }, path: "f" };
+    for (const trigger of ["<tool_call>", "", "[TOOL_CALLS][ARGS]"]) {
       const grammar = textOrToolGrammar([tool], syntaxOfTemplate(trigger), true);
       const rules = [...grammar.matchAll(/^(\S+) ::=/gm)].map(([, rule]) => rule);
       expect(rules.filter((rule) => rule?.endsWith("--2"))).not.toHaveLength(0);

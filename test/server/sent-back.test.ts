@@ -47,11 +47,14 @@ describe("openai", () => {
   });
 
   test("deltas of a stream, put together by hand", async () => {
-    const calls = [];
+    const calls: { index: number; id?: string; function: { name?: string; arguments: string } }[] = [];
     for await (const { choices } of await client.chat.completions.create({ ...request, ...forced, stream: true })) {
-      calls.push(...(choices[0]?.delta.tool_calls ?? []));
+      for (const { index, function: piece, ...head } of choices[0]?.delta.tool_calls ?? []) {
+        const call = (calls[index] ??= { index, ...head, function: { ...piece, arguments: "" } });
+        call.function.arguments += piece?.arguments ?? "";
+      }
     }
-    expect(calls[0]).toMatchObject({ index: 0, function: { name: "weather" } });
+    expect(calls).toMatchObject([{ index: 0, function: { name: "weather", arguments: '{"city":"Tokyo"}' } }]);
     const message = { role: "assistant", content: null, tool_calls: calls };
     const result = { role: "tool", tool_call_id: calls[0]?.id, content: "sunny" };
     const answer = await post(server, "/v1/chat/completions", { ...request, messages: [...france, message, result] });

@@ -5,15 +5,13 @@ import type { InferenceEvent } from "../../src/server/inference/events.js";
 import { EventFilter } from "../../src/server/inference/filter-events.js";
 
 const text = (value: string): InferenceEvent => ({ type: "text", choice: 0, text: value });
-const call: InferenceEvent = {
-  type: "tool",
-  choice: 0,
-  index: 0,
-  id: "1",
-  name: "f",
-  arguments: '{"city":"Tokyo"}',
-  isWhole: true,
-};
+const place = { choice: 0, index: 0 };
+const call: InferenceEvent[] = [
+  { type: "call", ...place, id: "1", name: "f" },
+  { type: "arguments", ...place, text: '{"city":"To' },
+  { type: "arguments", ...place, text: 'kyo"}' },
+  { type: "callEnd", ...place, isWhole: true },
+];
 const end = { type: "end", choice: 0, finish: "tool_calls" } as InferenceEvent;
 
 /** Holds everything back until the last piece. */
@@ -32,8 +30,8 @@ async function pass(make: () => OutputFilter, events: InferenceEvent[]): Promise
 
 describe("a filter of streamed output", () => {
   test("hands on what it held back of a text before the call that follows, which is a text of its own", async () => {
-    const [passed, stopped] = await pass(patient, [text("Let me "), text("look."), call, end]);
-    expect(passed).toEqual([text("Let me look."), call, end]);
+    const [passed, stopped] = await pass(patient, [text("Let me "), text("look."), ...call, end]);
+    expect(passed).toEqual([text("Let me look."), ...call, end]);
     expect(stopped).toEqual([]);
   });
 
@@ -41,7 +39,7 @@ describe("a filter of streamed output", () => {
     ["blocks", () => (piece: string) => (piece.includes("Tokyo") ? null : piece)],
     ["would change", () => (piece: string) => piece.replace("Tokyo", "T.")],
   ])("ends the answer where it %s a call's arguments, and lets nothing after it through", async (_, make) => {
-    const [passed, stopped] = await pass(make, [text("Well."), call, text("more"), end]);
+    const [passed, stopped] = await pass(make, [text("Well."), ...call, text("more"), end]);
     expect(passed).toEqual([text("Well."), { ...end, finish: "content_filter" }]);
     expect(stopped).toEqual([0]);
   });

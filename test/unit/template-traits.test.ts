@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import type { TemplateMessage } from "../../src/chat/template-messages.js";
 import type { ProbeVocabulary, RenderProbe, TemplateTraits } from "../../src/chat/template-traits.js";
-import { probeTemplate as probe } from "../../src/chat/template-traits.js";
+import { probeTemplate as probe, probeToolDefinitions } from "../../src/chat/template-traits.js";
 import { chatml, mistral } from "./fake-addon.js";
 
 const form = { content: "string", toolArguments: "object", noTools: null } as const;
@@ -28,6 +28,21 @@ const lines = (messages: TemplateMessage[]): string => messages.map((message) =>
 const refuseIf = (condition: boolean): void => {
   if (condition) throw new Error("the template raised");
 };
+
+describe("probeToolDefinitions", () => {
+  it.each([
+    [true, (messages, tools) => lines(messages) + JSON.stringify(tools)],
+    [false, (messages) => lines(messages)],
+    [
+      false,
+      () => {
+        throw new Error("the template raised");
+      },
+    ],
+  ] satisfies [boolean, RenderProbe][])("tells whether a template shows tools: %s", (shows, render) => {
+    expect(probeToolDefinitions(render, form)).toBe(shows);
+  });
+});
 
 describe("probeTemplate", () => {
   it("knows a template that takes everything but tools", () => {

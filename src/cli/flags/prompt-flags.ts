@@ -18,6 +18,8 @@ export const sendFlags = {
     help: "further variables of the template",
   },
   tools: null,
+  toolChoice: null,
+  parallelToolCalls: null,
 } satisfies FlagsFor<Omit<SendOptions, keyof RequestOptions>>;
 
 export const textPromptFlags = {

@@ -61,7 +61,17 @@ export interface JsonSchemaGrammarOptions {
  * (of objects), $ref within the schema, and the formats date, time, date-time, uuid, ipv4 and email.
  */
 export function jsonSchemaGrammar(schema: unknown, options: JsonSchemaGrammarOptions = {}): string {
-  return new Converter(schema, options).convert();
+  const { root = "root", name = "schema" } = options;
+  return jsonSchemaRules([{ rule: root, schema, name }]);
+}
+
+/** Rules for several schemas in one grammar; `name` is how messages name a schema. References are within each. */
+export function jsonSchemaRules(
+  schemas: readonly { readonly rule: string; readonly schema: unknown; readonly name: string }[],
+): string {
+  const rules = new GrammarRules(mostRules);
+  for (const { rule, schema, name } of schemas) new Converter(schema, rules, name).addAs(rule);
+  return rules.toString();
 }
 
 /** A GBNF grammar for JSON objects of any content. */
@@ -74,20 +84,18 @@ export function jsonObjectGrammar(): string {
 class Converter {
   readonly #schema: Schema;
   readonly #name: string;
-  readonly #root: string;
-  readonly #rules = new GrammarRules(mostRules);
+  readonly #rules: GrammarRules;
   readonly #references = new Map<string, string>();
 
-  constructor(schema: unknown, { root = "root", name = "schema" }: JsonSchemaGrammarOptions) {
+  constructor(schema: unknown, rules: GrammarRules, name: string) {
     this.#name = name;
-    this.#root = root;
+    this.#rules = rules;
     this.#schema = this.#asSchema(schema, name);
   }
 
-  convert(): string {
-    this.#rules.set(this.#root, "");
-    this.#rules.set(this.#root, this.#value(this.#schema, this.#name, 0));
-    return this.#rules.toString();
+  addAs(root: string): void {
+    this.#rules.set(root, "");
+    this.#rules.set(root, this.#value(this.#schema, this.#name, 0));
   }
 
   /** The right side of a rule for values of a schema. */

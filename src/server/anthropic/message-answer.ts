@@ -2,7 +2,7 @@ import { z } from "zod";
 
 import type { StreamEncoder } from "../dialect.js";
 import { sse } from "../http/event-stream.js";
-import type { Answer, AnswerEnd, AnswerInfo, CalledTool, InferenceEvent } from "../inference/events.js";
+import type { Answer, AnswerEnd, AnswerInfo, CalledTool, CallEvent, InferenceEvent } from "../inference/events.js";
 import { callInput } from "../inference/events.js";
 
 const usageSchema = z.strictObject({
@@ -97,16 +97,15 @@ function toolId(id: string): string {
 export function toMessageAnswer(answers: readonly Answer[], info: AnswerInfo): Message {
   const [answer] = answers;
   if (answer === undefined) throw new Error("A request ended without an answer");
-  const says = answer.text !== "" || answer.tools.length === 0;
+  const content = answer.content.length === 0 ? [{ text: "" }] : answer.content;
   return {
     id: `msg_${info.id}`,
     type: "message",
     role: "assistant",
     model: info.model,
-    content: [
-      ...(says ? [{ type: "text" as const, text: answer.text, citations: null }] : []),
-      ...answer.tools.map(toToolUse),
-    ],
+    content: content.map((part) =>
+      "text" in part ? { type: "text", text: part.text, citations: null } : toToolUse(part),
+    ),
     stop_reason: toStopReason(answer),
     stop_sequence: answer.stopString,
     usage: toUsage(answer),
@@ -143,10 +142,10 @@ export class MessageStream implements StreamEncoder {
       this.#end = event;
       return "";
     }
-    if (event.type === "tool") return this.#tool(event);
+    if (event.type !== "text") return this.#call(event);
     if (event.text === "") return "";
     const opened = this.#openText();
-    return opened + this.#delta(this.#blocks, { type: "text_delta", text: event.text });
+    return opened + this.#delta({ type: "text_delta", text: event.text });
   }
 
   end(): string {
@@ -171,18 +170,25 @@ export class MessageStream implements StreamEncoder {
     return this.#stop();
   }
 
-  #tool({ id, name, arguments: json }: CalledTool): string {
-    const closed = this.#closeText();
-    const start = this.#start({ type: "tool_use", id: toolId(id), name, input: {} });
-    return closed + start + this.#delta(this.#blocks, { type: "input_json_delta", partial_json: json }) + this.#stop();
+  #call(event: CallEvent): string {
+    switch (event.type) {
+      case "call": {
+        const block = { type: "tool_use", id: toolId(event.id), name: event.name, input: {} };
+        return this.#closeText() + this.#start(block);
+      }
+      case "arguments":
+        return this.#delta({ type: "input_json_delta", partial_json: event.text });
+      case "callEnd":
+        return this.#stop();
+    }
   }
 
   #start(block: object): string {
     return sse({ type: "content_block_start", index: this.#blocks, content_block: block }, "content_block_start");
   }
 
-  #delta(index: number, delta: object): string {
-    return sse({ type: "content_block_delta", index, delta }, "content_block_delta");
+  #delta(delta: object): string {
+    return sse({ type: "content_block_delta", index: this.#blocks, delta }, "content_block_delta");
   }
 
   #stop(): string {

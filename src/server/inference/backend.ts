@@ -1,24 +1,21 @@
 import { randomUUID } from "node:crypto";
 
-import { InvalidOptionError } from "../../errors.js";
+import { InvalidOptionError, LlamaError } from "../../errors.js";
 import type { ChatTemplate } from "../../chat/chat-template.js";
 import type { GenerateOptions } from "../../chat/prompt-source.js";
+import { showTools, toolSyntax } from "../../chat/tools/plan-tools.js";
 import type { Generation } from "../../generation/generation.js";
 import type { LlamaModel } from "../../llama-model.js";
 import { jsonObjectGrammar, jsonSchemaGrammar } from "../../sampling/json-schema/json-schema-grammar.js";
 import { abortable } from "../abortable.js";
 import { Problem } from "../http/problem.js";
 import type { Lease, ModelPool, PooledModel } from "../models/model-pool.js";
-import type { ToolPlan } from "./answer-reader.js";
 import { AnswerReader } from "./answer-reader.js";
 import { BatchQueue, Ticker } from "./batch-queue.js";
 import type { ContentFilter, FilteredRequest } from "./content-filter.js";
 import type { AnswerInfo, InferenceEvent } from "./events.js";
 import { EventFilter } from "./filter-events.js";
-import type { ChatPrompt, InferenceRequest, Prompt, RequestOptions, ToolDefinition } from "./request.js";
-import type { ToolSyntax } from "./tools/tool-syntax.js";
-import { checkToolSchema, textOrToolGrammar, toolGrammar } from "./tools/tool-grammar.js";
-import { describeTools, syntaxOfTemplate } from "./tools/tool-syntax.js";
+import type { ChatPrompt, InferenceRequest, Prompt, RequestOptions } from "./request.js";
 
 export interface BackendOptions {
   /** For what a request leaves open. */
@@ -90,8 +87,8 @@ export class Backend {
   async renderChat(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<string> {
     const lease = await this.pool.acquire(this.pool.find(model), signal);
     try {
-      const { template, messages, tools, templateVariables, answerStart } = toTemplatePrompt(prompt, templateOf(lease));
-      return template.render(messages, { tools, variables: templateVariables, answerStart });
+      const template = templateOf(lease);
+      return await template.renderAsync(...toTemplatePrompt(prompt, template));
     } finally {
       lease.release();
     }
@@ -114,7 +111,9 @@ export class Backend {
       return prompt.kind === "gap" ? [prompt.before, prompt.after] : [];
     });
     const { user, metadata } = request;
-    return { id: requestId, model: entry.id, messages: chat?.messages, texts, user, metadata, signal };
+    const { tools = [], templateVariables } = chat ?? {};
+    const messages = chat && withAnswerStart(chat);
+    return { id: requestId, model: entry.id, messages, tools, templateVariables, texts, user, metadata, signal };
   }
 
   #withoutOptionalLogprobs(request: InferenceRequest): InferenceRequest {
@@ -141,8 +140,11 @@ export class Backend {
     const [first] = request.prompts;
     const promptTokens = request.countsPrompt && first !== undefined ? await countPrompt(first, lease) : 0;
     options.signal.throwIfAborted();
+    assertRoom(request.prompts.length * request.n, lease);
+    const plans = await Promise.all(request.prompts.map((prompt) => planPrompt(prompt, request, lease)));
+    options.signal.throwIfAborted();
     const answers = new Answers(request, lease, { ...this.#options.defaults }, options.signal);
-    answers.start(() => lease.release(options.keepMs));
+    answers.start(plans, () => lease.release(options.keepMs));
     const { filter } = this.#options;
     const output = filter?.output?.bind(filter);
     const eventFilter =
@@ -164,6 +166,11 @@ export class Backend {
       },
     };
   }
+}
+
+/** All that the model will read of a conversation. */
+function withAnswerStart({ messages, answerStart }: ChatPrompt): ChatPrompt["messages"] {
+  return answerStart === undefined ? messages : [...messages, { role: "assistant", content: answerStart }];
 }
 
 function infoOf({ id: model }: PooledModel, promptTokens: number, loadMs: number): AnswerInfo {
@@ -208,15 +215,13 @@ class Answers {
   }
 
   /** Throws where a request is refused at once; nothing of it runs then. */
-  start(onEnd: () => void): void {
-    const { prompts, n } = this.#request;
-    assertRoom(prompts.length * n, this.#lease);
+  start(plans: readonly PromptPlan[], onEnd: () => void): void {
+    const { n } = this.#request;
     const stop = (): void => this.#stop.abort(this.#signal.reason);
     this.#signal.addEventListener("abort", stop, { once: true });
     try {
-      for (const [index, prompt] of prompts.entries()) {
-        const plan = planPrompt(prompt, this.#request, this.#lease);
-        for (let copy = 0; copy < n; copy++) this.#generate(index * n + copy, copy, prompt, plan);
+      for (const [index, plan] of plans.entries()) {
+        for (let copy = 0; copy < n; copy++) this.#generate(index * n + copy, copy, plan);
       }
     } catch (error) {
       this.#stop.abort(error);
@@ -234,32 +239,34 @@ class Answers {
     this.#generations[choice]?.cancel();
   }
 
-  #generate(choice: number, copy: number, prompt: Prompt, plan: PromptPlan): void {
+  #generate(choice: number, copy: number, plan: PromptPlan): void {
     const { queue } = this;
     const { context } = this.#lease;
-    const { echo } = this.#request;
     const options = { ...this.#request.options, ...plan.options };
     const { seed } = { ...this.#defaults, ...options };
     const reader = new AnswerReader({
       choice,
-      tools: plan.tools,
       logprobs: options.logprobs !== undefined && options.logprobs !== false,
-      rendersSpecial: plan.options.renderSpecial === true,
+      rendersSpecial: plan.rendersSpecial === true,
       tokenizer: this.#lease.model.tokenizer,
     });
+    // Not before the engine has taken the request: one that it refuses has an answer of its own.
+    let echoed: InferenceEvent[] = plan.echo === undefined ? [] : [{ type: "text", choice, text: plan.echo }];
     const push = (events: readonly InferenceEvent[]): void => {
-      for (const event of events) queue.push(event);
+      for (const event of [...echoed, ...events]) queue.push(event);
+      echoed = [];
     };
-    if (echo) queue.push({ type: "text", choice, text: echoText(prompt, this.#lease.model) });
-    const generation = context.generate({
-      ...this.#defaults,
-      ...options,
-      ...plan.prompt,
-      // Each answer of several draws its own numbers.
-      ...(seed === undefined ? {} : { seed: (seed + copy) % 0xffffffff }),
-      signal: this.#stop.signal,
-      onToken: (piece) => push(reader.read(piece)),
-    });
+    const generation = inRequestTerms(plan, () =>
+      context.generate({
+        ...this.#defaults,
+        ...options,
+        ...plan.prompt,
+        // Each answer of several draws its own numbers.
+        ...(seed === undefined ? {} : { seed: (seed + copy) % 0xffffffff }),
+        signal: this.#stop.signal,
+        onToken: (piece) => push(reader.read(piece)),
+      }),
+    );
     this.#generations[choice] = generation;
     generation.then(
       (result) => push(reader.end(result)),
@@ -268,6 +275,19 @@ class Answers {
         this.#stop.abort(error);
       },
     );
+  }
+}
+
+/** What is wrong with a tool is told by its place in the request. */
+function inRequestTerms({ toolSchemaField }: PromptPlan, generate: () => Generation): Generation {
+  try {
+    return generate();
+  } catch (error) {
+    const option = error instanceof LlamaError ? error.details["option"] : undefined;
+    if (toolSchemaField === undefined || typeof option !== "string" || !option.startsWith("tools[")) throw error;
+    const param = option.replace(/^(tools\[\d+\])\.function\.parameters/, `$1.${toolSchemaField}`);
+    const message = (error as LlamaError).message.replace(option, param);
+    throw new Problem("invalid_request", message, { param, cause: error });
   }
 }
 
@@ -284,17 +304,23 @@ function assertRoom(answers: number, { context }: Lease): void {
 interface PromptPlan {
   readonly prompt: GenerateOptions;
   readonly options: RequestOptions;
-  readonly tools: ToolPlan | undefined;
+  /** What the answer's text begins with of the prompt. */
+  readonly echo?: string | undefined;
+  /** Whether control tokens are a part of the answer's text. Default false. */
+  readonly rendersSpecial?: boolean;
+  /** See {@link ChatPrompt.toolSchemaField}. */
+  readonly toolSchemaField?: string;
 }
 
-function planPrompt(prompt: Prompt, request: InferenceRequest, lease: Lease): PromptPlan {
+async function planPrompt(prompt: Prompt, request: InferenceRequest, lease: Lease): Promise<PromptPlan> {
   const { tokenizer } = lease.model;
+  const echo = request.echo ? echoText(prompt, lease.model) : undefined;
   switch (prompt.kind) {
     case "text":
-      return { prompt: { prompt: prompt.text }, options: formatOptions(request), tools: undefined };
+      return { prompt: { prompt: prompt.text }, options: formatOptions(request), echo };
     case "tokens": {
       const tokens = tokenizer.checkTokens(prompt.tokens, prompt.param);
-      return { prompt: { tokens }, options: formatOptions(request), tools: undefined };
+      return { prompt: { tokens }, options: formatOptions(request), echo };
     }
     case "gap": {
       const { bos, fimPrefix, fimSuffix, fimMiddle } = tokenizer.special;
@@ -303,83 +329,45 @@ function planPrompt(prompt: Prompt, request: InferenceRequest, lease: Lease): Pr
         throw new Problem("unsupported", message, { param: "suffix" });
       }
       const head = tokenizer.addBos && bos !== null ? [bos, fimPrefix] : [fimPrefix];
-      const [before, after] = [tokenizer.encode(prompt.before), tokenizer.encode(prompt.after)];
-      const tokens = [...head, ...before, fimSuffix, ...after, fimMiddle];
-      return { prompt: { tokens }, options: formatOptions(request), tools: undefined };
+      const [before, after] = await Promise.all(
+        [prompt.before, prompt.after].map((text) => tokenizer.encodeAsync(text)),
+      );
+      const tokens = [...head, ...(before ?? []), fimSuffix, ...(after ?? []), fimMiddle];
+      return { prompt: { tokens }, options: formatOptions(request) };
     }
     case "chat":
       return planChat(prompt, request, lease);
   }
 }
 
-interface TemplatePrompt {
-  readonly template: ChatTemplate;
-  readonly messages: ChatPrompt["messages"];
-  readonly tools?: ChatPrompt["tools"];
-  readonly templateVariables?: Readonly<Record<string, unknown>> | undefined;
-  readonly answerStart?: string | undefined;
-}
-
 function planChat(prompt: ChatPrompt, request: InferenceRequest, lease: Lease): PromptPlan {
-  const { toolChoice, parallelTools: parallel } = prompt;
+  const { messages, templateVariables, answerStart, toolChoice, strictTools = [], parallelTools } = prompt;
   const template = templateOf(lease);
-  const tools = toolChoice === "none" ? [] : prompt.tools;
-  const chat = toTemplatePrompt(prompt, template);
-  if (tools.length === 0) return { prompt: chat, options: formatOptions(request), tools: undefined };
+  const chat = { template, messages, templateVariables, answerStart };
+  const given = toolChoice === "none" ? [] : prompt.tools;
+  if (given.length === 0) return { prompt: chat, options: formatOptions(request) };
   if (request.format.type !== "text" || request.options.grammar !== undefined) {
     const message = "Not supported: tools together with a format or grammar of the answer";
     throw new Problem("unsupported", message, { param: "tools" });
   }
-  const syntax = toolSyntax(tools, template);
-  const options: RequestOptions = { renderSpecial: syntax.triggerIsSpecial };
-  const grammar = planToolGrammar(prompt, syntax);
-  if (grammar !== undefined) options.grammar = grammar;
-  const names = tools.map((tool) => tool.function.name);
-  return { prompt: chat, options, tools: { syntax, names, parallel, isForced: toolChoice !== "auto" } };
+  const tools = given.map(({ type, function: tool }) => {
+    return { type, function: { ...tool, strict: strictTools.includes(tool.name) } };
+  });
+  const hasGrammar = toolChoice !== "auto" || strictTools.length > 0;
+  return {
+    prompt: { ...chat, tools, toolChoice, parallelToolCalls: parallelTools },
+    // It takes the place of one for all answers.
+    options: hasGrammar ? { grammar: undefined } : {},
+    rendersSpecial: toolSyntax(template).triggerIsSpecial,
+    toolSchemaField: prompt.toolSchemaField,
+  };
 }
 
-/** What the answer has to keep to where a tool must be called, or is to be called with nothing but what its schema allows. */
-function planToolGrammar(prompt: ChatPrompt, syntax: ToolSyntax): string | undefined {
-  const { tools, toolChoice, strictTools = [], parallelTools: parallel } = prompt;
-  const isStrict = ({ function: { name } }: ToolDefinition): boolean => strictTools.includes(name);
-  if (toolChoice === "auto" && !tools.some(isStrict)) return undefined;
-  const isWanted = (tool: ToolDefinition): boolean =>
-    typeof toolChoice !== "object" || tool.function.name === toolChoice.name;
-  const keepsSchema = (tool: ToolDefinition): boolean => (toolChoice === "auto" ? isStrict(tool) : isWanted(tool));
-  for (const [index, tool] of tools.entries()) {
-    if (keepsSchema(tool)) checkToolSchema(tool, `tools[${index}].${prompt.toolSchemaField}`);
-  }
-  if (toolChoice !== "auto") return toolGrammar(tools.filter(isWanted), syntax, parallel);
-  const kept = tools.map((tool) => (isStrict(tool) ? tool : withoutSchema(tool)));
-  return textOrToolGrammar(kept, syntax, parallel);
-}
-
-function withoutSchema({ type, function: { name } }: ToolDefinition): ToolDefinition {
-  return { type, function: { name } };
-}
-
-/** A conversation as it is put to the template, with its tools in words where the template does not know of them. */
-function toTemplatePrompt(prompt: ChatPrompt, template: ChatTemplate): TemplatePrompt {
-  const { messages, templateVariables, answerStart } = prompt;
-  const tools = prompt.toolChoice === "none" ? [] : prompt.tools;
-  const base = { template, templateVariables, answerStart };
-  if (tools.length === 0) return { ...base, messages };
-  if (rendersTools(tools, template)) return { ...base, messages, tools };
-  return { ...base, messages: [{ role: "system", content: describeTools(tools) }, ...messages] };
-}
-
-function toolSyntax(tools: ChatPrompt["tools"], template: ChatTemplate): ToolSyntax {
-  return syntaxOfTemplate(rendersTools(tools, template) ? template.source : "");
-}
-
-/** Whether the template shows the model its tools. */
-function rendersTools(tools: ChatPrompt["tools"], template: ChatTemplate): boolean {
-  try {
-    const text = template.render([{ role: "user", content: "x" }], { tools });
-    return tools.every((tool) => text.includes(tool.function.name));
-  } catch {
-    return false; // what is wrong comes up when the conversation itself is rendered
-  }
+/** A conversation as it is put to the template, with its tools in words where the template does not show them. */
+function toTemplatePrompt(prompt: ChatPrompt, template: ChatTemplate): Parameters<ChatTemplate["applyAsync"]> {
+  const { templateVariables: variables, answerStart } = prompt;
+  const { messages, tools } = showTools(template, prompt.messages, prompt.toolChoice === "none" ? [] : prompt.tools);
+  return [messages, { tools, variables, answerStart }];
 }
 
 function formatOptions({ format }: InferenceRequest): RequestOptions {
@@ -416,8 +404,8 @@ async function countPrompt(prompt: Prompt, lease: Lease): Promise<number> {
     case "tokens":
       return prompt.tokens.length;
     case "chat": {
-      const { template, messages, tools, templateVariables, answerStart } = toTemplatePrompt(prompt, templateOf(lease));
-      return (await template.applyAsync(messages, { tools, variables: templateVariables, answerStart })).length;
+      const template = templateOf(lease);
+      return (await template.applyAsync(...toTemplatePrompt(prompt, template))).length;
     }
     case "gap":
       return 0;

@@ -1,12 +1,16 @@
-import type { ChatMessage } from "./request.js";
+import type { ChatMessage, ToolDefinition } from "./request.js";
 
 /** What a content filter learns of a request. */
 export interface FilteredRequest {
   /** Also in the log and the `x-request-id` header. */
   readonly id: string;
   readonly model: string;
-  /** The conversation, where the request has one. */
+  /** The conversation, where the request has one; an answer that the client has begun is its last message. */
   readonly messages: readonly ChatMessage[] | undefined;
+  /** The tools that are described to the model. */
+  readonly tools: readonly ToolDefinition[];
+  /** Further values for the chat template, which may show them to the model. */
+  readonly templateVariables: Readonly<Record<string, unknown>> | undefined;
   /** The texts to continue, where it has these. */
   readonly texts: readonly string[];
   /** As the client gave them; nobody has checked that they are true. */

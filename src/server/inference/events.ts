@@ -1,5 +1,5 @@
 import type { TokenLogprob, TokenProbability, Timings, Usage } from "../../generation/result.js";
-import { wholeMembers } from "./tools/cut-json.js";
+import { parseJson, wholeMembers } from "../../chat/tools/cut-json.js";
 
 export type { Timings, TokenLogprob, TokenProbability, Usage } from "../../generation/result.js";
 
@@ -11,10 +11,17 @@ export type InferenceEvent =
       readonly type: "text";
       readonly choice: number;
       readonly text: string;
-      readonly logprobs?: readonly PlacedLogprob[];
+      readonly logprobs?: readonly PlacedLogprob[] | undefined;
     }
-  | ({ readonly type: "tool"; readonly choice: number } & CalledTool)
+  | CallEvent
   | ({ readonly type: "end"; readonly choice: number } & AnswerEnd);
+
+/** A call of a tool as it comes; `index` counts an answer's calls from 0, and no call begins before the last one's end. */
+export type CallEvent =
+  | ({ readonly type: "call"; readonly choice: number } & Pick<CalledTool, "index" | "id" | "name">)
+  /** A piece of the arguments' JSON. */
+  | { readonly type: "arguments"; readonly choice: number; readonly index: number; readonly text: string }
+  | ({ readonly type: "callEnd"; readonly choice: number } & Pick<CalledTool, "index" | "isWhole">);
 
 export interface PlacedLogprob extends TokenLogprob {
   /** Where in the answer's text the token begins, or the character that it is a part of; counted as JavaScript does. */
@@ -26,8 +33,9 @@ export interface CalledTool {
   readonly index: number;
   readonly id: string;
   readonly name: string;
-  /** JSON of an object; where the answer was cut in it, as much of that as there is. */
+  /** JSON of an object without blanks outside of its strings; where the answer ended in it, as much of that as there is. */
   readonly arguments: string;
+  /** Whether they are JSON of an object. */
   readonly isWhole: boolean;
 }
 
@@ -46,6 +54,13 @@ export interface Answer extends AnswerEnd {
   readonly tools: readonly CalledTool[];
   /** Where they were asked for. */
   readonly logprobs: readonly PlacedLogprob[] | undefined;
+  /** Texts and calls in the order in which they came. */
+  readonly content: readonly (SaidText | CalledTool)[];
+}
+
+export interface SaidText {
+  readonly text: string;
+  readonly logprobs?: readonly PlacedLogprob[] | undefined;
 }
 
 /** Tokens of a whole request. */
@@ -68,33 +83,85 @@ export function totalUsage(ends: readonly AnswerEnd[], n: number): RequestUsage 
 }
 
 /** The arguments of a call as an object, without what is there of a member that was cut. */
-export function callInput({ arguments: json, isWhole }: CalledTool): Record<string, unknown> {
-  return isWhole ? (JSON.parse(json) as Record<string, unknown>) : wholeMembers(json);
+export function callInput({ arguments: json }: CalledTool): Record<string, unknown> {
+  return argumentsOf(json) ?? {};
+}
+
+/** An object's JSON, or of the beginning of one the members that are whole; undefined for the JSON of anything else. */
+export function argumentsOf(json: string): Record<string, unknown> | undefined {
+  const value = parseJson(json);
+  if (value === undefined) return json.trimStart().startsWith("{") ? wholeMembers(json) : undefined;
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+}
+
+/** Puts the events of one answer's calls together. */
+export class CallCollector {
+  #call: Pick<CalledTool, "index" | "id" | "name"> | undefined;
+  #arguments = "";
+
+  /** Returns the call at its end. */
+  add(event: CallEvent): CalledTool | undefined {
+    switch (event.type) {
+      case "call": {
+        const { index, id, name } = event;
+        this.#call = { index, id, name };
+        this.#arguments = "";
+        return undefined;
+      }
+      case "arguments":
+        this.#arguments += event.text;
+        return undefined;
+      case "callEnd":
+        return this.#call && { ...this.#call, arguments: this.#arguments, isWhole: event.isWhole };
+    }
+  }
 }
 
 /** Puts the events of whole answers together, by their number. */
 export class AnswerCollector {
-  readonly #answers: { text: string; tools: CalledTool[]; logprobs: PlacedLogprob[] | undefined; end?: AnswerEnd }[] =
-    [];
+  readonly #answers: { content: (GrowingText | CalledTool)[]; calls: CallCollector; end?: AnswerEnd }[] = [];
 
   add(event: InferenceEvent): void {
-    const answer = (this.#answers[event.choice] ??= { text: "", tools: [], logprobs: undefined });
+    const answer = (this.#answers[event.choice] ??= { content: [], calls: new CallCollector() });
     if (event.type === "text") {
-      answer.text += event.text;
-      if (event.logprobs !== undefined) (answer.logprobs ??= []).push(...event.logprobs);
-    } else if (event.type === "tool") {
-      const { index, id, name, arguments: args, isWhole } = event;
-      answer.tools.push({ index, id, name, arguments: args, isWhole });
-    } else {
+      addText(answer.content, event);
+    } else if (event.type === "end") {
       const { finish, stopString, usage, timings, seed } = event;
       answer.end = { finish, stopString, usage, timings, seed };
+    } else {
+      const call = answer.calls.add(event);
+      if (call !== undefined) answer.content.push(call);
     }
   }
 
   /** Of those that have ended. */
   get answers(): Answer[] {
-    return this.#answers.flatMap(({ end, ...rest }) => (end === undefined ? [] : [{ ...rest, ...end }]));
+    return this.#answers.flatMap(({ content, end }) => (end === undefined ? [] : [toAnswer(content, end)]));
   }
+}
+
+interface GrowingText {
+  text: string;
+  logprobs: PlacedLogprob[] | undefined;
+}
+
+function addText(content: (GrowingText | CalledTool)[], { text, logprobs }: SaidText): void {
+  let last = content.at(-1);
+  if (last === undefined || !("text" in last)) content.push((last = { text: "", logprobs: undefined }));
+  last.text += text;
+  if (logprobs !== undefined) (last.logprobs ??= []).push(...logprobs);
+}
+
+function toAnswer(content: readonly (SaidText | CalledTool)[], end: AnswerEnd): Answer {
+  const texts = content.filter((part) => "text" in part);
+  const logprobs = texts.flatMap((part) => part.logprobs ?? []);
+  return {
+    ...end,
+    text: texts.map(({ text }) => text).join(""),
+    tools: content.filter((part): part is CalledTool => !("text" in part)),
+    logprobs: texts.some((part) => part.logprobs !== undefined) ? logprobs : undefined,
+    content,
+  };
 }
 
 /** What is known of a request when its answer begins. */

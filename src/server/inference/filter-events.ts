@@ -1,9 +1,13 @@
 import type { OutputFilter } from "./content-filter.js";
-import type { AnswerEnd, CalledTool, InferenceEvent } from "./events.js";
+import type { AnswerEnd, CallEvent, InferenceEvent } from "./events.js";
+import { CallCollector } from "./events.js";
 
 interface FilteredAnswer {
   /** Of the text that is being read; what comes after a call is another one. */
   filter: OutputFilter | undefined;
+  /** Of the call that is being read, which is looked at as a whole. */
+  readonly call: CallCollector;
+  readonly callEvents: CallEvent[];
   blocked: boolean;
 }
 
@@ -51,8 +55,12 @@ export class EventFilter {
   }
 
   /** Arguments are JSON, a text of their own: they pass as they are or, where the filter would change them, not at all. */
-  async #passCall(event: InferenceEvent & CalledTool, answer: FilteredAnswer): Promise<InferenceEvent[]> {
-    if ((await this.#make()(event.arguments, true)) === event.arguments) return [event];
+  async #passCall(event: CallEvent, answer: FilteredAnswer): Promise<CallEvent[]> {
+    answer.callEvents.push(event);
+    const call = answer.call.add(event);
+    if (call === undefined) return [];
+    const events = answer.callEvents.splice(0);
+    if ((await this.#make()(call.arguments, true)) === call.arguments) return events;
     this.#block(event.choice, answer);
     return [];
   }
@@ -65,7 +73,12 @@ export class EventFilter {
   #answerOf(choice: number): FilteredAnswer {
     const known = this.#answers.get(choice);
     if (known !== undefined) return known;
-    const created: FilteredAnswer = { filter: this.#make(), blocked: false };
+    const created: FilteredAnswer = {
+      filter: this.#make(),
+      call: new CallCollector(),
+      callEvents: [],
+      blocked: false,
+    };
     this.#answers.set(choice, created);
     return created;
   }

@@ -25,15 +25,19 @@ export class LogprobPlacer {
     }
   }
 
-  /** Those of the tokens that begin in the next piece of the text. */
-  take(text: string): PlacedLogprob[] {
+  /** Those of the tokens that begin in the next piece of the text, which is that at `at`; what is before it was cut out. */
+  take(text: string, at = this.#said): PlacedLogprob[] {
     if (text === "") return [];
-    if (this.#said === 0) this.#dropSpace(text);
-    this.#said += text.length;
-    const end = this.#said + this.#dropped;
-    const later = this.#waiting.findIndex(({ offset }) => offset >= end);
-    const taken = this.#waiting.splice(0, later < 0 ? this.#waiting.length : later);
+    if (at > this.#said) this.#takeBefore(at);
+    if (at === 0) this.#dropSpace(text);
+    this.#said = at + text.length;
+    const taken = this.#takeBefore(this.#said);
     return taken.map((logprob) => ({ ...logprob, offset: Math.max(0, logprob.offset - this.#dropped) }));
+  }
+
+  #takeBefore(at: number): PlacedLogprob[] {
+    const later = this.#waiting.findIndex(({ offset }) => offset >= at + this.#dropped);
+    return this.#waiting.splice(0, later < 0 ? this.#waiting.length : later);
   }
 
   #dropSpace(text: string): void {

@@ -2,7 +2,7 @@ import { z } from "zod";
 
 import type { AnswerStream, StreamEncoder } from "../dialect.js";
 import type { Answer, AnswerEnd, AnswerInfo, CalledTool, InferenceEvent } from "../inference/events.js";
-import { callInput } from "../inference/events.js";
+import { CallCollector, callInput } from "../inference/events.js";
 
 const common = {
   model: z.string(),
@@ -107,6 +107,7 @@ export class OllamaStream implements StreamEncoder {
   readonly #info: AnswerInfo;
   readonly #kind: "chat" | "generate";
   readonly #withoutPrompt: WithoutPrompt;
+  readonly #calls = new CallCollector();
   #end: AnswerEnd | undefined;
 
   constructor(info: AnswerInfo, kind: "chat" | "generate", withoutPrompt: WithoutPrompt) {
@@ -125,10 +126,11 @@ export class OllamaStream implements StreamEncoder {
       return "";
     }
     const head = { ...toHead(this.#info), done: false };
-    if (event.type === "tool") {
-      return line({ ...head, message: { role: "assistant", content: "", tool_calls: [toCall(event)] } });
-    }
-    return event.text === "" ? "" : line({ ...head, ...this.#said(event.text) });
+    if (event.type === "text") return event.text === "" ? "" : line({ ...head, ...this.#said(event.text) });
+    // Arguments are an object here, which there is of a whole call only.
+    const call = this.#calls.add(event);
+    if (call === undefined) return "";
+    return line({ ...head, message: { role: "assistant", content: "", tool_calls: [toCall(call)] } });
   }
 
   end(): string {

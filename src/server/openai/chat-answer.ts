@@ -20,6 +20,13 @@ const finishReason = z.enum(["stop", "length", "tool_calls", "content_filter"]);
 const logprobsSchema = z.strictObject({ content: z.array(tokenLogprobSchema), refusal: z.null() });
 const functionSchema = z.strictObject({ name: z.string(), arguments: z.string() });
 const callSchema = z.strictObject({ id: z.string(), type: z.literal("function"), function: functionSchema });
+/** The beginning of a call, or more of its arguments. */
+const callDelta = z.strictObject({
+  index: z.int(),
+  id: z.string().optional(),
+  type: z.literal("function").optional(),
+  function: z.strictObject({ name: z.string().optional(), arguments: z.string() }),
+});
 
 const head = {
   id: z.string().startsWith("chatcmpl-"),
@@ -58,7 +65,7 @@ export const chatChunk = z.strictObject({
         role: z.literal("assistant").optional(),
         content: z.string().nullable().optional(),
         refusal: z.null().optional(),
-        tool_calls: z.array(z.strictObject({ ...callSchema.shape, index: z.int() })).optional(),
+        tool_calls: z.array(callDelta).optional(),
       }),
       logprobs: logprobsSchema.nullable(),
       finish_reason: finishReason.nullable(),
@@ -95,7 +102,11 @@ export function toChatCompletion(answers: readonly Answer[], info: AnswerInfo): 
   };
 }
 
-function toCall({ id, name, arguments: args }: CalledTool): z.output<typeof callSchema> {
+function toCall({
+  id,
+  name,
+  arguments: args,
+}: Pick<CalledTool, "id" | "name" | "arguments">): z.output<typeof callSchema> {
   return { id, type: "function", function: { name, arguments: args } };
 }
 
@@ -131,11 +142,19 @@ export class ChatStream implements StreamEncoder {
     switch (event.type) {
       case "text":
         return this.#chunk(event.choice, { content: event.text }, toLogprobs(event.logprobs));
-      case "tool":
-        return this.#chunk(event.choice, { tool_calls: [{ index: event.index, ...toCall(event) }] });
+      case "call": {
+        const { choice, index, ...call } = event;
+        return this.#chunk(choice, { tool_calls: [{ index, ...toCall({ ...call, arguments: "" }) }] });
+      }
+      case "arguments":
+        return this.#chunk(event.choice, {
+          tool_calls: [{ index: event.index, function: { arguments: event.text } }],
+        });
+      case "callEnd":
+        return "";
       case "end": {
-        this.#ends.push(event);
-        const isLast = this.#ends.length === this.#choices;
+        this.#ends[event.choice] = event;
+        const isLast = Object.keys(this.#ends).length === this.#choices;
         return this.#chunk(event.choice, {}, null, event.finish, isLast ? event : undefined);
       }
     }

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { Problem } from "../http/problem.js";
 import { clientsOwn, maybe, refused } from "../http/schema.js";
 import type { ChatMessage, ChatPrompt, ToolCall, ToolChoice, ToolDefinition } from "../inference/request.js";
+import { argumentsOf } from "../inference/events.js";
 
 const textPart = z.strictObject({ type: z.literal("text"), text: z.string() });
 const refusalPart = z.strictObject({ type: z.literal("refusal"), refusal: z.string() });
@@ -38,7 +39,7 @@ export const message = z.discriminatedUnion("role", [
     name: maybe(z.string().min(1)),
     refusal: maybe(z.string()),
     tool_calls: maybe(z.array(toolCall)),
-    annotations: z.array(z.unknown()).optional(),
+    annotations: maybe(z.array(z.unknown())),
     parsed: clientsOwn,
     audio: refused("audio"),
     function_call: refused("function_call is deprecated; use tool_calls"),
@@ -138,14 +139,10 @@ function toCall({ id, function: { name, arguments: json } }: z.output<typeof too
   return { id, name, arguments: parseArguments(json, `${at}.function.arguments`) };
 }
 
-/** The JSON of a call's arguments. */
+/** The JSON of a call's arguments; of a call that was cut, which a client sends back as it came, what is whole of it. */
 export function parseArguments(json: string, param: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(json === "" ? "{}" : json);
-    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  } catch {
-    // told below
-  }
+  const found = json === "" ? {} : argumentsOf(json);
+  if (found !== undefined) return found;
   throw new Problem("invalid_request", `${param}: Expected the JSON of an object`, { param });
 }
 

@@ -39,11 +39,14 @@ export const commonFields = {
   moderation: refused("use the server's content filter"),
 };
 
+/** OpenAI's models read it; here the grammar of the schema is all that the answer's form comes from. */
+export const notShown = maybe(z.string()).meta({ description: "Accepted: not shown to the model" });
+
 const schemaFormat = z.strictObject({
   type: z.literal("json_schema"),
   json_schema: z.strictObject({
     name: z.string().min(1),
-    description: maybe(z.string()),
+    description: notShown,
     schema: maybe(jsonObject),
     strict: maybe(z.boolean()),
   }),

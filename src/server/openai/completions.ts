@@ -58,7 +58,7 @@ function toCompletionRequest(body: CompletionBody): InferenceRequest {
     format: body.json_schema ? { type: "schema", schema: body.json_schema, param: "json_schema" } : { type: "text" },
     echo: body.echo === true,
     countsPrompt: false,
-    user: body.user ?? undefined,
+    user: body.safety_identifier ?? body.user ?? undefined,
     metadata: body.metadata ?? undefined,
   };
 }
@@ -165,11 +165,11 @@ class CompletionStream implements StreamEncoder {
   }
 
   event(event: InferenceEvent): string {
-    if (event.type === "tool") return "";
     const index = event.choice;
     if (event.type === "text") {
       return this.#chunk({ text: event.text, index, logprobs: toLogprobs(event.logprobs), finish_reason: null });
     }
+    if (event.type !== "end") return ""; // nobody calls tools here
     this.#ends[index] = event;
     const isLast = Object.keys(this.#ends).length === this.#choices;
     const choice = { text: "", index, logprobs: null, finish_reason: toFinish(event) };

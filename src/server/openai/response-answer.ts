@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-import type { Answer, AnswerInfo, CalledTool, RequestUsage, TokenLogprob } from "../inference/events.js";
+import type { Answer, AnswerInfo, CalledTool, RequestUsage, SaidText } from "../inference/events.js";
 import { totalUsage } from "../inference/events.js";
 import { seconds, timingsSchema, tokenLogprobSchema, toTimings, toTokenLogprob } from "./answer-parts.js";
 import { jsonObject } from "../http/schema.js";
@@ -106,20 +106,28 @@ function toUsage({ promptTokens, cachedTokens, completionTokens }: RequestUsage)
   };
 }
 
+/** `index`: of the messages of one response, from 0. */
+export function messageItemId(id: string, index: number): string {
+  return index === 0 ? `msg_${id}` : `msg_${id}_${index}`;
+}
+
 export function toMessageItem(
   id: string,
-  text: string,
-  logprobs: readonly TokenLogprob[] | undefined,
+  { text, logprobs }: SaidText,
   state: z.output<typeof status>,
 ): z.output<typeof messageItem> & { content: [z.output<typeof outputText>] } {
   const part = { type: "output_text" as const, text, annotations: [], logprobs: (logprobs ?? []).map(toTokenLogprob) };
-  return { type: "message", id: `msg_${id}`, status: state, role: "assistant", content: [part] };
+  return { type: "message", id, status: state, role: "assistant", content: [part] };
 }
 
-export function toCallItem({ id, name, arguments: args, isWhole }: CalledTool): z.output<typeof callItem> {
-  const suffix = id.replace(/^call_/, "");
+export function toCallItem(call: CalledTool): z.output<typeof callItem> {
+  const { id, name, arguments: args, isWhole } = call;
   const state = isWhole ? "completed" : "incomplete";
-  return { type: "function_call", id: `fc_${suffix}`, call_id: id, name, arguments: args, status: state };
+  return { type: "function_call", id: callItemId(call), call_id: id, name, arguments: args, status: state };
+}
+
+export function callItemId({ id }: Pick<CalledTool, "id">): string {
+  return id.replace(/^call_/, "fc_");
 }
 
 /** A response without its output. */
@@ -171,19 +179,25 @@ function toTool(tool: NonNullable<ResponseBody["tools"]>[number]): z.output<type
   return { type, name, description: description ?? null, parameters: parameters ?? null, strict: strict ?? null };
 }
 
+/** Only the last item can be one that was cut. */
+function toOutput({ content }: Answer, id: string, state: z.output<typeof status>): ResponseAnswer["output"] {
+  const parts = content.length === 0 ? [{ text: "", logprobs: undefined }] : content;
+  let messages = 0;
+  return parts.map((part, index) => {
+    if (!("text" in part)) return toCallItem(part);
+    return toMessageItem(messageItemId(id, messages++), part, index === parts.length - 1 ? state : "completed");
+  });
+}
+
 export function toResponse(body: ResponseBody, answer: Answer, info: AnswerInfo): ResponseAnswer {
   const reason = { length: "max_output_tokens" as const, content_filter: "content_filter" as const };
   const cut = answer.finish === "length" || answer.finish === "content_filter" ? reason[answer.finish] : undefined;
   const state = cut === undefined ? "completed" : "incomplete";
-  const says = answer.text !== "" || answer.tools.length === 0;
   return {
     ...emptyResponse(body, info),
     status: state,
     incomplete_details: cut === undefined ? null : { reason: cut },
-    output: [
-      ...(says ? [toMessageItem(info.id, answer.text, answer.logprobs, state)] : []),
-      ...answer.tools.map(toCallItem),
-    ],
+    output: toOutput(answer, info.id, state),
     completed_at: cut === undefined ? seconds(Date.now()) : null,
     usage: toUsage(totalUsage([answer], 1)),
     timings: toTimings(answer),

@@ -3,15 +3,15 @@ import { z } from "zod";
 import { clientsOwn, jsonObject, maybe, refused } from "../http/schema.js";
 import type { AnswerFormat, ChatMessage, InferenceRequest, ToolCall } from "../inference/request.js";
 import { parseArguments, strictNames, toToolChoice } from "./chat-messages.js";
-import { assertStreams, commonFields } from "./chat-request.js";
+import { assertStreams, commonFields, notShown } from "./chat-request.js";
 import { assertOneFormat, compact, extensionFields, samplingFields, toOptions } from "./request-fields.js";
 
 const inputPart = z.strictObject({ type: z.literal("input_text"), text: z.string() });
 const outputPart = z.strictObject({
   type: z.literal("output_text"),
   text: z.string(),
-  annotations: z.array(z.unknown()).optional(),
-  logprobs: z.array(z.unknown()).optional(),
+  annotations: maybe(z.array(z.unknown())),
+  logprobs: maybe(z.array(z.unknown())),
   parsed: clientsOwn,
 });
 const refusalPart = z.strictObject({ type: z.literal("refusal"), refusal: z.string() });
@@ -21,7 +21,7 @@ const itemStatus = maybe(z.enum(["in_progress", "completed", "incomplete"]));
 
 const item = z.union([
   z.strictObject({
-    type: z.literal("message").optional(),
+    type: maybe(z.literal("message")),
     role: z.enum(["user", "assistant", "system", "developer"]),
     content,
     id: maybe(z.string()),
@@ -65,7 +65,7 @@ const textFormat = z.discriminatedUnion("type", [
     type: z.literal("json_schema"),
     name: z.string().min(1),
     schema: jsonObject,
-    description: maybe(z.string()),
+    description: notShown,
     strict: maybe(z.boolean()),
   }),
 ]);

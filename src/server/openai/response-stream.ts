@@ -2,14 +2,20 @@ import type { z } from "zod";
 
 import type { StreamEncoder } from "../dialect.js";
 import { sse } from "../http/event-stream.js";
-import type { AnswerInfo, CalledTool, InferenceEvent, TokenLogprob } from "../inference/events.js";
-import { AnswerCollector } from "../inference/events.js";
+import type { AnswerInfo, CallEvent, InferenceEvent, PlacedLogprob } from "../inference/events.js";
+import { AnswerCollector, CallCollector } from "../inference/events.js";
 import { toTokenLogprob } from "./answer-parts.js";
 import { lastOf } from "./chat-answer.js";
 import type { status } from "./response-answer.js";
-import { emptyResponse, toCallItem, toMessageItem, toResponse } from "./response-answer.js";
+import { callItemId, emptyResponse, messageItemId, toCallItem, toMessageItem, toResponse } from "./response-answer.js";
 import type { UnnumberedEvent } from "./response-events.js";
 import type { ResponseBody } from "./response-request.js";
+
+interface OpenMessage {
+  readonly place: { item_id: string; output_index: number; content_index: number };
+  text: string;
+  logprobs: PlacedLogprob[] | undefined;
+}
 
 /** Numbers its events through, the one that tells of an error included. */
 export class ResponseStream implements StreamEncoder {
@@ -17,9 +23,13 @@ export class ResponseStream implements StreamEncoder {
   readonly #info: AnswerInfo;
   readonly #collector = new AnswerCollector();
   #sequence = 0;
-  /** Of the message, once it has begun. */
-  #message: { text: string; logprobs: TokenLogprob[]; index: number } | undefined;
+  /** The message that is coming. */
+  #message: OpenMessage | undefined;
+  #messages = 0;
   #items = 0;
+  readonly #calls = new CallCollector();
+  /** Of the call that is coming. */
+  #callPlace = { item_id: "", output_index: 0 };
 
   constructor(body: ResponseBody, info: AnswerInfo) {
     this.#body = body;
@@ -39,81 +49,84 @@ export class ResponseStream implements StreamEncoder {
     switch (event.type) {
       case "text":
         return this.#text(event.text, event.logprobs);
-      case "tool":
-        return this.#tool(event);
       case "end":
         return "";
+      default:
+        return this.#call(event);
     }
   }
 
   end(): string {
     const whole = toResponse(this.#body, lastOf(this.#collector.answers), this.#info);
-    const begun = this.#message !== undefined || whole.output[0]?.type !== "message" ? "" : this.#text("", undefined);
+    const begun = this.#items === 0 ? this.#text("", undefined) : "";
     const closed = this.#close(whole.status);
     const type = whole.status === "completed" ? "response.completed" : "response.incomplete";
     return begun + closed + this.#send({ type, response: whole });
   }
 
-  #text(text: string, logprobs: readonly TokenLogprob[] | undefined): string {
-    let opened = "";
-    if (this.#message === undefined) {
-      this.#message = { text: "", logprobs: [], index: this.#items++ };
-      const item = {
-        type: "message" as const,
-        id: this.#itemId,
-        status: "in_progress" as const,
-        role: "assistant" as const,
-        content: [],
-      };
-      const part = { type: "output_text" as const, text: "", annotations: [], logprobs: [] };
-      opened =
-        this.#send({ type: "response.output_item.added", output_index: this.#message.index, item }) +
-        this.#send({ type: "response.content_part.added", ...this.#place(), part });
-    }
-    this.#message.text += text;
-    if (logprobs !== undefined) this.#message.logprobs.push(...logprobs);
+  #text(text: string, logprobs: readonly PlacedLogprob[] | undefined): string {
+    const opened = this.#message === undefined ? this.#open() : "";
+    const message = this.#message;
+    if (message === undefined) return opened;
+    message.text += text;
+    if (logprobs !== undefined) (message.logprobs ??= []).push(...logprobs);
     if (text === "" && logprobs === undefined) return opened;
-    const delta = { ...this.#place(), delta: text, logprobs: (logprobs ?? []).map(toTokenLogprob) };
+    const delta = { ...message.place, delta: text, logprobs: (logprobs ?? []).map(toTokenLogprob) };
     return opened + this.#send({ type: "response.output_text.delta", ...delta });
+  }
+
+  #open(): string {
+    const id = messageItemId(this.#info.id, this.#messages++);
+    const place = { item_id: id, output_index: this.#items++, content_index: 0 };
+    this.#message = { place, text: "", logprobs: undefined };
+    const item = {
+      type: "message" as const,
+      id,
+      status: "in_progress" as const,
+      role: "assistant" as const,
+      content: [],
+    };
+    const part = { type: "output_text" as const, text: "", annotations: [], logprobs: [] };
+    return (
+      this.#send({ type: "response.output_item.added", output_index: place.output_index, item }) +
+      this.#send({ type: "response.content_part.added", ...place, part })
+    );
   }
 
   #close(state: z.output<typeof status>): string {
     if (this.#message === undefined) return "";
-    const { text, logprobs, index } = this.#message;
-    const item = toMessageItem(this.#info.id, text, logprobs, state);
-    const place = this.#place();
+    const { place, ...said } = this.#message;
+    this.#message = undefined;
+    const item = toMessageItem(place.item_id, said, state);
     const [part] = item.content;
-    const ends = { ...place, text, logprobs: logprobs.map(toTokenLogprob) };
+    const { text, logprobs } = part;
     return (
-      this.#send({ type: "response.output_text.done", ...ends }) +
+      this.#send({ type: "response.output_text.done", ...place, text, logprobs }) +
       this.#send({ type: "response.content_part.done", ...place, part }) +
-      this.#send({ type: "response.output_item.done", output_index: index, item })
-    );
-  }
-
-  /** A call is known as a whole only. */
-  #tool(call: CalledTool): string {
-    const item = toCallItem(call);
-    const place = { item_id: item.id, output_index: this.#items++ };
-    const { arguments: args, name } = call;
-    return (
-      this.#send({
-        type: "response.output_item.added",
-        output_index: place.output_index,
-        item: { ...item, status: "in_progress", arguments: "" },
-      }) +
-      this.#send({ type: "response.function_call_arguments.delta", ...place, delta: args }) +
-      this.#send({ type: "response.function_call_arguments.done", ...place, name, arguments: args }) +
       this.#send({ type: "response.output_item.done", output_index: place.output_index, item })
     );
   }
 
-  get #itemId(): string {
-    return `msg_${this.#info.id}`;
-  }
-
-  #place(): { item_id: string; output_index: number; content_index: number } {
-    return { item_id: this.#itemId, output_index: this.#message?.index ?? 0, content_index: 0 };
+  #call(event: CallEvent): string {
+    const whole = this.#calls.add(event);
+    if (event.type === "call") {
+      const closed = this.#close("completed");
+      this.#callPlace = { item_id: callItemId(event), output_index: this.#items++ };
+      const item = { ...toCallItem({ ...event, arguments: "", isWhole: false }), status: "in_progress" as const };
+      const { output_index } = this.#callPlace;
+      return closed + this.#send({ type: "response.output_item.added", output_index, item });
+    }
+    const place = this.#callPlace;
+    if (event.type === "arguments") {
+      return this.#send({ type: "response.function_call_arguments.delta", ...place, delta: event.text });
+    }
+    if (whole === undefined) throw new Error("A call ended that never began");
+    const { arguments: args, name } = whole;
+    const { output_index } = place;
+    return (
+      this.#send({ type: "response.function_call_arguments.done", ...place, name, arguments: args }) +
+      this.#send({ type: "response.output_item.done", output_index, item: toCallItem(whole) })
+    );
   }
 
   /** An error in mid-stream, in OpenAI's shape. */

@@ -1,5 +1,5 @@
 /** A part of a JSON object or array. */
-export interface JsonPart {
+interface JsonPart {
   /** Of an object's member. */
   readonly key: string | undefined;
   readonly text: string;
@@ -11,7 +11,7 @@ export interface JsonPart {
 const tokens = /"(?:[^"\\]|\\.)*(?:(")|\\?$)|[{}[\]:,]|[^\s{}[\]:,"]+/gs;
 
 /** The members or elements of a JSON object or array of which the end may be missing; of other texts none. */
-export function partsOf(json: string): JsonPart[] {
+function partsOf(json: string): JsonPart[] {
   const parts: JsonPart[] = [];
   let depth = 0;
   let key: string | undefined;
