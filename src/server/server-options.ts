@@ -1,6 +1,9 @@
+import type { ContextOptions } from "../context/context-options.js";
+import { contextWish } from "../context/context-options.js";
 import type { RequestOptions } from "../context/request-options.js";
 import { InvalidOptionError } from "../errors.js";
 import { LlamaContext } from "../llama-context.js";
+import { readLoadOptions } from "../model/load-options.js";
 import type { Check, OptionsOf, RulesFor } from "../validate.js";
 import {
   aBoolean,
@@ -18,6 +21,7 @@ import {
 } from "../validate.js";
 import type { ContentFilter } from "./inference/content-filter.js";
 import type { ServedModel } from "./models/served-model.js";
+import { contextDefaults } from "./models/served-model.js";
 import type { ServerLog } from "./operation/log.js";
 import { silentLog } from "./operation/log.js";
 
@@ -73,12 +77,23 @@ const aServedModel: Check<ServedModel> = (value, name) => {
 const aSource: Check<string | LlamaContext> = (value, name) =>
   value instanceof LlamaContext ? value : aNonEmptyString(value, name);
 
+/** A model may be loaded long after the start; what is wrong with its options shows then no later than with others. */
+const aLoad: Check<NonNullable<ServedModel["load"]>> = (value, name) => {
+  readLoadOptions(asRecord(value, name));
+  return value as NonNullable<ServedModel["load"]>;
+};
+
+const aContext: Check<ContextOptions> = (value, name) => {
+  contextWish(asRecord(value, name), contextDefaults.contextSize, name);
+  return value as ContextOptions;
+};
+
 const modelRules = {
   source: required(aSource),
   name: optional(aNonEmptyString),
   aliases: optional(anArrayOf(aNonEmptyString, "an array of names")),
-  load: optional(asRecord),
-  context: optional(asRecord),
+  load: optional(aLoad),
+  context: optional(aContext),
   template: optional(aNonEmptyString),
 } satisfies RulesFor<ServedModel>;
 
@@ -101,6 +116,18 @@ const aLog: Check<ServerLog> = (value, name) => {
   return value as ServerLog;
 };
 
+/** A misspelt hook would be one that is never called. */
+const aContentFilter: Check<ContentFilter> = (value, name) => {
+  const { request, output, ...others } = asRecord(value, name);
+  optional(aFunction())(request, `${name}.request`);
+  optional(aFunction())(output, `${name}.output`);
+  if (request === undefined && output === undefined) {
+    const found = Object.keys(others).join(", ") || "no hook";
+    throw new InvalidOptionError(name, `a hook named request or output (there is ${found})`, value);
+  }
+  return value as ContentFilter;
+};
+
 const handlerRules = {
   models: required(someModels),
   apiKeys: withDefault(texts, []),
@@ -115,7 +142,7 @@ const handlerRules = {
   loadOnDemand: withDefault(aBoolean, false),
   memoryBudgetBytes: withDefault(aNumber(1), Number.MAX_VALUE),
   idleUnloadMs: withDefault(anInteger(0, 0x7fffffff), 0),
-  contentFilter: optional(asRecord as Check<ContentFilter>),
+  contentFilter: optional(aContentFilter),
   log: withDefault(aLog, silentLog),
 } satisfies RulesFor<HandlerOptions>;
 

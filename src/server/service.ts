@@ -96,7 +96,6 @@ export class Service implements PlainServices {
     signal: AbortSignal,
     keepMs?: number,
   ): ReturnType<PlainServices["loadedModel"]> {
-    this.assertReady();
     const entry = this.pool.find(name);
     const lease = await this.pool.acquire(entry, signal);
     const facts = factsOf(entry);
@@ -110,7 +109,6 @@ export class Service implements PlainServices {
     options: { addSpecial: boolean; parseSpecial: boolean },
     signal: AbortSignal,
   ): Promise<TokenPiece[]> {
-    this.assertReady();
     return this.backend.withModel(model, signal, async ({ tokenizer }) => {
       const tokens = await tokenizer.encodeAsync(text, options);
       return Array.from(tokens, (id) => ({ id, bytes: tokenizer.pieceBytes(id) }));
@@ -118,17 +116,14 @@ export class Service implements PlainServices {
   }
 
   detokenize(model: string | undefined, tokens: readonly number[], signal: AbortSignal): Promise<string> {
-    this.assertReady();
     return this.backend.withModel(model, signal, ({ tokenizer }) => tokenizer.decodeAsync(tokens));
   }
 
   renderChat(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<string> {
-    this.assertReady();
     return this.backend.renderChat(model, prompt, signal);
   }
 
   countTokens(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<number> {
-    this.assertReady();
     return this.backend.countTokens(model, prompt, signal);
   }
 
@@ -137,7 +132,10 @@ export class Service implements PlainServices {
       if (!this.options.loadOnDemand) await this.pool.loadAll();
       if (this.#state === "loading") this.#state = "ready";
     } catch (error) {
-      if (this.#state === "loading") this.#state = "failed";
+      if (this.#state === "loading") {
+        this.#state = "failed";
+        this.options.log.error({ err: error }, "the models could not be loaded");
+      }
       throw error;
     }
   }

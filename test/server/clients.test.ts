@@ -64,6 +64,8 @@ describe("@anthropic-ai/sdk", () => {
     const { max_tokens: _m, temperature: _t, ...counted } = request;
     const count = await client().messages.countTokens(counted);
     expect(input_tokens + (cache_read_input_tokens ?? 0)).toBe(count.input_tokens);
+    const format = { type: "json_schema" as const, schema: { type: "object" } };
+    expect(await client().messages.countTokens({ ...counted, output_config: { format } })).toEqual(count);
   });
 
   test("tools", async () => {
@@ -179,10 +181,31 @@ describe("ollama", () => {
   test("tags, show, ps, version, loading", async () => {
     expect((await client().list()).models).toMatchObject([{ name: "smollm2", details: { family: "llama" } }]);
     expect((await client().ps()).models).toMatchObject([{ name: "smollm2", context_length: 4096 }]);
-    expect((await client().show({ model: "smollm2" })).template).toContain("im_start");
+    const shown = await client().show({ model: "smollm2" });
+    expect(shown.template).toContain("im_start");
+    // Numbers as such: clients look for the context length here.
+    const numbers = { "general.architecture": "llama", "llama.context_length": 8192, "llama.block_count": 30 };
+    expect(shown.model_info).toMatchObject(numbers);
     expect((await client().version()).version).toMatch(/^\d+\./);
     const loaded = await client().generate({ model: "smollm2", prompt: "" });
     expect(loaded).toMatchObject({ done: true, done_reason: "load", response: "" });
+  });
+
+  test("what the original's own client in Go sends, with empty values for all that it leaves open", async () => {
+    const root = await fetch(server.url, { method: "HEAD" });
+    expect([root.status, await (await fetch(server.url)).text()]).toEqual([200, "llama-native is running"]);
+    const show = { model: "", name: "smollm2", system: "", template: "", options: null };
+    expect(await (await post(server, "/api/show", show)).json()).toMatchObject({ details: { format: "gguf" } });
+    const empty = { suffix: "", system: "", template: "", _debug_render_only: false, options: { num_predict: 2 } };
+    const generated = await post(server, "/api/generate", {
+      model: "smollm2",
+      prompt: "1, 2,",
+      stream: false,
+      ...empty,
+    });
+    expect(await generated.json()).toMatchObject({ done: true, eval_count: 2 });
+    const other = await post(server, "/api/generate", { model: "smollm2", prompt: "x", template: "{{ .Prompt }}" });
+    expect([other.status, await other.text()]).toEqual([400, expect.stringContaining("template")]);
   });
 
   test("errors are Ollama's, and aborting ends the request", async () => {
@@ -361,6 +384,11 @@ describe("Text Generation Inference's routes", () => {
     const fullEvents = eventsOf(await full.text()) as typeof events;
     expect(fullEvents.map(({ token }) => token.text)).toEqual(events.map(({ token }) => token.text));
     expect(fullEvents.at(-1)?.generated_text).toBe(inputs + whole.generated_text);
+    // Where clients of the hub's inference API ask that know but the server's address.
+    const atRoot = await post(server, "/", { inputs, parameters: { max_new_tokens: 6 } });
+    expect(await atRoot.json()).toEqual([{ generated_text: whole.generated_text }]);
+    const streamed = await post(server, "/", { inputs, parameters: { max_new_tokens: 6 }, stream: true });
+    expect(eventsOf(await streamed.text())).toMatchObject(events.map(({ token }) => ({ token: { text: token.text } })));
     const bad = await post(server, "/generate", { inputs, parameters: { top_p: 7 } });
     expect([bad.status, await bad.json()]).toEqual([
       422,

@@ -94,14 +94,27 @@ test("a content filter of requests that hangs is given up when the time is up", 
   expect([response.status, await response.text()]).toEqual([503, expect.stringContaining("300 ms")]);
 });
 
-test("a body that never ends is given up when the time is up", async () => {
-  const handler = createFetchHandler({ models: await smollm2(), timeLimitMs: 300 });
+test.each([chat, "/tokenize", "/api/show"])(
+  "a body that never ends is given up when the time is up: %s",
+  async (path) => {
+    const handler = createFetchHandler({ models: await smollm2(), timeLimitMs: 300 });
+    opened.push(handler);
+    await handler.ready;
+    const body = new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode("{")) });
+    const headers = { "content-type": "application/json" };
+    const response = await handler(`http://localhost${path}`, { method: "POST", body, headers, duplex: "half" });
+    expect([response.status, await response.text()]).toEqual([503, expect.stringContaining("300 ms")]);
+  },
+);
+
+test("a body that is larger than it was declared is still refused", async () => {
+  const handler = createFetchHandler({ models: await smollm2(), maxBodyBytes: 1000 });
   opened.push(handler);
   await handler.ready;
-  const body = new ReadableStream({ start: (controller) => controller.enqueue(new TextEncoder().encode("{")) });
-  const headers = { "content-type": "application/json" };
-  const response = await handler(`http://localhost${chat}`, { method: "POST", body, headers, duplex: "half" });
-  expect([response.status, await response.text()]).toEqual([503, expect.stringContaining("300 ms")]);
+  const body = new Blob([JSON.stringify({ content: "x".repeat(2000) })]).stream();
+  const headers = { "content-type": "application/json", "content-length": "20" };
+  const init = { method: "POST", body, headers, duplex: "half" as const };
+  expect((await handler("http://localhost/tokenize", init)).status).toBe(413);
 });
 
 interface Asked {

@@ -50,6 +50,9 @@ describe("a bad body is a 400 with the field's path", () => {
     ["a stored answer", { messages, store: true }, "store"],
     ["logprobs of nothing", { messages, top_logprobs: 2 }, "top_logprobs"],
     ["a bias of no token", { messages, logit_bias: { "99999999": 1 } }, "logit_bias[99999999]"],
+    ["a token that is not there", { messages, stop_token_ids: [1, 999_999] }, "stop_token_ids[1]"],
+    ["a sampler twice", { messages, samplers: ["top_k", "top_k"] }, "samplers"],
+    ["a template's own variable", { messages, chat_template_kwargs: { messages: 1 } }, "chat_template_kwargs.messages"],
     ["a broken grammar", { messages, grammar: "root ::= (" }, "grammar"],
     ["options of a stream without one", { messages, stream_options: { include_usage: true } }, "stream_options"],
     [
@@ -110,6 +113,8 @@ describe("a bad body is a 400 with the field's path", () => {
     expect(error["n_prompt_tokens"]).toBeGreaterThan(9000);
     const streamed = await send({ stream: true, messages: [{ role: "user", content: "word ".repeat(9000) }] });
     expect(streamed.status).toBe(400);
+    const echoed = { stream: true, echo: true, prompt: "word ".repeat(9000) };
+    expect((await send(echoed, {}, "/v1/completions")).status).toBe(400);
   });
 });
 

@@ -36,6 +36,24 @@ describe("limits", () => {
     await idle(server);
   });
 
+  test("429 with Retry-After beyond maxRequests, whatever they wait for, and room again afterwards", async () => {
+    const server = await make({ maxRequests: 1, timeLimitMs: 1000 });
+    const running = post(server, chat, endless);
+    const other = async (path: string, body: object): Promise<Response> => post(server, path, body);
+    await expect.poll(async () => (await other("/tokenize", { content: "x" })).status).toBe(429);
+    const refused = await other(chat, { messages: france });
+    expect(refused.status).toBe(429);
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    expect((await running).status).toBe(503);
+    expect((await other("/tokenize", { content: "x" })).status).toBe(200);
+  });
+
+  test("the library's own time limit of a request is told as one", async () => {
+    const server = await make({ defaults: { timeout: 300 } });
+    const response = await post(server, chat, endless);
+    expect([response.status, await response.text()]).toEqual([503, expect.stringContaining("300")]);
+  });
+
   test("a client that takes nothing is given up, and its request with it", async () => {
     const models = { source: await smollm2(), name: "smollm2", context: { contextSize: 2048 } };
     await using handler = createFetchHandler({ models, stallMs: 300 });
@@ -107,6 +125,25 @@ describe("models", () => {
     servers.push(missing);
     await expect(missing.ready).rejects.toMatchObject({ code: "MODEL_NOT_FOUND" });
   });
+
+  test("one that cannot be loaded is the server's fault, and the log has why", async () => {
+    const logged: Record<string, unknown>[] = [];
+    const note = (facts: object): void => void logged.push(facts as Record<string, unknown>);
+    const log = { info: note, warn: note, error: note };
+    const err = expect.objectContaining({ code: "TEMPLATE" }) as unknown;
+    const models = { source: await smollm2(), template: "{% if %}" };
+    const demanded = await createServer({ port: 0, models, log, loadOnDemand: true });
+    servers.push(demanded);
+    expect((await post(demanded, chat, { messages: france })).status).toBe(500);
+    expect(logged).toContainEqual(expect.objectContaining({ err }));
+    logged.length = 0;
+    const server = await createServer({ port: 0, models, log });
+    servers.push(server);
+    await expect(server.ready).rejects.toMatchObject({ code: "TEMPLATE" });
+    expect(logged).toContainEqual({ err });
+    const refused = await post(server, chat, { messages: france });
+    expect([refused.status, await refused.text()]).toEqual([503, expect.stringContaining("the log has why")]);
+  });
 });
 
 describe("the content filter", () => {
@@ -137,6 +174,30 @@ describe("the content filter", () => {
     expect(text).not.toContain("Tokyo");
     expect(text).toContain('"finish_reason":"content_filter"');
     expect((await post(server, chat, { messages: france, logprobs: true })).status).toBe(400);
+  });
+
+  test("sees what else the model reads: an answer that was begun, tools, and values for the template", async () => {
+    const seen: unknown[] = [];
+    const watch: ContentFilter = {
+      request: ({ messages, tools, templateVariables }) => {
+        seen.push({ messages, tools, templateVariables });
+        return { block: "seen" };
+      },
+    };
+    const server = await make({ contentFilter: watch });
+    const begun = [
+      { role: "user", content: "Hello" },
+      { role: "assistant", content: "forbidden" },
+    ];
+    const refused = await post(server, "/v1/messages", { messages: begun, max_tokens: 4 });
+    expect(refused.status).toBe(400);
+    const tools = [{ type: "function", function: { name: "f", description: "forbidden" } }];
+    const chat_template_kwargs = { note: "forbidden" };
+    await post(server, chat, { messages: begun.slice(0, 1), tools, chat_template_kwargs });
+    expect(seen).toMatchObject([
+      { messages: begun, tools: [] },
+      { messages: begun.slice(0, 1), tools, templateVariables: chat_template_kwargs },
+    ]);
   });
 
   test("lets Text Generation Inference's streams pass piece by piece, and refuses their tokens' details", async () => {
@@ -259,6 +320,15 @@ test("a port in use is told, and bad options are refused", async () => {
   taken.close();
   await expect(createServer({ models: [] })).rejects.toMatchObject({ code: "INVALID_OPTION" });
   await expect(createServer({ models: "smollm2", port: 99999 })).rejects.toMatchObject({ code: "INVALID_OPTION" });
+  for (const wrong of [
+    { contentFilter: { requests: () => undefined } as ContentFilter },
+    { contentFilter: { request: "no" } as unknown as ContentFilter },
+    { models: { source: "smollm2", load: { gpuLayer: 1 } as object } },
+    { models: { source: "smollm2", context: { contextSize: -1 } } },
+  ]) {
+    const options = { models: "smollm2", loadOnDemand: true, port: 0, ...wrong };
+    await expect(createServer(options)).rejects.toMatchObject({ code: "INVALID_OPTION" });
+  }
 });
 
 describe("llama-native serve", () => {

@@ -64,6 +64,7 @@ export const countBody = z.strictObject({
   ),
   thinking: maybe(z.strictObject({ type: z.literal("disabled", "Not supported: extended thinking") })),
   mcp_servers: refused("servers of tools"),
+  output_config: maybe(outputConfig),
   cache_control: cacheControl,
 });
 
@@ -76,7 +77,6 @@ export const messageBody = z.strictObject({
   top_k: maybe(z.int().min(0).max(0x7fffffff)),
   top_p: maybe(z.number().min(0).max(1)),
   metadata: maybe(z.strictObject({ user_id: maybe(z.string()) })),
-  output_config: maybe(outputConfig),
   service_tier: refused("there is one tier", "auto", "standard_only"),
   container: refused("containers"),
   context_management: refused("prompts are never cut"),

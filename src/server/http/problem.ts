@@ -88,6 +88,7 @@ const problemCodes: Partial<Readonly<Record<LlamaErrorCode, ProblemCode>>> = {
   QUEUE_FULL: "queue_full",
   DISPOSED: "draining",
   INSUFFICIENT_MEMORY: "insufficient_memory",
+  TIMEOUT: "time_limit",
 };
 
 /** Makes a problem of anything that was thrown. The message of an `internal` one is for the log, not for the client. */
@@ -112,5 +113,15 @@ function internal(error: unknown): Problem {
 /** The library's option as requests spell it, `logit_bias` for `logitBias`; what follows is a path within its value. */
 function optionName({ option }: LlamaErrorDetails): string | undefined {
   if (typeof option !== "string") return undefined;
-  return option.replace(/^\w+/, (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+  return option.replace(
+    /^\w+/,
+    (name) => fields[name] ?? name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+  );
 }
+
+/** Of options whose fields have other names. */
+const fields: Readonly<Record<string, string>> = {
+  stopTokens: "stop_token_ids",
+  samplerOrder: "samplers",
+  templateVariables: "chat_template_kwargs",
+};

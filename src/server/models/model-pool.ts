@@ -170,7 +170,7 @@ export class ModelPool {
     try {
       await abortable(this.#load(entry), signal);
     } catch (error) {
-      if (error !== unwanted) throw error; // that load was for others
+      if (error !== unwanted) throw asOwnFault(error); // that load was for others
     } finally {
       entry.waiting--;
       this.#news.emit("change");
@@ -335,4 +335,10 @@ export class ModelPool {
 
 function sourceText(source: ServedModel["source"]): string {
   return typeof source === "string" ? source : source.model.path;
+}
+
+/** The server's configuration of a model, and not the request, has what these find wrong. */
+function asOwnFault(error: unknown): unknown {
+  const isOwn = error instanceof LlamaError && ["INVALID_OPTION", "TEMPLATE"].includes(error.code);
+  return isOwn ? new Problem("internal", error.message, { cause: error }) : error;
 }

@@ -2,13 +2,13 @@ import { z } from "zod";
 
 import type { Dialect, PlainServices, PreparedRequest } from "../dialect.js";
 import { generationRoute, plainRoute } from "../dialect.js";
-import { maybe } from "../http/schema.js";
+import { maybe, refused } from "../http/schema.js";
 import type { Answer, AnswerInfo } from "../inference/events.js";
 import type { InferenceRequest } from "../inference/request.js";
 import type { ModelFacts } from "../models/model-facts.js";
 import type { WithoutPrompt } from "./answers.js";
 import { chatAnswer, generateAnswer, ndjson, OllamaStream, toChatAnswer, toGenerateAnswer } from "./answers.js";
-import { chatBody, generateBody, toChatRequest, toGenerateRequest, toKeepMs } from "./requests.js";
+import { chatBody, fixedTemplate, generateBody, toChatRequest, toGenerateRequest, toKeepMs } from "./requests.js";
 
 const chat = generationRoute({
   path: "/api/chat",
@@ -85,6 +85,36 @@ function toPs(facts: ModelFacts): object {
   };
 }
 
+/** Clients of either age send both names, one of them empty. */
+function nameOf({
+  model,
+  name,
+}: {
+  model?: string | null | undefined;
+  name?: string | null | undefined;
+}): string | undefined {
+  return [model, name].find((given) => typeof given === "string" && given !== "") ?? undefined;
+}
+
+/** GGUF's numbers and truth values as such, by which clients find a model's context length. */
+function toModelInfo(metadata: Readonly<Record<string, string>>): Record<string, string | number | boolean> {
+  const architecture = metadata["general.architecture"] ?? "";
+  const isText = (key: string): boolean =>
+    !(key.startsWith(`${architecture}.`) || numbers.has(key) || /_token(_id)?$/.test(key));
+  const read = (value: string): string | number | boolean => {
+    if (value === "true" || value === "false") return value === "true";
+    return /^-?\d+(\.\d+)?(e[+-]?\d+)?$/.test(value) ? Number(value) : value;
+  };
+  return Object.fromEntries(Object.entries(metadata).map(([key, value]) => [key, isText(key) ? value : read(value)]));
+}
+
+const numbers = new Set([
+  "general.parameter_count",
+  "general.file_type",
+  "general.quantization_version",
+  "general.alignment",
+]);
+
 async function show(name: string | undefined, signal: AbortSignal, services: PlainServices): Promise<object> {
   const facts = await services.loadedModel(name, signal);
   const { metadata = {}, template, canFillGaps = false } = facts.details ?? {};
@@ -93,7 +123,7 @@ async function show(name: string | undefined, signal: AbortSignal, services: Pla
     parameters: "",
     template: template ?? "",
     details: toDetails(facts),
-    model_info: metadata,
+    model_info: toModelInfo(metadata),
     capabilities: canFillGaps ? ["completion", "insert", "tools"] : ["completion", "tools"],
     modified_at: new Date(facts.createdMs).toISOString(),
   };
@@ -127,12 +157,17 @@ const lists = [
     summary: "One model, which is loaded where it is not",
     anyContentType: true,
     body: z.strictObject({
-      model: maybe(z.string().min(1)),
-      name: maybe(z.string().min(1)),
-      verbose: maybe(z.boolean()),
+      model: maybe(z.string()),
+      name: maybe(z.string()),
+      verbose: maybe(z.boolean()).meta({
+        description: "Accepted: all metadata is there in any case, but for the vocabulary",
+      }),
+      system: refused("a system message without a request", ""),
+      template: refused(fixedTemplate, ""),
+      options: refused("options without a request"),
     }),
     answer: z.looseObject({ details: z.looseObject({}) }),
-    handle: ({ body, signal }, services) => show(body.model ?? body.name ?? undefined, signal, services),
+    handle: ({ body, signal }, services) => show(nameOf(body), signal, services),
   }),
   plainRoute({
     method: "GET",

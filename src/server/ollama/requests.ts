@@ -7,6 +7,8 @@ import { plainRequest } from "../inference/request.js";
 
 const count = z.int().min(0).max(0x7fffffff);
 const share = z.number().min(0).max(1);
+/** The original's own client sends empty texts for what it leaves open. */
+export const fixedTemplate = "the template is the model's own";
 const ofTheServer = "this is set when the server is started";
 
 const options = z.strictObject({
@@ -52,6 +54,7 @@ const common = {
   think: refused("thinking", false),
   logprobs: refused("log-probabilities; OpenAI's routes have them", false),
   top_logprobs: refused("log-probabilities; OpenAI's routes have them", 0),
+  _debug_render_only: refused("prompts without an answer; /apply-template has them", false),
 };
 
 const toolCall = z.looseObject({ function: z.looseObject({ name: z.string().min(1), arguments: jsonObject }) });
@@ -63,7 +66,9 @@ export const chatBody = z.strictObject({
       role: z.enum(["system", "user", "assistant", "tool"]),
       content: maybe(z.string()),
       images: refused("images, as the models served here read text"),
-      thinking: maybe(z.string()),
+      thinking: maybe(z.string()).meta({
+        description: "Accepted: thoughts of earlier answers are not shown to the model",
+      }),
       tool_calls: maybe(z.array(toolCall)),
       tool_name: maybe(z.string().min(1)),
       tool_call_id: maybe(z.string().min(1)),
@@ -90,7 +95,7 @@ export const generateBody = z.strictObject({
   system: maybe(z.string()),
   raw: maybe(z.boolean()),
   images: refused("images, as the models served here read text"),
-  template: refused("the template is the model's own"),
+  template: refused(fixedTemplate, ""),
   context: refused("contexts as token lists; send the conversation to /api/chat"),
 });
 

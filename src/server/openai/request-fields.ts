@@ -30,7 +30,9 @@ export const samplingFields = {
   top_p: maybe(share),
   frequency_penalty: maybe(z.number().min(-2).max(2)),
   presence_penalty: maybe(z.number().min(-2).max(2)),
-  logit_bias: maybe(z.record(z.string().regex(/^\d+$/, "Expected token ids as keys"), z.number().min(-100).max(100))),
+  logit_bias: maybe(
+    z.record(z.string().regex(/^(0|[1-9]\d*)$/, "Expected token ids as keys"), z.number().min(-100).max(100)),
+  ),
   seed: maybe(z.int()),
   stop: maybe(stop),
 };

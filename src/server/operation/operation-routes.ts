@@ -12,6 +12,17 @@ export function operationRoutes(service: Service): PlainRoute[] {
   const routes: PlainRoute[] = [
     plainRoute({
       method: "GET",
+      path: "/",
+      summary: "That the server is there, in words; Ollama's clients ask before all else",
+      open: true,
+      body: undefined,
+      answer: z.string(),
+      answerType: "text/plain",
+      handle: () =>
+        new Response("llama-native is running", { headers: { "content-type": "text/plain; charset=utf-8" } }),
+    }),
+    plainRoute({
+      method: "GET",
       path: "/health",
       summary: "Whether the process lives",
       open: true,

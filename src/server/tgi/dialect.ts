@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-import type { Dialect, StreamEncoder } from "../dialect.js";
+import type { Dialect, PreparedRequest, StreamEncoder } from "../dialect.js";
 import { generationRoute, plainRoute } from "../dialect.js";
 import { eventStream, sse } from "../http/event-stream.js";
 import type { Problem, ProblemCode } from "../http/problem.js";
@@ -201,18 +201,35 @@ function toProblem({ code, message }: Problem): { body: object; status?: number 
   return { body: { error: message, error_type: types[code] ?? "validation" } };
 }
 
+function prepare(body: GenerateBody, streams: boolean): PreparedRequest {
+  return {
+    request: toRequest(body, streams),
+    streams,
+    answer: (answers) => toAnswer(answers, body.parameters?.details === true),
+    stream: { ...eventStream, encoder: () => new TokenStream(body), error: (error) => sse(error) },
+  };
+}
+
 const generate = generationRoute({
   path: "/generate",
   summary: "Continues a text",
   body: generateBody,
   answer: generateAnswer,
   chunk: streamChunk,
-  prepare: (body) => ({
-    request: toRequest(body, body.stream === true),
-    streams: body.stream === true,
-    answer: (answers) => toAnswer(answers, body.parameters?.details === true),
-    stream: { ...eventStream, encoder: () => new TokenStream(body), error: (error) => sse(error) },
-  }),
+  prepare: (body) => prepare(body, body.stream === true),
+});
+
+/** Where clients of the model hub's inference API ask, that know but the server's address. */
+const generateAtRoot = generationRoute({
+  path: "/",
+  summary: "Continues a text; the answer is in a list",
+  body: generateBody,
+  answer: z.array(generateAnswer),
+  chunk: streamChunk,
+  prepare(body) {
+    const prepared = prepare(body, body.stream === true);
+    return { ...prepared, answer: (answers, info) => [prepared.answer(answers, info)] };
+  },
 });
 
 const generateStream = generationRoute({
@@ -221,12 +238,7 @@ const generateStream = generationRoute({
   body: generateBody,
   answer: undefined,
   chunk: streamChunk,
-  prepare: (body) => ({
-    request: toRequest(body, true),
-    streams: true,
-    answer: (answers) => toAnswer(answers, true),
-    stream: { ...eventStream, encoder: () => new TokenStream(body), error: (error) => sse(error) },
-  }),
+  prepare: (body) => prepare(body, true),
 });
 
 const info = plainRoute({
@@ -257,8 +269,8 @@ const info = plainRoute({
 
 export const tgi: Dialect = {
   name: "Text Generation Inference",
-  owns: (path) => ["/generate", "/generate_stream", "/info"].includes(path),
+  owns: (path) => ["/", "/generate", "/generate_stream", "/info"].includes(path),
   error: toProblem,
   problem: z.strictObject({ error: z.string(), error_type: z.string() }),
-  routes: [generate, generateStream, info],
+  routes: [generate, generateStream, generateAtRoot, info],
 };
