@@ -186,8 +186,9 @@ export class ChatSession {
     const hasCalls = toolCalls.length > 0;
     if (result.finishReason === "cancelled" && result.text === "" && !hasCalls) return;
     this.#history.push(...added, { role: "assistant", content: result.text, ...(hasCalls ? { toolCalls } : {}) });
-    // With a stop string, or calls, the tokens hold more than the text does.
-    const isText = result.stopString === null && !hasCalls;
+    // With a stop string, a call, or the beginning of one, the tokens hold more than the text does.
+    const isBroken = result.toolCalls !== undefined && result.text === "" && result.tokens.length > 0;
+    const isText = result.stopString === null && !hasCalls && !isBroken;
     this.#answered = isText ? { text: turn.text, tokens: turn.tokens, answer: result } : undefined;
   }
 

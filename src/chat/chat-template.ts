@@ -61,8 +61,9 @@ export const someTools: Check<readonly ToolDefinition[]> = (value, name) => {
 const aTool: Check<ToolDefinition> = (value, name) => {
   const tool = asRecord(value, name) as Partial<ToolDefinition>;
   if (tool.type !== "function") throw new InvalidOptionError(`${name}.type`, '"function"', tool.type);
-  const { name: called, strict } = asRecord(tool.function, `${name}.function`);
+  const { name: called, parameters, strict } = asRecord(tool.function, `${name}.function`);
   aNonEmptyString(called, `${name}.function.name`);
+  optional(asRecord)(parameters, `${name}.function.parameters`);
   optional(aBoolean)(strict, `${name}.function.strict`);
   return aJsonValue(tool as ToolDefinition, name);
 };

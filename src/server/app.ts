@@ -51,12 +51,13 @@ export function createApp(service: Service): Hono<Env> {
   const all: (Route & { dialect: Dialect })[] = [];
   for (const dialect of dialects) for (const route of dialect.routes) all.push({ ...route, dialect });
   for (const route of operationRoutes(service)) {
-    if (route.open === true) open.add(route.path);
+    if (route.open === true) open.add(`${route.method} ${route.path}`);
     all.push({ ...route, dialect: dialectOf(route.path) });
   }
   app.use(async ({ req }, next) => {
     hosts?.check(req.raw);
-    if (!open.has(req.path)) keys.check(req.raw);
+    const method = req.method === "HEAD" ? "GET" : req.method;
+    if (!open.has(`${method} ${req.path}`)) keys.check(req.raw);
     await next();
   });
 

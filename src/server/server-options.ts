@@ -84,7 +84,7 @@ const aLoad: Check<NonNullable<ServedModel["load"]>> = (value, name) => {
 };
 
 const aContext: Check<ContextOptions> = (value, name) => {
-  contextWish(asRecord(value, name), contextDefaults.contextSize, name);
+  contextWish({ ...contextDefaults, ...asRecord(value, name) }, contextDefaults.contextSize, name);
   return value as ContextOptions;
 };
 

@@ -107,6 +107,18 @@ test.each([chat, "/tokenize", "/api/show"])(
   },
 );
 
+test("a body may have a byte order mark, declared in length or not", async () => {
+  const handler = createFetchHandler({ models: await smollm2() });
+  opened.push(handler);
+  await handler.ready;
+  const bytes = Buffer.from(`\ufeff${JSON.stringify({ content: "x" })}`);
+  for (const more of [{}, { "content-length": String(bytes.length) }]) {
+    const headers = { "content-type": "application/json", ...more };
+    const response = await handler("http://localhost/tokenize", { method: "POST", body: bytes, headers });
+    expect(response.status).toBe(200);
+  }
+});
+
 test("a body that is larger than it was declared is still refused", async () => {
   const handler = createFetchHandler({ models: await smollm2(), maxBodyBytes: 1000 });
   opened.push(handler);

@@ -129,6 +129,7 @@ describe("statuses", () => {
       const response = await post(server, chat, { messages: france }, { headers });
       expect(await problem(response)).toMatchObject({ status: 401, code: "invalid_api_key" });
       expect(response.headers.get("www-authenticate")).toBe("Bearer");
+      expect((await post(server, "/", { inputs: "x" }, { headers })).status).toBe(401); // only its GET is open
     }
     expect((await fetch(`${server.url}/v1/models`, { headers: { "x-api-key": "one" } })).status).toBe(200);
     expect((await fetch(`${server.url}/health`)).status).toBe(200);

@@ -325,6 +325,7 @@ test("a port in use is told, and bad options are refused", async () => {
     { contentFilter: { request: "no" } as unknown as ContentFilter },
     { models: { source: "smollm2", load: { gpuLayer: 1 } as object } },
     { models: { source: "smollm2", context: { contextSize: -1 } } },
+    { models: { source: "smollm2", context: { batchSize: 6 } } }, // fewer than the server's own sequences
   ]) {
     const options = { models: "smollm2", loadOnDemand: true, port: 0, ...wrong };
     await expect(createServer(options)).rejects.toMatchObject({ code: "INVALID_OPTION" });

@@ -138,6 +138,10 @@ describe("the tools of a request", () => {
     ["grammar", { toolChoice: "required" as const, grammar: "root ::= [a]" }],
     ["jsonSchema", { toolChoice: "required" as const, jsonSchema: {} }],
     [
+      "tools[0].function.parameters",
+      { tools: [{ type: "function" as const, function: { name: "f", parameters: null as never } }] },
+    ],
+    [
       "tools[0].function.strict",
       { tools: [{ type: "function" as const, function: { name: "f", strict: 1 as never } }] },
     ],
@@ -174,6 +178,15 @@ describe("a session", () => {
     await answer(["It is sunny."]);
     expect((await third).text).toBe("It is sunny.");
     expect(JSON.parse(JSON.stringify(chat))).toMatchObject({ messages: chat.history });
+  });
+
+  it("does not show the model the beginning of a call that is in no history", async () => {
+    const chat = context.createChat({ defaults: { tools, toolChoice: "required" } });
+    const first = chat.send("How is the weather?");
+    await answer(['{"zzz'], { reason: "length" });
+    expect(await first).toMatchObject({ text: "", toolCalls: [], finishReason: "length" });
+    void chat.send("Well?");
+    expect(setup.model.tokenizer.decode([...(await request()).native.tokens])).not.toContain("zzz");
   });
 
   it("takes generated calls as they are", async () => {

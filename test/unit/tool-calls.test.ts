@@ -208,6 +208,13 @@ describe.each([1, 1000])("an answer that was cut, in pieces of %i characters", (
   });
 
   it.each([
+    ["at the mark of its end", "<tool_call>", `<tool_call>\n${call}\n`],
+    ["behind its last brace", "", call],
+  ])("%s has its calls whole", (_, template, text) => {
+    expect(readText(template, text, length, { isCut: true })).toEqual({ text: "", calls: [whole], isCut: false });
+  });
+
+  it.each([
     ["in its name", "", '{"name": "weath'],
     ["in the name of no tool", "", '{"name": "rain", "arguments": {"city": "Par'],
     ["in what cannot be arguments", "", '{"name": "weather", "arguments": [1], "x": 2'],

@@ -199,8 +199,9 @@ export class ToolReader implements AnswerReader {
       case "text":
         return !isBlank(this.#held);
       case "between":
+        return this.#inList;
       case "closing":
-        return this.#inList || this.#syntax.end !== null;
+        return !isBlank(this.#held);
       case "open":
       case "name":
       case "call":
@@ -239,7 +240,7 @@ export class ToolReader implements AnswerReader {
     if (length <= 0) return;
     const text = this.#held.slice(0, length);
     const last = this.#parts.at(-1);
-    if (last?.type === "text") last.text += text;
+    if (last?.type === "text" && last.at + last.text.length === this.#at) last.text += text;
     else this.#parts.push({ type: "text", text, at: this.#at });
     this.#drop(length);
   }

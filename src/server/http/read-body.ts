@@ -52,7 +52,7 @@ async function readStream(
     if (bytes > maxBytes) throw tooLarge();
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return new TextDecoder().decode(Buffer.concat(chunks)); // without the byte order mark that some clients send
 }
 
 function parseJson(text: string): unknown {
