@@ -111,7 +111,32 @@ function isOwn(library, files) {
 function pathProblems(path, file) {
   const bytes = readFileSync(path);
   const folders = new Set([packageDir, cacheDir(), homedir()].flatMap((each) => [each, realIfThere(each)]));
-  return [...folders].filter((each) => bytes.includes(`${each}/`)).map((each) => `${file} names the folder ${each}`);
+  return [...folders].filter((each) => namesFolder(bytes, each)).map((each) => `${file} names the folder ${each}`);
+}
+
+/** What stands before a folder's name where a path does not begin there: "llama.cpp/ggml" before "/src". */
+const WITHIN_PATH = /[\w.+~@%$\\/-]/;
+
+/**
+ * Whether a file names something in a folder, by a path that begins with it; on Windows with either of its separators.
+ * @param {Buffer} bytes
+ * @param {string} folder
+ * @param {NodeJS.Platform} [platform]
+ */
+export function namesFolder(bytes, folder, platform = process.platform) {
+  const separators = platform === "win32" ? ["\\", "/"] : ["/"];
+  return separators.some((separator) => {
+    const spelled = platform === "win32" ? folder.replaceAll(/[\\/]/g, separator) : folder;
+    return beginsPath(bytes, spelled + separator);
+  });
+}
+
+/** @param {Buffer} bytes @param {string} text */
+function beginsPath(bytes, text) {
+  for (let at = bytes.indexOf(text); at >= 0; at = bytes.indexOf(text, at + 1)) {
+    if (at === 0 || !WITHIN_PATH.test(bytes.toString("latin1", at - 1, at))) return true;
+  }
+  return false;
 }
 
 /** @param {string} path */

@@ -10,6 +10,7 @@ import {
   libraryProblems,
   machineProblems,
   MAX_CPU_BYTES,
+  namesFolder,
   sizeProblems,
 } from "../../scripts/release/check-package.mjs";
 import { createManifest } from "../../scripts/release/manifest.mjs";
@@ -121,6 +122,23 @@ describe("the checks of a package", () => {
     expect(machineProblems(addon, "linux-arm64")).toEqual([]);
     expect(machineProblems(addon, undefined)).toEqual([]);
     expect(machineProblems(addon, "linux-x64")).toEqual(["a.node is for AArch64, not Advanced Micro Devices X86-64"]);
+  });
+
+  it.each([
+    ["/src/ggml.c\0", "/src", "linux", true],
+    ["\0/src/ggml.c", "/src", "linux", true],
+    ["-ffile-prefix-map=/src/native=native", "/src", "linux", true],
+    // What a path became that is to tell nothing of the machine.
+    ["\0llama.cpp/ggml/src/ggml.c", "/src", "linux", false],
+    ["\0native/../src/ggml.c", "/src", "linux", false],
+    ["\0llama.cpp/src/a.c\0/src/b.c", "/src", "linux", true],
+    ["\0/src.c", "/src", "linux", false],
+    ["\0C:\\build\\src\\a.c", "C:\\build", "win32", true],
+    // As CMake and its generators write them.
+    ["\0C:/build/src/a.c", "C:\\build", "win32", true],
+    ["\0D:/build/src/a.c", "C:\\build", "win32", false],
+  ] as const)("look for a folder where a path begins: %j and %s on %s: %s", (text, name, platform, isNamed) => {
+    expect(namesFolder(Buffer.from(text), name, platform)).toBe(isNamed);
   });
 
   it.runIf(process.platform === "linux")("run no package of another system", async () => {
@@ -241,6 +259,12 @@ describe("the workflow of a release", () => {
   it("builds the package of every platform", () => {
     const built = jobs.flatMap(({ strategy }) => strategy?.matrix.include ?? []).map((each) => each["package"]);
     expect(built.sort()).toEqual(PLATFORMS.map((platform) => prebuiltName(platform, "cpu")).sort());
+  });
+
+  it("builds where no path of llama.cpp's own looks like the folder", () => {
+    const commands = jobs.flatMap(({ steps }) => steps.flatMap(({ run }) => run ?? []));
+    const folders = commands.flatMap((line) => /docker run .*-v "\$PWD:(\S+)" -w (\S+) /.exec(line)?.slice(1) ?? []);
+    expect(new Set(folders)).toEqual(new Set(["/llama-native-checkout"]));
   });
 
   it("calls scripts that there are", () => {
