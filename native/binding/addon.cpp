@@ -4,6 +4,10 @@
 #include <napi.h>
 
 #ifdef _WIN32
+// Its macros min and max would take the place of std::min and std::max.
+#ifndef NOMINMAX
+#define NOMINMAX
+#endif
 #include <windows.h>
 #else
 #include <dlfcn.h>

@@ -12,6 +12,7 @@
 // of two relative to a whole number near the highest score so far, so that raising that number is exact too.
 
 #include <algorithm>
+#include <bitset>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -27,6 +28,9 @@
 #include "vec.h"
 #ifdef __AVX__
 #include <immintrin.h>
+#endif
+#ifdef _MSC_VER
+#include <intrin.h>
 #endif
 
 namespace llama_native {
@@ -122,8 +126,19 @@ static inline void add_cells(const uint16_t * row, int64_t cells, cell_bits & se
 
 static inline int64_t count_cells(const cell_bits & seen) {
     int64_t count = 0;
-    for (const uint64_t bits : seen) count += __builtin_popcountll(bits);
+    for (const uint64_t bits : seen) count += int64_t(std::bitset<64>(bits).count());
     return count;
+}
+
+// The number of the lowest bit that is set; one is.
+static inline int lowest_bit(uint64_t bits) {
+#ifdef _MSC_VER
+    unsigned long number;
+    _BitScanForward64(&number, bits);
+    return int(number);
+#else
+    return __builtin_ctzll(bits);
+#endif
 }
 
 // Tokens that follow each other in a batch make a block where attending to what any of them sees costs less than attending
@@ -385,7 +400,7 @@ static void attend(const attention & a, const token_block & block, int64_t head,
     static thread_local std::vector<int32_t> cells;
     cells.clear();
     for (size_t i = 0; i < seen.size(); i++) {
-        for (uint64_t bits = seen[i]; bits; bits &= bits - 1) cells.push_back(int32_t(i * 64 + __builtin_ctzll(bits)));
+        for (uint64_t bits = seen[i]; bits; bits &= bits - 1) cells.push_back(int32_t(i * 64 + lowest_bit(bits)));
     }
     for (int64_t first = 0; first < (int64_t) cells.size(); first += tile_cells) {
         const int64_t   left = cells.size() - first, count = std::min(left, tile_cells);

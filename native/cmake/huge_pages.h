@@ -12,6 +12,8 @@ enum {
     llama_native_least_huge_bytes = 4 * llama_native_huge_page_bytes,  // less is not worth the room lost at the ends
 };
 
+// Windows has another function for it, and ggml calls that.
+#ifndef _WIN32
 static inline int llama_native_allocate(void ** memory, size_t alignment, size_t size) {
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
     if (size >= llama_native_least_huge_bytes) {
@@ -23,3 +25,4 @@ static inline int llama_native_allocate(void ** memory, size_t alignment, size_t
 #endif
     return posix_memalign(memory, alignment, size);
 }
+#endif

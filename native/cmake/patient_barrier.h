@@ -6,6 +6,13 @@
 
 #include <stdint.h>
 #ifdef _WIN32
+// With less in it, as ggml includes it: whoever does so first decides.
+#ifndef WIN32_LEAN_AND_MEAN
+#define WIN32_LEAN_AND_MEAN
+#endif
+#ifndef NOMINMAX
+#define NOMINMAX
+#endif
 #include <windows.h>
 #else
 #include <time.h>

@@ -11,6 +11,10 @@
 #include <vector>
 
 #ifdef _WIN32
+// Its macros min and max would take the place of std::min and std::max.
+#ifndef NOMINMAX
+#define NOMINMAX
+#endif
 #include <windows.h>
 #else
 #include <dlfcn.h>

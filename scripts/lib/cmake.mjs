@@ -1,10 +1,11 @@
 // Runs the CMake build of `native/`. cmake-js composes the command lines (Node's headers come from node-api-headers,
 // because native/package.json declares a Node-API version); they are run here, so that their output can be condensed.
 
-import { createWriteStream, mkdirSync } from "node:fs";
+import { createWriteStream, existsSync, mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism, totalmem } from "node:os";
 import { dirname, join } from "node:path";
+import { ADDON } from "./addon-store.mjs";
 import { BuildError } from "./errors.mjs";
 import { run } from "./run.mjs";
 
@@ -69,8 +70,19 @@ export async function runCmake(build) {
   } finally {
     await log.close();
   }
-  const config = process.platform === "win32" ? "" : "Release";
-  return join(build.buildDir, config, "llama-native.node");
+  return addonIn(build.buildDir);
+}
+
+/**
+ * Where a build has left the addon. cmake-js asks for a folder "Release", but on Windows for the build folder itself; Visual
+ * Studio, which builds several configurations, adds a folder of this one's name there, Ninja does not.
+ * @param {string} buildDir
+ * @param {NodeJS.Platform} [platform]
+ */
+export function addonIn(buildDir, platform = process.platform) {
+  const beside = join(buildDir, ADDON);
+  const inFolder = join(buildDir, "Release", ADDON);
+  return platform === "win32" && existsSync(beside) && !existsSync(inFolder) ? beside : inFolder;
 }
 
 /**

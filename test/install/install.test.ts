@@ -1,7 +1,8 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { addonIn } from "../../scripts/lib/cmake.mjs";
 import { builtAddon, Sandbox } from "./sandbox.js";
 
 const copyAddon = `cp "${builtAddon}" Release/llama-native.node`;
@@ -106,6 +107,32 @@ describe("an install", () => {
     sandbox.addToolchain(copyAddon);
     await sandbox.run("install.mjs");
     expect(sandbox.notBuilt).toBeUndefined();
+  });
+});
+
+describe("the addon that a build leaves", () => {
+  const put = (...parts: string[]): string => {
+    const folder = join(sandbox.root, ...parts);
+    mkdirSync(folder, { recursive: true });
+    const path = join(folder, "llama-native.node");
+    writeFileSync(path, "");
+    return path;
+  };
+
+  it("is in a folder of the configuration's name, where Visual Studio puts it too", () => {
+    const path = put("build", "Release");
+    expect(addonIn(join(sandbox.root, "build"), "linux")).toBe(path);
+    expect(addonIn(join(sandbox.root, "build"), "darwin")).toBe(path);
+    expect(addonIn(join(sandbox.root, "build"), "win32")).toBe(path);
+  });
+
+  it("is in the build folder itself where Ninja builds on Windows", () => {
+    const path = put("build");
+    expect(addonIn(join(sandbox.root, "build"), "win32")).toBe(path);
+  });
+
+  it("is named where there is none", () => {
+    expect(addonIn("build", "win32")).toBe(join("build", "Release", "llama-native.node"));
   });
 });
 
