@@ -59,6 +59,14 @@ describe("a platform's package", () => {
   });
 });
 
+it("no build has ggml's backend for BLAS, which ggml turns on for Macs", () => {
+  const project = readFileSync(join(packageDir, "native", "CMakeLists.txt"), "utf8");
+  const [before = "", after] = project.split('set(GGML_BLAS OFF CACHE BOOL "" FORCE)\n');
+  expect(after).toContain("add_ggml_with_variants()");
+  // At no level of conditions, so in builds from source as well.
+  expect(before.match(/^\s*if\(/gm)?.length).toBe(before.match(/^\s*endif\(/gm)?.length);
+});
+
 describe("the platform that a package is built for", () => {
   const env = { CXX: "/opt/bin/g++" };
 
