@@ -11,6 +11,17 @@ import { run } from "../lib/run.mjs";
 import { publishedDependencies } from "./platforms.mjs";
 
 /**
+ * All that a release publishes, in that order: the main package, which names the others, comes last.
+ * @param {string} out where the platforms' packages are and the tarballs go
+ * @returns {Promise<string[]>} the tarballs
+ */
+export async function packAll(out) {
+  const tarballs = [];
+  for (const folder of listPackages(out)) tarballs.push(await packPlatform(folder, out));
+  return [...tarballs, await packMain(out)];
+}
+
+/**
  * The main package. A checkout's package.json names no package of a platform, so that it installs before they are published;
  * that of the tarball names each in its own version.
  * @param {string} out

@@ -256,14 +256,16 @@ function windowsLibrary(imports: string[], delayed: string[]): Buffer {
 interface Job {
   "runs-on": string;
   strategy?: { matrix: { include: Record<string, string>[] } };
-  steps: { run?: string; uses?: string }[];
+  needs?: string[];
+  permissions?: Record<string, string>;
+  steps: { run?: string; uses?: string; env?: Record<string, string> }[];
 }
 
-describe("the workflow of a release", () => {
-  const path = join(packageDir, ".github", "workflows", "release.yml");
-  const workflow = parseYaml(readFileSync(path, "utf8")) as { on: object; jobs: Record<string, Job> };
-  const jobs = Object.values(workflow.jobs);
+const workflowPath = join(packageDir, ".github", "workflows", "release.yml");
+const workflow = parseYaml(readFileSync(workflowPath, "utf8")) as { on: object; jobs: Record<string, Job> };
+const jobs = Object.values(workflow.jobs);
 
+describe("the workflow of a release", () => {
   it("builds the package of every platform", () => {
     const built = jobs.flatMap(({ strategy }) => strategy?.matrix.include ?? []).map((each) => each["package"]);
     expect(built.sort()).toEqual(PLATFORMS.map((platform) => prebuiltName(platform, "cpu")).sort());
@@ -280,12 +282,27 @@ describe("the workflow of a release", () => {
     const commands = jobs.flatMap(({ steps }) => steps.flatMap(({ run }) => run?.split("\n") ?? []));
     const called = commands.flatMap((line) => /npm run (?:--silent )?([\w:]+)/.exec(line)?.[1] ?? []);
     expect(called).toContain("release:build");
-    expect(called).toContain("release:pack");
+    expect(called).toContain("release:publish");
     for (const script of called) expect(scripts).toHaveProperty([script]);
     for (const line of commands) {
       const file = /\bsh (\S+\.sh)/.exec(line)?.[1];
       if (file !== undefined) expect(existsSync(join(packageDir, file))).toBe(true);
     }
+  });
+});
+
+describe("the workflow's last job", () => {
+  it("publishes what all others have built, with the token by the name that the script reads", () => {
+    const { publish, ...others } = workflow.jobs;
+    expect(publish?.needs).toEqual(Object.keys(others));
+    const step = publish?.steps.find(({ run }) => run === "npm run release:publish");
+    expect(step?.env).toEqual({ NODE_AUTH_TOKEN: "${{ secrets.NPM_TOKEN }}" });
+  });
+
+  it("may prove where the packages come from, and does where package.json names its repository", () => {
+    expect(workflow.jobs["publish"]?.permissions).toMatchObject({ "id-token": "write" });
+    const commands = jobs.flatMap(({ steps }) => steps.flatMap(({ run }) => run ?? []));
+    expect(commands.filter((line) => line.includes("--provenance"))).toEqual([]);
   });
 });
 
