@@ -4,7 +4,7 @@
 
 import { buildAddon } from "./lib/build-addon.mjs";
 import { buildBackend, buildBestGpu, keepingFailure } from "./lib/build-backends.mjs";
-import { BuildError } from "./lib/errors.mjs";
+import { asBuildError, BuildError } from "./lib/errors.mjs";
 import { recordFailure } from "./lib/not-built.mjs";
 import { distDir } from "./lib/paths.mjs";
 import { takePrebuilt } from "./lib/prebuilt.mjs";
@@ -18,9 +18,9 @@ stopChildrenOnSignals();
 try {
   await install(readChoice());
 } catch (error) {
-  if (!(error instanceof BuildError)) throw error;
-  reporter.say(error.message);
-  recordFailure(distDir(), error);
+  const failure = asBuildError(error);
+  reporter.say(failure.message);
+  recordFailure(distDir(), failure);
 } finally {
   reporter.close();
 }
@@ -36,9 +36,21 @@ async function install(choice) {
     );
   }
   if (!hasCpu) await buildAddon({ reporter, backend: "cpu" });
-  if (choice === "auto") await buildBestGpu({ reporter });
+  if (choice === "auto") await withoutFailing(() => buildBestGpu({ reporter }));
   else if (choice !== "cpu" && !(await takePrebuilt(choice, { reporter }))) {
     await keepingFailure(choice, { reporter }, () => buildBackend(choice, { reporter }));
+  }
+}
+
+/**
+ * What goes wrong with GPUs takes nobody the CPU's addon, which is there.
+ * @param {() => Promise<unknown>} work
+ */
+async function withoutFailing(work) {
+  try {
+    await work();
+  } catch (error) {
+    reporter.say(asBuildError(error).message);
   }
 }
 

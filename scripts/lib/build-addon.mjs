@@ -57,7 +57,7 @@ export async function buildAddon(options) {
     clearNotBuilt(dist, options.backend);
     return { path: join(target, ADDON), how };
   } catch (error) {
-    throw asBuildError(error, env);
+    throw explained(error, env);
   }
 }
 
@@ -66,7 +66,7 @@ export async function buildAddon(options) {
  * @param {unknown} error
  * @param {NodeJS.ProcessEnv} env
  */
-function asBuildError(error, env) {
+function explained(error, env) {
   if (!(error instanceof Error) || !("syscall" in error)) return error;
   const { path = "", dest = path } = /** @type {{ path?: string, dest?: string }} */ (error);
   const dist = distDir(env);

@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildAddon } from "./build-addon.mjs";
 import { readCompiler } from "./compilers.mjs";
-import { BuildError } from "./errors.mjs";
+import { asBuildError, BuildError } from "./errors.mjs";
 import { chooseAutomatically, decideAll } from "./gpu/choose.mjs";
 import { gatherGpuFacts } from "./gpu/facts.mjs";
 import { recordFailure } from "./not-built.mjs";
@@ -84,9 +84,9 @@ export async function keepingFailure(backend, { reporter, env }, work) {
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof BuildError)) throw error;
-    reporter.say(error.message);
-    recordFailure(distDir(env), error, backend);
+    const failure = asBuildError(error, env);
+    reporter.say(failure.message);
+    recordFailure(distDir(env), failure, backend);
     return null;
   }
 }

@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import { availableParallelism, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { ADDON } from "./addon-store.mjs";
-import { BuildError } from "./errors.mjs";
+import { BuildError, messageOf } from "./errors.mjs";
 import { run } from "./run.mjs";
 
 const require = createRequire(import.meta.url);
@@ -64,9 +64,9 @@ export async function runCmake(build) {
   const log = openLog(build.logPath);
   try {
     const system = createBuildSystem(build);
-    const configure = await system.getConfigureCommand();
+    const configure = await compose(() => system.getConfigureCommand(), build, log);
     await step([...configure, ...settings(build)], "configuring", build, log);
-    await step(await system.getBuildCommand(), "building", build, log);
+    await step(await compose(() => system.getBuildCommand(), build, log), "building", build, log);
   } finally {
     await log.close();
   }
@@ -148,6 +148,28 @@ function settings({ llamaDir, toolchain, portable, backend, gpuSettings, env }) 
 }
 
 /**
+ * A command line of cmake-js, which looks for compilers on Windows, and says by an error of no kind that it finds none.
+ * @param {() => Promise<string[]>} ask
+ * @param {CmakeBuild} build
+ * @param {Log} log
+ */
+async function compose(ask, { logPath }, log) {
+  try {
+    return await ask();
+  } catch (error) {
+    log.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+    const kept = await whereKept(log, logPath);
+    const message = `llama-native: the addon was not built, because cmake-js failed: ${messageOf(error)}; ${kept}`;
+    throw new BuildError("build-failed", message, { logPath });
+  }
+}
+
+/** @param {Log} log @param {string} path */
+async function whereKept(log, path) {
+  return (await log.close()) ? `the complete output is in ${path}` : `its log could not be written to ${path}`;
+}
+
+/**
  * @param {string[]} command
  * @param {string} what
  * @param {CmakeBuild} build
@@ -178,9 +200,7 @@ async function step([program = "", ...args], what, build, log) {
   });
   if (code === 0) return;
   const shown = (errors.length > 0 ? errors : output.trim().split("\n")).slice(-SHOWN_ERROR_LINES);
-  const kept = (await log.close())
-    ? `the complete output is in ${logPath}`
-    : `its log could not be written to ${logPath}`;
+  const kept = await whereKept(log, logPath);
   throw new BuildError(
     "build-failed",
     [

@@ -110,6 +110,27 @@ describe("an install with a GPU's backend", () => {
     expect(skipped.output).toContain("LLAMA_NATIVE_SKIP_BUILD is set");
   });
 
+  it.each([
+    ["auto", /the addon was not built, by a defect of its build: a defect; where it happened is in .*\.log\n/],
+    ["cuda", /the addon was not built, by a defect of its build: a defect; where it happened is in .*\.log\n/],
+  ])("leaves the CPU's addon where the search for GPUs fails of itself: %s", async (choice, words) => {
+    addToolchain(copyAddon);
+    const preload = join(sandbox.root, "preload.cjs");
+    // A file that is asked for when GPUs are looked for, and never else.
+    const script = `const fs = require("node:fs"), { existsSync } = fs;
+fs.existsSync = (path) => {
+  if (String(path).endsWith("dev/kfd")) throw new TypeError("a defect");
+  return existsSync(path);
+};
+require("node:module").syncBuiltinESMExports();`;
+    writeFileSync(preload, script);
+    const env = { LLAMA_NATIVE_GPU: choice, NODE_OPTIONS: `--require=${preload}` };
+    const { code, output } = await sandbox.run("install.mjs", env);
+    expect({ code, output }).toMatchObject({ code: 0, output: expect.stringMatching(words) as string });
+    expect(existsSync(sandbox.addon)).toBe(true);
+    expect(sandbox.notBuilt).toBeUndefined();
+  });
+
   it("takes a wish that is none for the CPU, and says so", async () => {
     addToolchain(copyAddon);
     const { code, output } = await sandbox.run("install.mjs", { LLAMA_NATIVE_GPU: "rtx" });

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { addonIn } from "../../scripts/lib/cmake.mjs";
-import { builtAddon, Sandbox } from "./sandbox.js";
+import { builtAddon, packageDir, Sandbox } from "./sandbox.js";
 
 const copyAddon = `cp "${builtAddon}" Release/llama-native.node`;
 
@@ -154,6 +154,31 @@ describe("a build that fails", () => {
     const { code, output } = await sandbox.run("build.mjs");
     expect(code).toBe(1);
     expect(output).toContain("building it failed (code 3)");
+  });
+
+  const cmakeJs = JSON.stringify(join(packageDir, "node_modules", "cmake-js"));
+  it.each([
+    [
+      "cmake-js finds no compiler",
+      `require(${cmakeJs}).BuildSystem.prototype.getConfigureCommand = async () => { throw new Error("no Visual C++") };`,
+      "the addon was not built, because cmake-js failed: no Visual C++; the complete output is in ",
+    ],
+    [
+      "its own code fails",
+      `Object.defineProperty(require("node:os"), "cpus", { value: () => { throw new TypeError("a defect") } });
+       require("node:module").syncBuiltinESMExports();`,
+      "the addon was not built, by a defect of its build: a defect; where it happened is in ",
+    ],
+  ])("ends no install where %s, and keeps the log", async (_what, script, words) => {
+    sandbox.addToolchain(copyAddon);
+    const preload = join(sandbox.root, "preload.cjs");
+    writeFileSync(preload, script);
+    const { code, output } = await sandbox.run("install.mjs", { NODE_OPTIONS: `--require=${preload}` });
+    expect({ code, output }).toMatchObject({ code: 0, output: expect.stringContaining(words) as string });
+    const { reason, message, logPath } = sandbox.notBuilt!;
+    expect(reason).toBe("build-failed");
+    expect(message).toContain(words + logPath!);
+    expect(readFileSync(logPath!, "utf8")).toMatch(/^\s+at /m);
   });
 
   it("says which folder cannot be written", async () => {

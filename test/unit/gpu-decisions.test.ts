@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { readCompiler } from "../../scripts/lib/compilers.mjs";
 import { chooseAutomatically, decide, decideAll, diskProblem } from "../../scripts/lib/gpu/choose.mjs";
 import type { GpuFacts } from "../../scripts/lib/gpu/facts.mjs";
-import { gatherGpuFacts } from "../../scripts/lib/gpu/facts.mjs";
+import { freeDisk, gatherGpuFacts } from "../../scripts/lib/gpu/facts.mjs";
 import { nvidiaArchitecture } from "../../scripts/lib/gpu/nvidia-architectures.mjs";
 import { findGpus } from "../../scripts/lib/gpu/pci.mjs";
 import { defaultJobs } from "../../scripts/lib/cmake.mjs";
@@ -197,6 +197,7 @@ describe("the choice", () => {
   it("leaves room on the disk and in memory", () => {
     expect(diskProblem("cpu", 1e9)).toBeNull();
     expect(diskProblem("cpu", 0.1e9)).toBe("the build takes up to 0.4 GB of disk, but only 0.1 GB are free");
+    expect(diskProblem("cpu", Infinity)).toBeNull();
     expect(defaultJobs({ LLAMA_NATIVE_JOBS: "7" }, "cuda")).toBe(7);
     expect(defaultJobs({}, "cuda")).toBeLessThanOrEqual(defaultJobs({}, "cpu"));
   });
@@ -238,6 +239,15 @@ describe("the facts", () => {
       hasAmd: true,
       hasRenderNode: true,
     });
+  });
+
+  it("are no room on a disk that cannot be asked, which is left to the build", () => {
+    const missingDrive = (path: string): never => {
+      throw Object.assign(new Error(`ENOENT: no such file or directory, statfs '${path}'`), { syscall: "statfs" });
+    };
+    expect(freeDisk(join(root, "not", "there"), missingDrive)).toBe(Infinity);
+    expect(freeDisk(join(root, "not", "there"), () => ({ bavail: 3, bsize: 4096 }))).toBe(12288);
+    expect(freeDisk(join(root, "not", "there"))).toBeGreaterThan(0);
   });
 
   it("are what the toolkits' own files say, and nothing is run", () => {

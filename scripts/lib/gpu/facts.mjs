@@ -74,12 +74,19 @@ export function gatherGpuFacts(env, cache, root = "/") {
   };
 }
 
-/** @param {string} folder that may not be there yet */
-export function freeDisk(folder) {
-  for (let path = folder; ; path = dirname(path)) {
-    if (!existsSync(path) && path !== dirname(path)) continue;
-    const { bavail, bsize } = statfsSync(path);
+/**
+ * Where nothing tells, as on a drive of Windows that is not there, a build shall find out, which says what it could not write.
+ * @param {string} folder that may not be there yet
+ * @param {(path: string) => { bavail: number, bsize: number }} [ask]
+ */
+export function freeDisk(folder, ask = statfsSync) {
+  let path = folder;
+  while (!existsSync(path) && path !== dirname(path)) path = dirname(path);
+  try {
+    const { bavail, bsize } = ask(path);
     return bavail * bsize;
+  } catch {
+    return Infinity;
   }
 }
 
