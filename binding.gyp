@@ -1,5 +1,7 @@
-# Makes `node-gyp rebuild`, and the tools of Electron that call it, run this package's own build. The result goes where
-# the library looks for it. The addon uses Node-API only, so that one file serves every version of Node and Electron.
+# Makes `node-gyp rebuild` in a checkout run this package's own build. The result goes where the library looks for it. The
+# published package does not have this file: the tools of Electron rebuild every package with one, for Electron's headers and
+# with tools that few machines have, though the addon uses Node-API only, so that one file serves every version of Node and
+# Electron.
 {
   "targets": [
     {

@@ -1,4 +1,4 @@
-// Builds the addon by hand: `npm run build:addon`, `npx llama-native build` and `node-gyp rebuild` end here.
+// Builds the addon by hand: `npm run build:addon`, `npx llama-native build` and a checkout's `node-gyp rebuild` end here.
 
 import { parseArgs } from "node:util";
 import { buildAddon } from "./lib/build-addon.mjs";

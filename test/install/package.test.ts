@@ -27,7 +27,6 @@ describe("the published package", () => {
   it.each([
     "LICENSE",
     "THIRD_PARTY_NOTICES",
-    "binding.gyp",
     "native/CMakeLists.txt",
     "native/package.json",
     "scripts/build.mjs",
@@ -40,6 +39,13 @@ describe("the published package", () => {
   it("carries no model, no build and no test", () => {
     const foreign = files.filter((path) => /\.(gguf|node|whl|tgz|log)$|^native\/dist\/|^test\//.test(path));
     expect(foreign).toEqual([]);
+  });
+
+  it("carries nothing for which tools of Electron would rebuild it, in place of the addon that is there", () => {
+    // @electron/rebuild, which packagers call, rebuilds packages that have this file.
+    expect(files.filter((path) => path.endsWith("binding.gyp"))).toEqual([]);
+    const own = files.filter((path) => !path.includes("/"));
+    expect(own.filter((path) => /^(?:prebuilds|CMakeLists\.txt|wscript)/.test(path))).toEqual([]);
   });
 
   it("builds once: npm's own node-gyp step is off", () => {
