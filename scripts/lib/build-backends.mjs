@@ -4,14 +4,12 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildAddon } from "./build-addon.mjs";
-import { readCompiler } from "./compilers.mjs";
 import { asBuildError, BuildError } from "./errors.mjs";
-import { chooseAutomatically, decideAll } from "./gpu/choose.mjs";
-import { gatherGpuFacts } from "./gpu/facts.mjs";
+import { betterOnes, chooseAutomatically } from "./gpu/choose.mjs";
+import { decideHere, describeDecision } from "./gpu/decisions.mjs";
 import { recordFailure } from "./not-built.mjs";
 import { cacheDir, distDir } from "./paths.mjs";
 import { takePrebuilt } from "./prebuilt.mjs";
-import { detectToolchain } from "./toolchain.mjs";
 
 /**
  * @typedef {import("./gpu/choose.mjs").GpuDecision} GpuDecision
@@ -38,20 +36,24 @@ export async function buildForMachine(options) {
  * @returns {Promise<BuildResult | null>} null where nothing was built
  */
 export async function buildBestGpu(options) {
-  const decisions = decideHere(options.env);
-  for (const { backend, hasDevice } of decisions) {
-    if (hasDevice && (await takePrebuilt(backend, options))) return null;
-  }
-  const chosen = chooseAutomatically(decisions);
-  for (const { backend, reason, advice } of decisions) {
-    // There is a GPU that could be used, if only something were done.
-    if (advice === null || chosen !== null) continue;
+  const decisions = decideAndKeep(options.env);
+  const prebuilt = await findPrebuilt(decisions, options);
+  const chosen = prebuilt ?? chooseAutomatically(decisions);
+  for (const { backend, reason, advice } of betterOnes(decisions, chosen)) {
     const error = new BuildError("missing-tools", describeMissing(backend, reason, advice));
     options.reporter.say(error.message);
     recordFailure(distDir(options.env), error, backend);
   }
-  if (chosen === null) return null;
+  if (chosen === null || prebuilt !== null) return null;
   return await keepingFailure(chosen.backend, options, () => buildGpu(chosen, options));
+}
+
+/** @param {GpuDecision[]} decisions @param {Options} options */
+async function findPrebuilt(decisions, options) {
+  for (const decision of decisions) {
+    if (decision.hasDevice && (await takePrebuilt(decision.backend, options))) return decision;
+  }
+  return null;
 }
 
 /**
@@ -62,7 +64,7 @@ export async function buildBestGpu(options) {
  * @throws {BuildError}
  */
 export async function buildBackend(backend, options) {
-  const decision = decideHere(options.env).find((each) => each.backend === backend);
+  const decision = decideAndKeep(options.env).find((each) => each.backend === backend);
   if (decision === undefined) {
     throw new BuildError("missing-tools", `llama-native: ${backend} cannot be built on ${process.platform}`);
   }
@@ -94,18 +96,11 @@ export async function keepingFailure(backend, { reporter, env }, work) {
 /**
  * What each GPU backend lacks or has here, which `logs/gpu-decisions.log` in the cache keeps.
  * @param {NodeJS.ProcessEnv} [env]
- * @returns {GpuDecision[]}
  */
-export function decideHere(env = process.env) {
-  const cache = cacheDir(env);
-  const found = detectToolchain(env);
-  const compiler = readCompiler("toolchain" in found ? found.toolchain.compiler.version : "");
-  const decisions = decideAll(gatherGpuFacts(env, cache), compiler);
-  const lines = decisions.map(({ backend, plan, hasDevice, reason, advice }) => {
-    const state = plan === null ? "cannot be built" : hasDevice ? "can be built" : "can be built, for another machine";
-    return `${backend}: ${state}: ${reason}${advice === null ? "" : `; to change that, ${advice}`}\n`;
-  });
-  writeLog(join(cache, "logs"), `${new Date().toISOString()}\n${lines.join("")}`);
+function decideAndKeep(env) {
+  const decisions = decideHere(env);
+  const lines = decisions.map((decision) => `${describeDecision(decision)}\n`);
+  writeLog(join(cacheDir(env), "logs"), `${new Date().toISOString()}\n${lines.join("")}`);
   return decisions;
 }
 

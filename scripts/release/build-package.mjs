@@ -4,10 +4,10 @@ import { copyFileSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync }
 import { basename, join } from "node:path";
 import { ADDON } from "../lib/addon-store.mjs";
 import { inBuildFolder, lockPath, shortHash } from "../lib/build-folder.mjs";
-import { decideHere } from "../lib/build-backends.mjs";
 import { defaultJobs, runCmake } from "../lib/cmake.mjs";
 import { BuildError } from "../lib/errors.mjs";
 import { readJson, writeJson } from "../lib/files.mjs";
+import { decideHere } from "../lib/gpu/decisions.mjs";
 import { withLock } from "../lib/lock.mjs";
 import { missingToolsMessage } from "../lib/missing-tools.mjs";
 import { cacheDir, nativeDir, packageDir } from "../lib/paths.mjs";

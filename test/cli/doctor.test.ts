@@ -4,6 +4,9 @@ import { join } from "node:path";
 
 import { afterAll, describe, expect, it } from "vitest";
 
+import { stateOf } from "../../scripts/lib/gpu/decisions.mjs";
+import type { GpuDecision } from "../../src/cli/doctor/gpu-facts.js";
+import { judgeGpus } from "../../src/cli/doctor/gpu-facts.js";
 import { addonPath } from "../../src/native/load-addon.js";
 import { run } from "./command.js";
 
@@ -19,6 +22,7 @@ interface Examination {
   ok: boolean;
   verdict: string;
   addon: { path: string; sizeBytes: number | null; system: object | null; error: { code: string } | null };
+  gpus: { backend: string; state: string; reason: string | null; advice: string | null }[];
   toolchain: object;
 }
 
@@ -68,6 +72,18 @@ describe("doctor", () => {
     );
   });
 
+  it("tells of each kind of GPU what an install decides by, also where none was asked for", async () => {
+    const changes = { CUDA_PATH: join(folder, "no cuda"), VULKAN_SDK: "", LLAMA_NATIVE_GPU: "cpu" };
+    const { code, stdout } = await run(["doctor"], { env: { ...env, ...changes } });
+    expect(code).toBe(0);
+    const backends = process.platform === "darwin" ? ["metal"] : ["cuda", "vulkan"];
+    expect(stdout).toMatch(new RegExp(`^GPUs +${backends[0]!}: can.* built.*: \\S`, "m"));
+    const { gpus } = await examine(changes);
+    expect(gpus.map(({ backend }) => backend)).toEqual(expect.arrayContaining(backends));
+    for (const { state, reason } of gpus) expect(`${state}: ${String(reason)}`).toMatch(/^can.* built.*: \S/);
+    expect(stdout).not.toContain("gpu-decisions.log");
+  });
+
   it("works without the addon", async () => {
     const { code, stdout } = await run(["doctor"], { env: { ...env, LLAMA_NATIVE_ADDON: "/nonexistent" } });
     expect(code).toBe(1);
@@ -96,6 +112,38 @@ describe("doctor", () => {
       ok: true,
       toolchain: { missing: ["cmake", "compiler", "make"], message: expect.any(String) as string },
     });
+  });
+});
+
+describe("what doctor advises for more speed", () => {
+  const toolkit = "install the CUDA toolkit";
+  const cuda: GpuDecision = {
+    ...{ backend: "cuda", hasDevice: true, plan: null },
+    ...{ reason: "there is no CUDA toolkit", advice: toolkit },
+  };
+  const vulkan: GpuDecision = { backend: "vulkan", hasDevice: true, plan: {}, reason: "a GPU", advice: null };
+  const judge = (decisions: GpuDecision[], inUse?: string, wish = ""): unknown =>
+    judgeGpus(decisions, stateOf as (decision: GpuDecision) => string, inUse, wish);
+  const build = "run `npx llama-native build --gpu vulkan`";
+
+  it("is the tools of a better backend than that in use", () => {
+    expect(judge([cuda, vulkan], "vulkan")).toEqual([
+      { backend: "cuda", state: "cannot be built", reason: "there is no CUDA toolkit", advice: toolkit },
+      { backend: "vulkan", state: "in use", reason: null, advice: null },
+    ]);
+  });
+
+  it("is the build of what the install did not build", () => {
+    expect(judge([vulkan], "cpu")).toMatchObject([{ state: "can be built", reason: "a GPU", advice: build }]);
+    expect(judge([vulkan], undefined, "vulkan")).toMatchObject([{ advice: build }]);
+    expect(judge([vulkan], "cpu", "cpu")).toMatchObject([{ advice: `${build}, and do not set LLAMA_NATIVE_GPU=cpu` }]);
+  });
+
+  it("is nothing of lesser backends, nor of such without a device", () => {
+    const lesser = { ...vulkan, plan: null, advice: "install the Vulkan SDK" };
+    expect(judge([cuda, lesser], "cuda")).toMatchObject([{ state: "in use" }, { advice: null }]);
+    const elsewhere = { ...vulkan, hasDevice: false };
+    expect(judge([elsewhere], "cpu")).toMatchObject([{ state: "can be built, for another machine", advice: null }]);
   });
 });
 

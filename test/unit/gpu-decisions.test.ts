@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { readCompiler } from "../../scripts/lib/compilers.mjs";
-import { chooseAutomatically, decide, decideAll, diskProblem } from "../../scripts/lib/gpu/choose.mjs";
+import { betterOnes, chooseAutomatically, decide, decideAll, diskProblem } from "../../scripts/lib/gpu/choose.mjs";
 import type { GpuFacts } from "../../scripts/lib/gpu/facts.mjs";
 import { freeDisk, gatherGpuFacts } from "../../scripts/lib/gpu/facts.mjs";
 import { nvidiaArchitecture } from "../../scripts/lib/gpu/nvidia-architectures.mjs";
@@ -192,6 +192,19 @@ describe("the choice", () => {
     expect(best(withNvidia({ vulkanDrivers }))).toBe("cuda");
     expect(best(withNvidia({ vulkanDrivers, cuda: null }))).toBe("vulkan");
     expect(best(machine())).toBeNull();
+  });
+
+  it("tells of a better backend what is missing for it", () => {
+    const missed = (facts: GpuFacts) => {
+      const decisions = decideAll(facts, gcc12);
+      return betterOnes(decisions, chooseAutomatically(decisions)).map(({ backend, advice }) => [backend, advice]);
+    };
+    const vulkanDrivers = ["/etc/vulkan/icd.d/nvidia_icd.json"];
+    const toolkit = ["cuda", expect.stringContaining("install the CUDA toolkit") as string];
+    expect(missed(withNvidia({ vulkanDrivers, cuda: null }))).toEqual([toolkit]);
+    expect(missed(withNvidia({ vulkanDrivers }))).toEqual([]);
+    // Nothing is chosen: what is missing for any.
+    expect(missed(withNvidia({ cuda: null }))).toEqual([toolkit, ["vulkan", expect.any(String) as string]]);
   });
 
   it("leaves room on the disk and in memory", () => {

@@ -53,6 +53,16 @@ export function chooseAutomatically(decisions) {
 }
 
 /**
+ * Those better than the one that is chosen of which this machine has a GPU that could be used, if only something were done.
+ * @param {GpuDecision[]} decisions
+ * @param {GpuDecision | null} chosen
+ */
+export function betterOnes(decisions, chosen) {
+  const before = chosen === null ? decisions : decisions.slice(0, decisions.indexOf(chosen));
+  return before.filter(({ advice }) => advice !== null);
+}
+
+/**
  * @param {GpuBackend} backend
  * @param {GpuFacts} facts
  * @param {HostCompiler} compiler

@@ -5,6 +5,7 @@ import { bold } from "../style.js";
 import type { AddonFacts } from "./addon-facts.js";
 import type { CacheFacts } from "./cache-facts.js";
 import type { Examination } from "./examine.js";
+import type { GpuFacts } from "./gpu-facts.js";
 import type { ToolchainFacts } from "./toolchain-facts.js";
 
 const labelWidth = 16;
@@ -17,6 +18,7 @@ export function describeExamination({
   node,
   machine,
   addon,
+  gpus,
   cache,
   toolchain,
   verdict,
@@ -26,6 +28,7 @@ export function describeExamination({
     ["Node", `${node.version}, ${node.platform}, ${node.path}`],
     ["Machine", `${machine.cpu}, ${plural(machine.cores, "core")}, ${formatBytes(machine.memoryBytes)} of memory`],
     ...describeAddon(addon),
+    ...gpus.map(describeGpu),
     ...describeToolchain(toolchain),
     ...describeCache(cache),
   ];
@@ -70,6 +73,14 @@ function describeDevice({ name, description, type, freeBytes, totalBytes }: Nati
 
 function describePassedOver({ backend, reason, advice }: PassedOverBackend, index: number): Row {
   return [index === 0 ? "Not used" : "", `${backend}: ${reason}; ${advice}`];
+}
+
+function describeGpu({ backend, state, reason, advice }: GpuFacts, index: number): Row {
+  const why = reason === null ? "" : `: ${reason}`;
+  return [
+    index === 0 ? "GPUs" : "",
+    `${backend}: ${state}${why}${advice === null ? "" : `; for more speed, ${advice}`}`,
+  ];
 }
 
 function describeToolchain(toolchain: ToolchainFacts): Row[] {

@@ -6,6 +6,8 @@ import type { AddonFacts } from "./addon-facts.js";
 import { examineAddon } from "./addon-facts.js";
 import type { CacheFacts } from "./cache-facts.js";
 import { measureCache } from "./cache-facts.js";
+import type { GpuFacts } from "./gpu-facts.js";
+import { examineGpus } from "./gpu-facts.js";
 import type { ToolchainFacts } from "./toolchain-facts.js";
 import { findToolchain } from "./toolchain-facts.js";
 
@@ -20,6 +22,7 @@ export interface Examination {
     readonly freeBytes: number;
   };
   readonly addon: AddonFacts;
+  readonly gpus: readonly GpuFacts[];
   readonly cache: CacheFacts;
   readonly toolchain: ToolchainFacts;
   /** Whether models can be run. */
@@ -34,6 +37,7 @@ export async function examine(): Promise<Examination> {
     measureCache(),
     findToolchain(),
   ]);
+  const gpus = await examineGpus(addon.system?.backend);
   const processors = cpus();
   const ok = addon.error === null;
   return {
@@ -46,6 +50,7 @@ export async function examine(): Promise<Examination> {
       freeBytes: freemem(),
     },
     addon,
+    gpus,
     cache,
     toolchain,
     ok,
