@@ -1,11 +1,21 @@
 #!/bin/sh
-# Builds the package of a Linux platform as root in a container that has nothing yet: AlmaLinux for glibc, Alpine for musl.
+# Builds the package of a Linux platform as root in a container that has nothing yet: AlmaLinux for glibc, Alpine for musl; of a
+# GPU, Debian for Vulkan and NVIDIA's Rocky Linux with the toolkit for CUDA.
+#
+#   build-in-container.sh <backend>
 set -eu
+backend=$1
 
 if command -v apk >/dev/null; then
   apk add --no-cache cmake g++ git linux-headers ninja nodejs npm
   npm ci --ignore-scripts
-  npm run release:build
+  npm run release:build -- --gpu "$backend"
+elif command -v apt-get >/dev/null; then
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update
+  apt-get install -y --no-install-recommends ca-certificates cmake g++ git glslc libvulkan-dev ninja-build nodejs npm spirv-headers
+  npm ci --ignore-scripts
+  npm run release:build -- --gpu "$backend"
 else
   dnf -y install dnf-plugins-core
   dnf config-manager --set-enabled powertools
@@ -14,5 +24,5 @@ else
   dnf -y install gcc-toolset-14-gcc-c++ gcc-toolset-14-libstdc++-devel cmake git ninja-build nodejs npm
   . /opt/rh/gcc-toolset-14/enable
   npm ci --ignore-scripts
-  npm run release:build -- --max-glibc 2.28
+  npm run release:build -- --gpu "$backend" --max-glibc 2.28
 fi

@@ -73,7 +73,7 @@ function hasVariants({ os, arch }) {
 function planFor(backend, { env, isForeign }) {
   // Toolkits of GPUs are looked for by what this machine has.
   if (isForeign) throw new BuildError("build-failed", `llama-native: ${backend} is built on its own platform alone`);
-  const decision = decideHere(env).find((each) => each.backend === backend);
+  const decision = decideHere(env, true).find((each) => each.backend === backend);
   if (decision?.plan) return decision.plan.settings;
   const reason = decision?.reason ?? `there is none on ${process.platform}`;
   throw new BuildError("missing-tools", `llama-native: ${backend} cannot be built here: ${reason}`);

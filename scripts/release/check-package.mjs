@@ -26,6 +26,9 @@ const ALLOWED = {
   hip: [/^lib(?:amdhip64|hipblas|rocblas)\.so\.\d+$/],
 };
 
+/** Libraries of drivers, which machines that build packages do without. @type {Record<string, RegExp>} */
+const DRIVERS = { cuda: /libcuda\.so\.1|nvcuda\.dll/ };
+
 /** Readelf's words for the machines of a package. @type {Record<string, string>} */
 const MACHINES = { x64: "Advanced Micro Devices X86-64", arm64: "AArch64" };
 
@@ -46,12 +49,13 @@ export async function checkPackage(folder, { maxGlibc } = {}) {
   );
   const foreign = isForeign({ target, libc });
   const failure = foreign ? null : await checkRuns(join(folder, "llama-native.node"));
+  const isRefused = failure !== null && !lacksDriver(backend, failure);
   const problems = [
     ...sizeProblems(backend, bytes),
     ...needs.flatMap((each) => libraryProblems(each, files, backend)),
     ...needs.flatMap((each) => machineProblems(each, target)),
     ...binaries.flatMap((file) => pathProblems(join(folder, file), file)),
-    ...(failure === null ? [] : [`it does not run here: ${failure}`]),
+    ...(isRefused ? [`it does not run here: ${failure}`] : []),
     ...(maxGlibc !== undefined && glibc !== null && compareVersions(glibc, maxGlibc) > 0
       ? [`expected nothing newer than glibc ${maxGlibc}, but it needs ${glibc}`]
       : []),
@@ -62,8 +66,14 @@ export async function checkPackage(folder, { maxGlibc } = {}) {
     `needs: ${[...new Set(needs.flatMap(({ libraries }) => libraries.filter((name) => !isOwn(name, files))))].join(" ")}`,
     ...(glibc === null ? [] : [`glibc ${glibc} or newer`]),
     ...(foreign ? [`not run: it is for ${target}`] : []),
+    ...(failure !== null && !isRefused ? [`not run: ${failure}`] : []),
   ];
   return { lines, problems };
+}
+
+/** Whether a GPU's addon was not loaded for want of a driver alone. @param {string} backend @param {string} failure */
+export function lacksDriver(backend, failure) {
+  return DRIVERS[backend]?.test(failure) === true && /No such file or directory|error 126\b/.test(failure);
 }
 
 /** @param {string} backend @param {number} bytes */

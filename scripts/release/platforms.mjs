@@ -16,15 +16,15 @@ export const PLATFORMS = [
   { os: "win32", arch: "arm64", libc: null },
 ];
 
-/** GPUs' packages, which users install by name. */
-export const GPU_PACKAGES = PLATFORMS.flatMap((platform) => gpusOf(platform).map((backend) => ({ platform, backend })));
-
-/** @param {Platform} platform @returns {import("../lib/settings.mjs").GpuBackend[]} */
-function gpusOf({ os, arch, libc }) {
-  if (os === "darwin") return arch === "arm64" ? ["metal"] : [];
-  // NVIDIA's libraries need glibc.
-  return arch === "x64" && libc !== "musl" ? ["vulkan", "cuda"] : ["vulkan"];
-}
+/**
+ * GPUs' packages, which users install by name: those that the release's workflow builds.
+ * @type {readonly { platform: Platform, backend: import("../lib/settings.mjs").GpuBackend }[]}
+ */
+export const GPU_PACKAGES = [
+  { platform: { os: "linux", arch: "x64", libc: "glibc" }, backend: "vulkan" },
+  { platform: { os: "linux", arch: "x64", libc: "glibc" }, backend: "cuda" },
+  { platform: { os: "darwin", arch: "arm64", libc: null }, backend: "metal" },
+];
 
 /** What the published package's package.json gets. @param {string} version */
 export function publishedDependencies(version) {

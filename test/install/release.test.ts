@@ -7,6 +7,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { importsOf, newestVersion, readElf, readMachO } from "../../scripts/release/binaries.mjs";
 import {
   checkPackage,
+  lacksDriver,
   libraryProblems,
   machineProblems,
   MAX_CPU_BYTES,
@@ -14,7 +15,7 @@ import {
   sizeProblems,
 } from "../../scripts/release/check-package.mjs";
 import { createManifest } from "../../scripts/release/manifest.mjs";
-import { PLATFORMS, publishedDependencies } from "../../scripts/release/platforms.mjs";
+import { GPU_PACKAGES, PLATFORMS, publishedDependencies } from "../../scripts/release/platforms.mjs";
 import { readTarget } from "../../scripts/release/target.mjs";
 import { prebuiltName } from "../../scripts/lib/prebuilt.mjs";
 import { parseYaml } from "../support/yaml.js";
@@ -123,6 +124,15 @@ describe("the checks of a package", () => {
     expect(sizeProblems("cpu", MAX_CPU_BYTES)).toEqual([]);
     expect(sizeProblems("cpu", 31e6)).toEqual(["expected at most 30 MB, but its files have 31.0 MB"]);
     expect(sizeProblems("cuda", 300e6)).toEqual([]);
+  });
+
+  it("ask for no driver of a GPU where a package is built", () => {
+    const words = (library: string): string =>
+      `The backend cuda cannot be loaded: ${library}: cannot open shared object file: No such file or directory`;
+    expect(lacksDriver("cuda", words("libcuda.so.1"))).toBe(true);
+    expect(lacksDriver("cuda", words("libcudart.so.12"))).toBe(false);
+    expect(lacksDriver("cuda", "libcuda.so.1: invalid ELF header")).toBe(false);
+    expect(lacksDriver("vulkan", words("libcuda.so.1"))).toBe(false);
   });
 
   it("find what a wrong compiler made for another machine", () => {
@@ -266,9 +276,25 @@ const workflow = parseYaml(readFileSync(workflowPath, "utf8")) as { on: object; 
 const jobs = Object.values(workflow.jobs);
 
 describe("the workflow of a release", () => {
-  it("builds the package of every platform", () => {
-    const built = jobs.flatMap(({ strategy }) => strategy?.matrix.include ?? []).map((each) => each["package"]);
-    expect(built.sort()).toEqual(PLATFORMS.map((platform) => prebuiltName(platform, "cpu")).sort());
+  const matrix = jobs.flatMap(({ strategy }) => strategy?.matrix.include ?? []);
+
+  it("builds every package that the published one names, and no other", () => {
+    const { optionalDependencies, peerDependencies } = publishedDependencies("1.2.3");
+    const named = [...Object.keys(optionalDependencies), ...Object.keys(peerDependencies)];
+    expect(matrix.map((each) => each["package"]).sort()).toEqual(named.sort());
+  });
+
+  it("builds each with the backend of its name", () => {
+    const packages = [...PLATFORMS.map((platform) => ({ platform, backend: "cpu" as const })), ...GPU_PACKAGES];
+    const backends = Object.fromEntries(
+      packages.map(({ platform, backend }) => [prebuiltName(platform, backend), backend]),
+    );
+    expect(Object.fromEntries(matrix.map((each) => [each["package"], each["backend"]]))).toEqual(backends);
+    const builds = Object.values(workflow.jobs).filter(({ strategy }) => strategy !== undefined);
+    for (const { steps } of builds) {
+      const runs = steps.flatMap(({ run }) => run ?? []);
+      expect(runs.filter((line) => line.includes("${{ matrix.backend }}"))).toHaveLength(1);
+    }
   });
 
   it("builds where no path of llama.cpp's own looks like the folder", () => {

@@ -75,6 +75,18 @@ describe("CUDA", () => {
     expect(decision.reason).toBe("NVIDIA GPU (driver 550.54.14), CUDA 12.4, architectures 86-real");
   });
 
+  it.each([
+    ["12.8", "61-virtual;75-virtual;80-virtual;86-real;89-real;120-real"],
+    ["12.4", "61-virtual;75-virtual;80-virtual;86-real;89-real"],
+    ["13.0", "75-virtual;80-virtual;86-real;89-real;120-real"],
+  ])("is released by CUDA %s for all GPUs that it compiles for, whichever this machine has", (version, list) => {
+    for (const facts of [withNvidia(), machine()]) {
+      const settings = decide("cuda", { ...facts, cuda: cudaOf({ version }) }, gcc12, true).plan?.settings;
+      expect(settings).toContain(`-DCMAKE_CUDA_ARCHITECTURES=${list}`);
+      expect(settings).toContain("-DGGML_CUDA_NCCL=OFF");
+    }
+  });
+
   it("lets CMake ask the driver about a GPU that is newer than the list", () => {
     const nvidia = [{ device: 0x9999, architecture: null }];
     const gpus = { nvidia, amdTargets: [], hasAmd: false, hasRenderNode: true };

@@ -10,6 +10,8 @@ const MIN_ROCM = "6.1";
 const MIN_CUDA = "11.1";
 /** For a machine to come, where this one has no GPU: drivers compile the virtual ones for what they find. */
 const NO_GPU_ARCHITECTURES = "75-virtual;80-virtual;86-real";
+/** For all machines that a package may come to, of which the toolkit compiles for some. */
+const RELEASED_ARCHITECTURES = ["61-virtual", "75-virtual", "80-virtual", "86-real", "89-real", "120-real"];
 /** What a build folder takes, with room to spare. @type {Record<import("../settings.mjs").Backend, number>} */
 const DISK_BYTES = { cpu: 0.4e9, metal: 0.5e9, vulkan: 1e9, cuda: 4e9, hip: 4e9 };
 
@@ -35,11 +37,12 @@ const DISK_BYTES = { cpu: 0.4e9, metal: 0.5e9, vulkan: 1e9, cuda: 4e9, hip: 4e9 
  * One decision for each backend that this platform can have, the best first.
  * @param {GpuFacts} facts
  * @param {HostCompiler} compiler
+ * @param {boolean} [forRelease] whether to build for any machine's GPUs, whichever this one has
  * @returns {GpuDecision[]}
  */
-export function decideAll(facts, compiler) {
+export function decideAll(facts, compiler, forRelease = false) {
   return GPU_BACKENDS.filter((backend) => existsOn(backend, facts.platform)).map((backend) =>
-    decide(backend, facts, compiler),
+    decide(backend, facts, compiler, forRelease),
   );
 }
 
@@ -66,10 +69,11 @@ export function betterOnes(decisions, chosen) {
  * @param {GpuBackend} backend
  * @param {GpuFacts} facts
  * @param {HostCompiler} compiler
+ * @param {boolean} [forRelease]
  * @returns {GpuDecision}
  */
-export function decide(backend, facts, compiler) {
-  const { device, problem, advice, plan } = examine(backend, facts, compiler);
+export function decide(backend, facts, compiler, forRelease = false) {
+  const { device, problem, advice, plan } = examine(backend, facts, compiler, forRelease);
   const reasons = [problem, device.problem].filter((reason) => reason !== null);
   const buildable = problem === null ? plan() : null;
   return {
@@ -107,12 +111,14 @@ function existsOn(backend, platform) {
  * @param {GpuBackend} backend
  * @param {GpuFacts} facts
  * @param {HostCompiler} compiler
+ * @param {boolean} forRelease
  * @returns {Finding}
  */
-function examine(backend, facts, compiler) {
+function examine(backend, facts, compiler, forRelease) {
   const finding = { metal: examineMetal, cuda: examineCuda, vulkan: examineVulkan, hip: examineHip }[backend](
     facts,
     compiler,
+    forRelease,
   );
   if (finding.problem !== null) return finding;
   return { ...finding, problem: diskProblem(backend, facts.freeDiskBytes), advice: "free some disk space" };
@@ -128,11 +134,11 @@ function examineMetal({ platform, arch }) {
   return { device, problem, advice: null, plan };
 }
 
-/** @param {GpuFacts} facts @param {HostCompiler} compiler @returns {Finding} */
-function examineCuda(facts, compiler) {
+/** @param {GpuFacts} facts @param {HostCompiler} compiler @param {boolean} forRelease @returns {Finding} */
+function examineCuda(facts, compiler, forRelease) {
   const { cuda, gpus, gccVersions } = facts;
   const device = cudaDevice(facts);
-  const architectures = [...new Set(gpus.nvidia.map(({ architecture }) => architecture))];
+  const architectures = forRelease ? [] : [...new Set(gpus.nvidia.map(({ architecture }) => architecture))];
   /** @param {string} problem @param {string} advice @returns {Finding} */
   const no = (problem, advice) => ({ device, problem, advice, plan: () => ({ settings: [], toolkit: "" }) });
   const toolkitAdvice = "install the CUDA toolkit (its nvcc on PATH, or its folder in CUDA_PATH)";
@@ -155,18 +161,26 @@ function examineCuda(facts, compiler) {
     const allKnown = known.length > 0 && known.length === architectures.length;
     // `native` lets CMake ask the driver, for chips that are newer than our list.
     const native = device.exists ? "native" : NO_GPU_ARCHITECTURES;
-    const targets = allKnown ? known.map((architecture) => `${architecture}-real`).join(";") : native;
+    const own = allKnown ? known.map((architecture) => `${architecture}-real`).join(";") : native;
+    const targets = forRelease ? releasedArchitectures(cuda.version) : own;
     return {
       settings: [
         `-DCMAKE_CUDA_COMPILER=${cuda.nvcc}`,
         `-DCMAKE_CUDA_ARCHITECTURES=${targets}`,
         ...(host.path === null ? [] : [`-DCMAKE_CUDA_HOST_COMPILER=${host.path}`]),
         ...(cuda.canLinkDriver ? [] : ["-DGGML_CUDA_NO_VMM=ON"]),
+        // For several GPUs; ggml links with it where the toolkit's image has it, and systems do not.
+        ...(forRelease ? ["-DGGML_CUDA_NCCL=OFF"] : []),
       ],
       toolkit: `CUDA ${cuda.version}, architectures ${targets}`,
     };
   };
   return { device, problem: null, advice: null, plan };
+}
+
+/** @param {string} toolkit version */
+function releasedArchitectures(toolkit) {
+  return RELEASED_ARCHITECTURES.filter((name) => toolkitProblem(name.split("-")[0] ?? "", toolkit) === null).join(";");
 }
 
 /** @param {GpuFacts} facts @returns {DeviceFinding} */

@@ -11,12 +11,13 @@ import { gatherGpuFacts } from "./facts.mjs";
 /**
  * One decision for each backend that this system can have, the best first.
  * @param {NodeJS.ProcessEnv} [env]
+ * @param {boolean} [forRelease] whether to build for any machine's GPUs
  * @returns {GpuDecision[]}
  */
-export function decideHere(env = process.env) {
+export function decideHere(env = process.env, forRelease = false) {
   const found = detectToolchain(env);
   const compiler = readCompiler("toolchain" in found ? found.toolchain.compiler.version : "");
-  return decideAll(gatherGpuFacts(env, cacheDir(env)), compiler);
+  return decideAll(gatherGpuFacts(env, cacheDir(env)), compiler, forRelease);
 }
 
 /** @param {GpuDecision} decision */
