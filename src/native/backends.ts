@@ -22,6 +22,9 @@ interface Cause {
 
 const driver = process.platform === "win32" ? "nvcuda.dll" : "libcuda.so.1";
 
+/** What a GPU's addon needs of a system of Windows, which does not say which library it misses. */
+const windowsLibraries: Partial<Record<Backend, string>> = { cuda: "nvcuda.dll", vulkan: "vulkan-1.dll" };
+
 /** What the system's loader says of libraries that come with drivers and toolkits. */
 const missingLibraries: readonly Cause[] = [
   {
@@ -76,7 +79,7 @@ function noNvidiaDriver(library: string): string {
 }
 
 /** What the systems' loaders say where a library is not there; one that does not fit they name as well. */
-const notThere = /No such file or directory|specified module could not be found/;
+const notThere = /No such file or directory|specified module could not be found|error 126\b/;
 
 function explain(backend: Backend, words: string, causes: readonly Cause[]): PassedOverBackend | undefined {
   for (const { pattern, reason, advice } of causes) {
@@ -87,6 +90,18 @@ function explain(backend: Backend, words: string, causes: readonly Cause[]): Pas
 }
 
 type Opens = (library: string) => boolean;
+
+/** Of a library that is not there. */
+function explainMissing(backend: Backend, words: string, canOpen: Opens): PassedOverBackend | undefined {
+  if (!notThere.test(words)) return undefined;
+  const found = explain(backend, words, missingLibraries);
+  if (found !== undefined || words.includes("No such file")) return found;
+  const library = windowsLibraries[backend];
+  if (library !== undefined && !canOpen(library)) return explain(backend, library, missingLibraries);
+  if (backend !== "cuda") return undefined;
+  const reason = "a library that its addon needs is missing, of those of CUDA (cudart64_*.dll, cublas64_*.dll)";
+  return { backend, reason, advice: "install the CUDA runtime it was built with, or put its folder into PATH" };
+}
 
 function explainDriver(backend: Backend, words: string, canOpen: Opens): PassedOverBackend | undefined {
   const found = backend === "cuda" ? explain(backend, words, driverFailures) : undefined;
@@ -101,7 +116,7 @@ export function explainLoadFailure(
   canOpen: Opens = canOpenLibrary,
 ): PassedOverBackend {
   return (
-    (notThere.test(words) ? explain(backend, words, missingLibraries) : undefined) ??
+    explainMissing(backend, words, canOpen) ??
     explainDriver(backend, words, canOpen) ?? {
       backend,
       reason: `its addon cannot be loaded: ${words}`,

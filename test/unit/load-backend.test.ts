@@ -235,6 +235,29 @@ describe("the causes that systems name", () => {
   });
 });
 
+describe("a library that Windows does not name", () => {
+  const inNode = "The specified module could not be found.\r\n\\\\?\\C:\\app\\native\\dist\\cuda\\llama-native.node";
+  const inPackage = "The backend cuda cannot be loaded: error 126";
+  const load = (backend: "cuda" | "vulkan" | "cpu", words: string, ...there: string[]): string =>
+    explainLoadFailure(backend, words, (library) => there.includes(library)).reason;
+
+  it.each([inNode, inPackage])("is looked for: %j", (words) => {
+    expect(load("cuda", words)).toBe("NVIDIA's driver is missing (nvcuda.dll)");
+    expect(load("vulkan", words, "nvcuda.dll")).toBe("the Vulkan loader is missing (vulkan-1.dll)");
+  });
+
+  it("is one of CUDA's where the driver is there", () => {
+    expect(load("cuda", inPackage, "nvcuda.dll")).toContain("of those of CUDA (cudart64_*.dll, cublas64_*.dll)");
+  });
+
+  it("is told by the system's words where nothing better is known", () => {
+    expect(load("vulkan", inNode, "vulkan-1.dll")).toBe(`its addon cannot be loaded: ${inNode}`);
+    expect(load("cpu", inPackage)).toBe(`its addon cannot be loaded: ${inPackage}`);
+    // Another error than that of a module which is not there.
+    expect(load("cuda", "The backend cuda cannot be loaded: error 1260")).toContain("its addon cannot be loaded");
+  });
+});
+
 describe("a CUDA addon without a device", () => {
   const insufficient =
     "ggml_cuda_init: failed to initialize CUDA: CUDA driver version is insufficient for CUDA runtime version";
