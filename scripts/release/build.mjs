@@ -12,13 +12,13 @@ import { checkPackage } from "./check-package.mjs";
 import { readTarget } from "./target.mjs";
 
 const USAGE = `Usage: node scripts/release/build.mjs [--gpu <backend>] [--target <platform>] [--out <folder>] [--max-glibc <version>]
-       [--verbose]
+       [--max-macos <version>] [--verbose]
 
   --gpu <backend>  the package for a GPU: cuda, metal, vulkan or hip (default: the CPU's)
   --target <platform>  linux-x64 or linux-arm64, for whichever this machine is not: with the compilers that CC and CXX name, or
                    those of Debian's package g++-aarch64-linux-gnu or g++-x86-64-linux-gnu; such a package is not run
   --out <folder>   where to put the package's folder (default: dist-packages)
-  --max-glibc <version>  refuse a package that needs a newer one`;
+  --max-glibc <version>, --max-macos <version>  refuse a package that needs a newer one`;
 
 const reporter = createReporter();
 stopChildrenOnSignals();
@@ -29,6 +29,7 @@ try {
       target: { type: "string" },
       out: { type: "string", default: join(packageDir, "dist-packages") },
       "max-glibc": { type: "string" },
+      "max-macos": { type: "string" },
       verbose: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
@@ -43,14 +44,17 @@ try {
   reporter.close();
 }
 
-/** @param {{ gpu: string, target?: string | undefined, out: string, verbose: boolean, "max-glibc"?: string | undefined }} options */
-async function main({ gpu, target: name, out, verbose, "max-glibc": maxGlibc }) {
+/**
+ * @typedef {{ target?: string | undefined, "max-glibc"?: string | undefined, "max-macos"?: string | undefined }} Wishes
+ * @param {Wishes & { gpu: string, out: string, verbose: boolean }} options
+ */
+async function main({ gpu, target: name, out, verbose, "max-glibc": maxGlibc, "max-macos": maxMacos }) {
   const backend = readGpuChoice(gpu, "--gpu");
   if (backend === "auto")
     throw new BuildError("build-failed", "llama-native: Expected one backend for --gpu, not auto");
   const target = readTarget(name, process.env);
   const folder = await buildPackage({ backend, target, out, verbose, reporter });
-  const { lines, problems } = await checkPackage(folder, maxGlibc === undefined ? {} : { maxGlibc });
+  const { lines, problems } = await checkPackage(folder, { maxGlibc, maxMacos });
   for (const line of lines) reporter.say(line);
   if (problems.length === 0) return;
   const list = problems.map((line) => `  - ${line}`).join("\n");

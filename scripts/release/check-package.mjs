@@ -34,19 +34,18 @@ const MACHINES = { x64: "Advanced Micro Devices X86-64", arm64: "AArch64" };
 
 /**
  * @param {string} folder
- * @param {{ maxGlibc?: string }} [limits]
+ * @param {{ maxGlibc?: string | undefined, maxMacos?: string | undefined }} [limits]
  * @returns {Promise<{ lines: string[], problems: string[] }>} what it is, and what is wrong with it
  */
-export async function checkPackage(folder, { maxGlibc } = {}) {
+export async function checkPackage(folder, { maxGlibc, maxMacos } = {}) {
   const { backend, variants, target, libc } = readJson(join(folder, "build.json"));
   const files = readdirSync(folder).sort();
   const binaries = files.filter((file) => BINARY.test(file));
   const bytes = files.reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
   const needs = binaries.map((file) => ({ file, ...inspectBinary(join(folder, file)) }));
-  const glibc = newestVersion(
-    needs.flatMap(({ versions }) => versions),
-    "GLIBC",
-  );
+  const versions = needs.flatMap((each) => each.versions);
+  const glibc = newestVersion(versions, "GLIBC");
+  const macos = newestVersion(versions, "macOS");
   const foreign = isForeign({ target, libc });
   const failure = foreign ? null : await checkRuns(join(folder, "llama-native.node"));
   const isRefused = failure !== null && !lacksDriver(backend, failure);
@@ -56,15 +55,15 @@ export async function checkPackage(folder, { maxGlibc } = {}) {
     ...needs.flatMap((each) => machineProblems(each, target)),
     ...binaries.flatMap((file) => pathProblems(join(folder, file), file)),
     ...(isRefused ? [`it does not run here: ${failure}`] : []),
-    ...(maxGlibc !== undefined && glibc !== null && compareVersions(glibc, maxGlibc) > 0
-      ? [`expected nothing newer than glibc ${maxGlibc}, but it needs ${glibc}`]
-      : []),
+    ...versionProblems("glibc", glibc, maxGlibc),
+    ...versionProblems("macOS", macos, maxMacos),
   ];
   const lines = [
     `${folder}: ${(bytes / 1e6).toFixed(1)} MB in ${files.length} files`,
     `CPU variants: ${variants.length === 0 ? "none" : variants.join(" ")}`,
     `needs: ${[...new Set(needs.flatMap(({ libraries }) => libraries.filter((name) => !isOwn(name, files))))].join(" ")}`,
     ...(glibc === null ? [] : [`glibc ${glibc} or newer`]),
+    ...(macos === null ? [] : [`macOS ${macos} or newer`]),
     ...(foreign ? [`not run: it is for ${target}`] : []),
     ...(failure !== null && !isRefused ? [`not run: ${failure}`] : []),
   ];
@@ -80,6 +79,16 @@ export function lacksDriver(backend, failure) {
 export function sizeProblems(backend, bytes) {
   if (backend !== "cpu" || bytes <= MAX_CPU_BYTES) return [];
   return [`expected at most ${MAX_CPU_BYTES / 1e6} MB, but its files have ${(bytes / 1e6).toFixed(1)} MB`];
+}
+
+/**
+ * @param {string} what
+ * @param {string | null} needed
+ * @param {string | undefined} limit
+ */
+export function versionProblems(what, needed, limit) {
+  if (needed === null || limit === undefined || compareVersions(needed, limit) <= 0) return [];
+  return [`expected nothing newer than ${what} ${limit}, but it needs ${needed}`];
 }
 
 /**

@@ -13,6 +13,7 @@ import {
   MAX_CPU_BYTES,
   namesFolder,
   sizeProblems,
+  versionProblems,
 } from "../../scripts/release/check-package.mjs";
 import { createManifest } from "../../scripts/release/manifest.mjs";
 import { GPU_PACKAGES, PLATFORMS, publishedDependencies } from "../../scripts/release/platforms.mjs";
@@ -124,6 +125,16 @@ describe("the checks of a package", () => {
     expect(sizeProblems("cpu", MAX_CPU_BYTES)).toEqual([]);
     expect(sizeProblems("cpu", 31e6)).toEqual(["expected at most 30 MB, but its files have 31.0 MB"]);
     expect(sizeProblems("cuda", 300e6)).toEqual([]);
+  });
+
+  it("find what needs a newer system than was asked for", () => {
+    const needed = newestVersion(["macOS_11.0", "macOS_13.3"], "macOS");
+    expect(versionProblems("macOS", needed, "13.3")).toEqual([]);
+    expect(versionProblems("macOS", needed, undefined)).toEqual([]);
+    expect(versionProblems("macOS", null, "13.3")).toEqual([]);
+    expect(versionProblems("macOS", needed, "13.0")).toEqual([
+      "expected nothing newer than macOS 13.0, but it needs 13.3",
+    ]);
   });
 
   it("ask for no driver of a GPU where a package is built", () => {
@@ -267,6 +278,7 @@ interface Job {
   "runs-on": string;
   strategy?: { matrix: { include: Record<string, string>[] } };
   needs?: string[];
+  env?: Record<string, string>;
   permissions?: Record<string, string>;
   steps: { run?: string; uses?: string; env?: Record<string, string> }[];
 }
@@ -295,6 +307,13 @@ describe("the workflow of a release", () => {
       const runs = steps.flatMap(({ run }) => run ?? []);
       expect(runs.filter((line) => line.includes("${{ matrix.backend }}"))).toHaveLength(1);
     }
+  });
+
+  it("refuses a package that needs a newer macOS than it is compiled for", () => {
+    const { macos } = workflow.jobs;
+    const target = /CMAKE_OSX_DEPLOYMENT_TARGET=(\S+)/.exec(macos?.env?.["LLAMA_NATIVE_CMAKE_ARGS"] ?? "")?.[1];
+    expect(target).toBeDefined();
+    expect(macos?.steps.some(({ run }) => run?.endsWith(` --max-macos ${target!}`))).toBe(true);
   });
 
   it("builds where no path of llama.cpp's own looks like the folder", () => {
