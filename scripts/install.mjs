@@ -2,6 +2,9 @@
 // not fail the install of a whole application: the reason is printed, kept for the library to throw as NOT_BUILT, and the
 // install goes on.
 
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { ADDON } from "./lib/addon-store.mjs";
 import { buildAddon } from "./lib/build-addon.mjs";
 import { buildBackend, buildBestGpu, keepingFailure } from "./lib/build-backends.mjs";
 import { asBuildError, BuildError } from "./lib/errors.mjs";
@@ -30,6 +33,11 @@ async function install(choice) {
   const hasCpu = await takePrebuilt("cpu", { reporter });
   if (process.env.LLAMA_NATIVE_SKIP_BUILD === "1") {
     if (hasCpu) return;
+    const built = join(distDir(), "cpu", ADDON);
+    if (existsSync(built)) {
+      reporter.say(`llama-native: nothing is built, because LLAMA_NATIVE_SKIP_BUILD is set; ${built} is there`);
+      return;
+    }
     throw new BuildError(
       "skipped",
       "llama-native: the addon was not built, because LLAMA_NATIVE_SKIP_BUILD is set.\nTo build it, run: npx llama-native build",

@@ -27,12 +27,11 @@ const running = new Set();
  */
 export function run(program, args, options = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
+    const child = spawn(...inShell(program, args), {
       cwd: options.cwd,
       env: options.env ?? process.env,
       stdio: ["ignore", "pipe", "pipe"],
-      // Batch files (npm.cmd) need a shell on Windows; every argument given to one is our own.
-      shell: process.platform === "win32" && /\.(cmd|bat)$/i.test(program),
+      shell: needsShell(program),
       windowsHide: true,
     });
     running.add(child);
@@ -58,6 +57,25 @@ export function run(program, args, options = {}) {
       resolve({ code, signal, stdout: stdout.join("\n"), output: output.join("\n") });
     });
   });
+}
+
+/** Batch files (npm.cmd) need a shell on Windows. @param {string} program @param {NodeJS.Platform} [platform] */
+function needsShell(program, platform = process.platform) {
+  return platform === "win32" && /\.(cmd|bat)$/i.test(program);
+}
+
+/**
+ * The program and its arguments as they are to be given to `spawn`, which puts nothing into quotes for a shell. All that is given
+ * to one is our own, paths that may have spaces among it.
+ * @param {string} program
+ * @param {string[]} args
+ * @param {NodeJS.Platform} [platform]
+ * @returns {[string, string[]]}
+ */
+export function inShell(program, args, platform) {
+  if (!needsShell(program, platform)) return [program, args];
+  const quoted = (/** @type {string} */ word) => (/^[\w@./:\\=+-]+$/.test(word) ? word : `"${word}"`);
+  return [quoted(program), args.map(quoted)];
 }
 
 /** Makes an interrupt or a termination end the programs that run first, then this process. */

@@ -18,10 +18,13 @@ export const GPU_BACKENDS = ["metal", "cuda", "hip", "vulkan"];
 export const GPU_CHOICES = ["auto", "cuda", "metal", "vulkan", "hip", "cpu"];
 
 /**
- * Puts npm's configuration where the environment says nothing itself.
+ * Puts npm's configuration where the environment says nothing itself. A switch is on by "true", as in npm's files, or by "1".
  * @param {NodeJS.ProcessEnv} env
  */
 export function adoptNpmConfig(env) {
+  for (const name of SWITCHES) {
+    if (env[`LLAMA_NATIVE_${name}`] === "true") env[`LLAMA_NATIVE_${name}`] = "1";
+  }
   for (const name of BUILD_SETTINGS) {
     const value = env[`npm_config_llama_native_${name.toLowerCase()}`];
     if (value === undefined || value === "") continue; // npm makes nothing of false

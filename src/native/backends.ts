@@ -49,6 +49,20 @@ const missingLibraries: readonly Cause[] = [
   },
 ];
 
+/** The C library that an addon was linked with, by what a system with another one misses. */
+const otherSystems: readonly Cause[] = [
+  {
+    pattern: /(ld-linux-[\w-]+\.so\.\d)/,
+    reason: (library) => `it was built for systems with glibc, which this is not (${library} is missing)`,
+    advice: "run `npx llama-native build --force`, or install llama-native here",
+  },
+  {
+    pattern: /(libc\.musl-\w+\.so\.1)/,
+    reason: (library) => `it was built for systems with musl, which this is not (${library} is missing)`,
+    advice: "run `npx llama-native build --force`, or install llama-native here",
+  },
+];
+
 /** What CUDA says of drivers. */
 const driverFailures: readonly Cause[] = [
   {
@@ -103,6 +117,12 @@ function explainMissing(backend: Backend, words: string, canOpen: Opens): Passed
   return { backend, reason, advice: "install the CUDA runtime it was built with, or put its folder into PATH" };
 }
 
+/** Why the CPU's addon did not load. */
+export function explainBroken(words: string): PassedOverBackend {
+  const found = notThere.test(words) ? explain("cpu", words, otherSystems) : undefined;
+  return found ?? { backend: "cpu", reason: words, advice: "run `npx llama-native build --force`" };
+}
+
 function explainDriver(backend: Backend, words: string, canOpen: Opens): PassedOverBackend | undefined {
   const found = backend === "cuda" ? explain(backend, words, driverFailures) : undefined;
   // CUDA says of a driver that is not there that it is too old.
@@ -117,6 +137,7 @@ export function explainLoadFailure(
 ): PassedOverBackend {
   return (
     explainMissing(backend, words, canOpen) ??
+    (notThere.test(words) ? explain(backend, words, otherSystems) : undefined) ??
     explainDriver(backend, words, canOpen) ?? {
       backend,
       reason: `its addon cannot be loaded: ${words}`,

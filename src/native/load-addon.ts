@@ -3,7 +3,15 @@ import { isAbsolute, join, resolve } from "node:path";
 
 import { InvalidOptionError, LlamaError } from "../errors.js";
 import type { Backend, GpuChoice, PassedOverBackend } from "./backends.js";
-import { explainLoadFailure, explainNoDevice, explainOtherCpu, gpuBackends, gpuChoices, rebuild } from "./backends.js";
+import {
+  explainBroken,
+  explainLoadFailure,
+  explainNoDevice,
+  explainOtherCpu,
+  gpuBackends,
+  gpuChoices,
+  rebuild,
+} from "./backends.js";
 import type { NativeAddon, NativeDevice, NativeSystemInfo } from "./contract.js";
 import { callAddon } from "./errors.js";
 import { missingInstructionSets } from "./instruction-sets.js";
@@ -238,8 +246,9 @@ function requireAddon(place: Place): NativeAddon {
     return addon;
   } catch (cause) {
     if (isMissing(cause) && origin !== "prebuilt") throw notBuilt(path);
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new LlamaError("BACKEND_UNAVAILABLE", `The addon ${path} cannot be loaded: ${reason}`, {
+    const { reason, advice } = explainBroken(cause instanceof Error ? cause.message : String(cause));
+    const remedy = origin === "custom" ? "LLAMA_NATIVE_ADDON names it" : advice;
+    throw new LlamaError("BACKEND_UNAVAILABLE", `The addon ${path} cannot be loaded: ${reason}; ${remedy}`, {
       cause,
       details: { path },
     });

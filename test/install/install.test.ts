@@ -101,6 +101,17 @@ describe("an install", () => {
     expect(sandbox.builds).toBe(0);
   });
 
+  it("says that the addon is there where it is told to build nothing", async () => {
+    sandbox.addToolchain(copyAddon);
+    await sandbox.run("install.mjs");
+    const { code, output } = await sandbox.run("install.mjs", { LLAMA_NATIVE_SKIP_BUILD: "1" });
+    expect({ code, output }).toEqual({
+      code: 0,
+      output: `llama-native: nothing is built, because LLAMA_NATIVE_SKIP_BUILD is set; ${sandbox.addon} is there\n`,
+    });
+    expect(sandbox.notBuilt).toBeUndefined();
+  });
+
   it("forgets why there was no addon once there is one", async () => {
     await sandbox.run("install.mjs");
     expect(sandbox.notBuilt?.reason).toBe("missing-tools");

@@ -57,6 +57,12 @@ describe("npm's configuration", () => {
     });
   });
 
+  it("says on and off in the same words in the environment", () => {
+    const env: NodeJS.ProcessEnv = { LLAMA_NATIVE_SKIP_BUILD: "true", LLAMA_NATIVE_PORTABLE: "false" };
+    adoptNpmConfig(env);
+    expect(env).toEqual({ LLAMA_NATIVE_SKIP_BUILD: "1", LLAMA_NATIVE_PORTABLE: "false" });
+  });
+
   it("has every setting of a build, all of which the documentation tells", () => {
     for (const name of BUILD_SETTINGS) {
       const env: NodeJS.ProcessEnv = { [`npm_config_llama_native_${name.toLowerCase()}`]: "x" };

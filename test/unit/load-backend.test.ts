@@ -211,6 +211,38 @@ describe("an addon that was compiled for another CPU", () => {
   });
 });
 
+describe("the CPU's addon where it does not load", () => {
+  const musl =
+    "Error loading shared library ld-linux-x86-64.so.2: No such file or directory (needed by /app/llama-native.node)";
+
+  it.each([
+    [
+      "on a system with musl",
+      musl,
+      "it was built for systems with glibc, which this is not (ld-linux-x86-64.so.2 is missing); run `npx llama-native build --force`",
+    ],
+    [
+      "on a system with glibc",
+      missing("libc.musl-x86_64.so.1"),
+      "it was built for systems with musl, which this is not (libc.musl-x86_64.so.1 is missing); run `npx llama-native build --force`",
+    ],
+    ["of itself", "invalid ELF header", "invalid ELF header; run `npx llama-native build --force`"],
+  ])("says what to do %s", async (_what, words, message) => {
+    build("cpu", failing(words));
+    const { loadAddon } = await loader();
+    expect(() => loadAddon()).toThrow(
+      expect.objectContaining({
+        code: "BACKEND_UNAVAILABLE",
+        message: expect.stringContaining(`cannot be loaded: ${message}`) as string,
+      }),
+    );
+  });
+
+  it("is told of a GPU's too", () => {
+    expect(explainLoadFailure("vulkan", musl, () => true).reason).toMatch(/^it was built for systems with glibc/);
+  });
+});
+
 describe("the causes that systems name", () => {
   const load = (words: string): string => explainLoadFailure("cuda", words, () => true).reason;
 
