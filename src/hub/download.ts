@@ -176,18 +176,20 @@ class Transfer {
     const last = end === undefined ? this.#options.sizeBytes - 1 : end.start + end.length - 1;
     // A server whose content has changed then sends all of it instead of a part. Weak tags say nothing about bytes.
     const condition: Record<string, string> = seen?.etag.startsWith('"') === true ? { "if-range": seen.etag } : {};
-    const send = (): Promise<Response> =>
-      request(this.#location, {
+    const send = (address: string): Promise<Response> =>
+      request(address, {
         headers: { range: `bytes=${first}-${last}`, "accept-encoding": "identity", ...condition },
-        token: new URL(this.#location).origin === new URL(url).origin ? token : undefined,
+        token: new URL(address).origin === new URL(url).origin ? token : undefined,
         signal: this.#signal,
         onPause: this.#onPause,
       });
-    let response = await send();
-    if (expired.has(response.status) && this.#location !== url) {
+    const address = this.#location;
+    let response = await send(address);
+    if (expired.has(response.status) && address !== url) {
       await response.body?.cancel();
-      this.#location = url;
-      response = await send();
+      // Of several parts that meet it together another one may know the new address already.
+      if (this.#location === address) this.#location = url;
+      response = await send(this.#location);
     }
     if (response.status !== 200 && response.status !== 206) {
       await response.body?.cancel();

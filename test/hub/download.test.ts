@@ -206,6 +206,17 @@ describe("a download that is disturbed", () => {
     expect((await readFile(await resolveModel(`hf:${name}`))).equals(content)).toBe(true);
   });
 
+  it("asks the hub anew when the storage's address has expired for several parts at once", async () => {
+    let served = 0;
+    hub.behave = (request) => {
+      if (!request.storage) return undefined;
+      // The first part shows that there are ranges, and takes until the others have been refused together.
+      return ++served === 1 ? { rate: 4 * mebibyte } : served <= 4 ? { status: 403 } : undefined;
+    };
+    expect((await readFile(await resolveModel(`hf:${name}`))).equals(content)).toBe(true);
+    expect(served).toBe(9); // six parts, and three of them again
+  });
+
   it("takes everything in order from a server without ranges, also when that is cut", async () => {
     let cuts = 1;
     hub.behave = (request) =>
