@@ -105,7 +105,9 @@ export class LlamaModel {
   createChat(options?: ModelChatOptions): ChatSession {
     this.#model.assertUsable();
     const { context, template, ...read } = readOptions("createChat", modelChatRules, options);
-    const plan = this.#planContext(context, "createChat");
+    const given = context && { ...context };
+    const plan = (): PlannedContext => this.#planContext(given, "createChat");
+    plan(); // what cannot be made is refused here; what there is of memory may be another amount on the first send
     const host = {
       model: this.#model,
       template: resolveTemplate(template, this.#model) ?? this.chatTemplate,

@@ -32,8 +32,17 @@ export async function loadModel(source: string, options?: LoadModelOptions): Pro
     ...(read.signal === undefined ? {} : { signal: read.signal }),
   });
   const memory = await LoadMemory.plan(addon, path, read);
-  read.signal?.throwIfAborted();
-  return new LlamaModel(await Model.load(addon, path, { ...read, onProgress: progress.loading }, memory));
+  try {
+    read.signal?.throwIfAborted();
+    const loading = (fraction: number): void => {
+      memory?.loaded(fraction);
+      progress.loading?.(fraction);
+    };
+    const onProgress = memory === undefined ? progress.loading : loading;
+    return new LlamaModel(await Model.load(addon, path, { ...read, onProgress }, memory));
+  } finally {
+    memory?.release();
+  }
 }
 
 /** Joins download and loading into one fraction that never falls. */

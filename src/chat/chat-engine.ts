@@ -14,14 +14,15 @@ export function sharedEngine(engine: Engine): ChatEngine {
   return { get: () => engine, dispose: () => Promise.resolve() };
 }
 
-/** A context made when it is first needed, and made again on the next use where that failed. */
-export function ownEngine(model: Model, plan: PlannedContext): ChatEngine {
+/** A context planned and made when it is first needed, and again on the next use where that failed. */
+export function ownEngine(model: Model, plan: () => PlannedContext): ChatEngine {
   let creation: Promise<Engine> | undefined;
   let disposal: Promise<void> | undefined;
+  const make = async (): Promise<Engine> => Engine.create(model, plan());
   return {
     async get() {
       if (disposal !== undefined) throw new DisposedError("The chat session's context");
-      creation ??= Engine.create(model, plan).catch((error: unknown) => {
+      creation ??= make().catch((error: unknown) => {
         creation = undefined;
         throw error;
       });

@@ -6,8 +6,8 @@ import { divide } from "../model/devices.js";
 import { placeLayers } from "../model/gpu-layers.js";
 import type { LoadModelOptions } from "../model/load-options.js";
 import { readLoadOptions } from "../model/load-options.js";
-import { availableMemory } from "../model/machine-memory.js";
 import { microBatchSizeOf, overheadBytes } from "../model/memory-estimate.js";
+import { availableMemory, reservedBytes } from "../model/memory-ledger.js";
 import type { ModelMemory } from "../model/model-memory.js";
 import { readModelShape, staysMapped } from "../model/model-memory.js";
 import type { Model } from "../model/model.js";
@@ -182,7 +182,7 @@ function fitBeside(model: Model, draft: Model | undefined, read: ReadContextOpti
 }
 
 function freeByName(devices: readonly DeviceMemory[]): Map<string, number> {
-  return new Map(devices.map(({ name, freeBytes }) => [name, freeBytes]));
+  return new Map(devices.map(({ name, freeBytes }) => [name, Math.max(0, freeBytes - reservedBytes(name))]));
 }
 
 /**

@@ -1,5 +1,6 @@
 import { DisposedError } from "../errors.js";
 import type { GenerationRun, Prompt } from "../generation/generation-run.js";
+import { ramMemory, reserve } from "../model/memory-ledger.js";
 import type { Model } from "../model/model.js";
 import type {
   ContextHandle,
@@ -25,22 +26,32 @@ export class Engine {
   readonly #handle: ContextHandle;
   readonly #runs: Map<number, GenerationRun>;
   #lastId = 0;
+  /** Frees what its second tier has set aside to grow into. */
+  readonly #release: () => void;
   #onDisposed: () => void = () => undefined;
   #disposal: Promise<void> | undefined;
 
-  private constructor(model: Model, handle: ContextHandle, runs: Map<number, GenerationRun>, queueSize: number) {
+  private constructor(
+    model: Model,
+    handle: ContextHandle,
+    runs: Map<number, GenerationRun>,
+    { queueSize, ramCacheBytes }: NativeContextParams,
+  ) {
     this.model = model;
     this.queueSize = queueSize;
     this.#addon = model.addon;
     this.#handle = handle;
     this.#runs = runs;
     this.info = Object.freeze(callAddon(() => this.#addon.contextInfo({ context: handle })));
+    const unfilled = (): number => (this.disposed ? 0 : ramCacheBytes - this.stats.storedBytes);
+    this.#release = reserve(ramCacheBytes > 0 ? [{ where: ramMemory, bytes: unfilled }] : []);
   }
 
   /** Its models own the engine from the first moment: disposing one in the meantime waits for the creation too. */
-  static async create(model: Model, { params, draft }: PlannedContext): Promise<Engine> {
+  static async create(model: Model, plan: PlannedContext): Promise<Engine> {
+    const { draft } = plan;
     const owners = draft === undefined || draft === model ? [model] : [model, draft];
-    const creation = Engine.#create(model, model.handle, draft?.handle ?? null, params);
+    const creation = Engine.#create(model, model.handle, draft?.handle ?? null, plan);
     const owned = {
       dispose: (): Promise<void> =>
         creation.then(
@@ -66,13 +77,20 @@ export class Engine {
     model: Model,
     weights: ModelHandle,
     draftModel: ModelHandle | null,
-    params: NativeContextParams,
+    { params, fit }: PlannedContext,
   ): Promise<Engine> {
     const runs = new Map<number, GenerationRun>();
-    const handle = await awaitAddon(() =>
-      model.addon.contextCreate({ model: weights, draftModel, params, onEvents: dispatchTo(runs) }),
-    );
-    return new Engine(model, handle, runs, params.queueSize);
+    // From the moment of the plan on: others that are planned meanwhile must not count on the same memory.
+    const needs = (fit?.shares ?? []).map(({ where, neededBytes }) => ({ where, bytes: neededBytes }));
+    const release = reserve([...needs, { where: ramMemory, bytes: params.ramCacheBytes }]);
+    try {
+      const handle = await awaitAddon(() =>
+        model.addon.contextCreate({ model: weights, draftModel, params, onEvents: dispatchTo(runs) }),
+      );
+      return new Engine(model, handle, runs, params);
+    } finally {
+      release();
+    }
   }
 
   get disposed(): boolean {
@@ -127,6 +145,7 @@ export class Engine {
     await Promise.resolve(); // `disposed` is true before anybody hears of it
     for (const run of this.#runs.values()) run.fail(new DisposedError("The context"));
     this.#runs.clear();
+    this.#release();
     await awaitAddon(() => this.#addon.contextDispose({ context: this.#handle }));
     this.#onDisposed();
   }

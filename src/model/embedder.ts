@@ -5,8 +5,8 @@ import type { RulesFor } from "../validate.js";
 import { aBoolean, anArrayOf, aString, oneOf, readOptions, withDefault } from "../validate.js";
 import { contextBudget } from "./fit.js";
 import { gigabytes } from "./gigabytes.js";
-import { availableMemory } from "./machine-memory.js";
 import { embeddingBytes } from "./memory-estimate.js";
+import { availableMemory, ramMemory, reserve } from "./memory-ledger.js";
 import type { Model } from "./model.js";
 
 export interface EmbedOptions {
@@ -93,12 +93,24 @@ export class Embedder {
       await awaitAddon(() => addon.contextDispose({ context: present.handle }));
     }
     const size = this.#sizeThatFits(tokens);
-    const params = embeddingParams(size, pooling);
-    const handle = await awaitAddon(() =>
-      addon.contextCreate({ model: this.#model.handle, draftModel: null, params, onEvents: () => undefined }),
-    );
-    this.#contexts.set(pooling, { size, handle });
-    return handle;
+    const release = this.#reserve(size);
+    try {
+      const params = embeddingParams(size, pooling);
+      const handle = await awaitAddon(() =>
+        addon.contextCreate({ model: this.#model.handle, draftModel: null, params, onEvents: () => undefined }),
+      );
+      this.#contexts.set(pooling, { size, handle });
+      return handle;
+    } finally {
+      release();
+    }
+  }
+
+  /** Sets aside what a context takes, while it is made. */
+  #reserve(size: number): () => void {
+    const { memory } = this.#model;
+    if (memory === undefined || memory.placement.devices.length > 0) return () => undefined;
+    return reserve([{ where: ramMemory, bytes: embeddingBytes(memory.shape, size, sequences) }]);
   }
 
   /** @throws LlamaError `INSUFFICIENT_MEMORY` before anything is allocated */

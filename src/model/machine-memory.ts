@@ -12,7 +12,7 @@ export interface AvailableMemory {
 }
 
 /** Free memory of the machine, within the limits of control groups (containers, services) and of the process. */
-export function availableMemory(): AvailableMemory {
+export function freeMemory(): AvailableMemory {
   const system = process.platform === "linux" ? (memInfo("MemAvailable") ?? freemem()) : otherFreeMemory();
   const found: AvailableMemory = { bytes: system, limit: "memory", addressBytes: Infinity };
   if (process.platform !== "linux") return found;

@@ -7,7 +7,9 @@ import type { GpuFit } from "./gpu-layers.js";
 import { divide } from "./devices.js";
 import { placeLayers } from "./gpu-layers.js";
 import type { ReadLoadOptions } from "./load-options.js";
-import { anonymousBytes, availableMemory } from "./machine-memory.js";
+import { anonymousBytes } from "./machine-memory.js";
+import { availableMemory, ramMemory, reserve } from "./memory-ledger.js";
+import { overheadBytes } from "./memory-estimate.js";
 import type { ModelShape } from "./model-shape.js";
 import { checkAgainstTensors, overriddenWeights, shapeOf } from "./model-shape.js";
 import type { Placement } from "./placement.js";
@@ -32,16 +34,28 @@ export class LoadMemory {
   readonly #before = anonymousBytes();
   readonly #placement: Placement;
   readonly #fit: GpuFit;
+  /** Frees what was set aside for the load: it is taken by then, or not wanted. */
+  readonly release: () => void;
+  #loaded = 0;
 
   private constructor(shape: ModelShape, options: ReadLoadOptions, placement: Placement, fit: GpuFit) {
     this.#shape = shape;
     this.#options = options;
     this.#placement = placement;
     this.#fit = fit;
+    const { ram, devices } = weightNeeds(shape, placement);
+    const inRam = (staysMapped(options) ? 0 : ram) + overheadBytes(shape);
+    this.release = reserve([
+      { where: ramMemory, bytes: () => inRam * (1 - this.#loaded) },
+      ...placement.devices.map(({ name }, index) => {
+        return { where: name, bytes: () => (devices[index] ?? 0) * (1 - this.#loaded) };
+      }),
+    ]);
   }
 
   /**
-   * Undefined for files whose header makes no sense here; what is wrong with them is the addon's to say.
+   * Undefined for files whose header makes no sense here; what is wrong with them is the addon's to say. What the load will
+   * take is set aside until `release` is called.
    *
    * @throws LlamaError `INSUFFICIENT_MEMORY`
    */
@@ -59,6 +73,11 @@ export class LoadMemory {
   /** Layers for GPUs, where there is one. */
   get gpuLayers(): number | undefined {
     return this.#placement.devices.length > 0 ? this.#placement.gpuLayers : undefined;
+  }
+
+  /** A fraction of the weights is in memory, and counted by the system. */
+  loaded(fraction: number): void {
+    this.#loaded = Math.max(this.#loaded, fraction);
   }
 
   /** To be asked when the model is loaded. */

@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 
 import type { KvType } from "../../src/model/ggml-types.js";
-import { availableMemory } from "../../src/model/machine-memory.js";
+import { freeMemory } from "../../src/model/machine-memory.js";
 import { gemma } from "../support/gemma.js";
 import type { MeasuredContext } from "../support/measure-memory.js";
 import { measureMemory } from "../support/measure-memory.js";
@@ -54,7 +54,7 @@ describe.runIf(process.platform === "linux")("the memory that is estimated by a 
 
   // Twice the size of the others together, and not left behind.
   it.runIf(process.env["LLAMA_NATIVE_HEAVY_F16"] === "1")("is within a twentieth of what 7B, F16 takes", async () => {
-    expect(availableMemory().bytes).toBeGreaterThan(17e9);
+    expect(freeMemory().bytes).toBeGreaterThan(17e9);
     const path = await model7b("f16");
     try {
       await note("7B, F16", path, { contextSize: 4096, kvType: "f16", promptTokens: 300 });

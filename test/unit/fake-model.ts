@@ -1,4 +1,5 @@
 import { LlamaModel } from "../../src/llama-model.js";
+import type { ModelMemory } from "../../src/model/model-memory.js";
 import { Model } from "../../src/model/model.js";
 import type { ModelHandle } from "../../src/native/contract.js";
 import type { FakeOptions } from "./fake-addon.js";
@@ -10,9 +11,10 @@ export interface FakeSetup {
   core: Model;
 }
 
-export function fakeModel(options: FakeOptions = {}): FakeSetup {
+/** With `memory`, contexts are planned by what there is. */
+export function fakeModel(options: FakeOptions = {}, memory?: ModelMemory): FakeSetup {
   const addon = new FakeAddon(options);
-  const core = new Model(addon, {} as ModelHandle, "/models/fake.gguf", false);
+  const core = new Model(addon, {} as ModelHandle, "/models/fake.gguf", false, memory);
   return { addon, core, model: new LlamaModel(core) };
 }
 

@@ -168,8 +168,9 @@ async function tiedCopyOf(offer: Offer, { shape, headers }: Example): Promise<nu
 }
 
 async function examineMachine(): Promise<{ machine: MachineOverview; room: Room }> {
-  const [{ availableMemory, totalMemory }, { systemInfo }] = await Promise.all([
+  const [{ totalMemory }, { availableMemory }, { systemInfo }] = await Promise.all([
     import("../../model/machine-memory.js"),
+    import("../../model/memory-ledger.js"),
     import("../../native/load-addon.js"),
   ]);
   return machineWith(gpusOf(systemInfo), availableMemory(), totalMemory());

@@ -1,11 +1,11 @@
+import { ramMemory } from "../../model/memory-ledger.js";
 import { layerDevices } from "../../model/placement.js";
 import type { NativeDevice } from "../../native/contract.js";
 
 /** Bytes by whose they are: RAM's, or a device's by its name. What is on a device that shares RAM counts in both. */
 export type Memories = ReadonlyMap<string, number>;
 
-/** What RAM is called among them, as in the shares of a context. */
-export const ramMemory = "RAM";
+export { ramMemory };
 
 export function addUp(parts: readonly Memories[]): Memories {
   const sum = new Map<string, number>();
