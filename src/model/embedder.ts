@@ -5,7 +5,7 @@ import type { RulesFor } from "../validate.js";
 import { aBoolean, anArrayOf, aString, oneOf, readOptions, withDefault } from "../validate.js";
 import { contextBudget } from "./fit.js";
 import { gigabytes } from "./gigabytes.js";
-import { embeddingBytes } from "./memory-estimate.js";
+import { embeddingBytes, embeddingSequences } from "./memory-estimate.js";
 import { availableMemory, ramMemory, reserve } from "./memory-ledger.js";
 import type { Model } from "./model.js";
 
@@ -27,8 +27,6 @@ const rules = {
 } satisfies RulesFor<EmbedOptions>;
 
 const smallestContext = 512;
-/** Texts that are computed at once. */
-const sequences = 16;
 
 /** Makes embeddings in contexts of its own, one for each way of pooling, that grow with the texts. */
 export class Embedder {
@@ -110,7 +108,7 @@ export class Embedder {
   #reserve(size: number): () => void {
     const { memory } = this.#model;
     if (memory === undefined || memory.placement.devices.length > 0) return () => undefined;
-    return reserve([{ where: ramMemory, bytes: embeddingBytes(memory.shape, size, sequences) }]);
+    return reserve([{ where: ramMemory, bytes: embeddingBytes(memory.shape, size) }]);
   }
 
   /** @throws LlamaError `INSUFFICIENT_MEMORY` before anything is allocated */
@@ -121,9 +119,9 @@ export class Embedder {
     if (memory === undefined || memory.placement.devices.length > 0) return size;
     const { shape, staysMapped, mappedBytes } = memory;
     const availableBytes = contextBudget(availableMemory(), staysMapped ? 0 : mappedBytes);
-    const fitting = [size, tokens].find((count) => embeddingBytes(shape, count, sequences) <= availableBytes);
+    const fitting = [size, tokens].find((count) => embeddingBytes(shape, count) <= availableBytes);
     if (fitting !== undefined) return fitting;
-    const neededBytes = embeddingBytes(shape, tokens, sequences);
+    const neededBytes = embeddingBytes(shape, tokens);
     throw new LlamaError(
       "INSUFFICIENT_MEMORY",
       `An embedding of a text of ${tokens} tokens takes ${gigabytes(neededBytes)}, but ${gigabytes(availableBytes)} ` +
@@ -150,7 +148,7 @@ function contextSizeFor(tokens: number, contextLength: number): number {
 function embeddingParams(size: number, pooling: Pooling): Parameters<Model["addon"]["contextCreate"]>[0]["params"] {
   return {
     contextSize: size,
-    sequences,
+    sequences: embeddingSequences,
     batchSize: size,
     microBatchSize: size,
     threads: 0,

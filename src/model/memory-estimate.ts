@@ -144,8 +144,8 @@ export function computeBytes(shape: ModelShape, plan: ContextPlan): number {
 
 /** What a context keeps in RAM in any case: the logits of all sequences, whose tokens the cells hold, and checkpoints. */
 export function outputBytes(shape: ModelShape, plan: ContextPlan): number {
-  const { vocabularySize, windows } = shape;
-  const caches = (hasCells(shape) ? 1 : 0) + (windows === "none" ? 0 : 1);
+  const { vocabularySize, windows, hasCache } = shape;
+  const caches = hasCache ? (hasCells(shape) ? 1 : 0) + (windows === "none" ? 0 : 1) : 0;
   const bookkeeping = roundUpCells(plan.contextSize) * (caches * bytesPerCell + bytesPerContextToken);
   return slotCount(shape, plan) * vocabularySize * 4 + bookkeeping + checkpointBytes(shape, plan);
 }
@@ -201,8 +201,11 @@ function stepTokens(shape: ModelShape, plan: ContextPlan): number {
   return roundUp(Math.min(plan.microBatchSize, roundUpCells(plan.contextSize)), slots);
 }
 
+/** Texts of which embeddings are made at once. */
+export const embeddingSequences = 16;
+
 /** Bytes of a context that makes embeddings of texts of so many tokens, without their logits; see native/cmake/embeddings.h. */
-export function embeddingBytes(shape: ModelShape, contextSize: number, sequences: number): number {
+export function embeddingBytes(shape: ModelShape, contextSize: number, sequences = embeddingSequences): number {
   const plan: ContextPlan = {
     contextSize,
     kvTypeK: "f16",
@@ -223,6 +226,6 @@ export function inputBytes(shape: ModelShape, plan: ContextPlan): number {
 
 /** Who may look at whom, in half precision; where some layers have a window, theirs besides. */
 function maskBytes(shape: ModelShape, plan: ContextPlan): number {
-  const masks = shape.windows === "some" ? 2 : hasCells(shape) ? 1 : 0;
+  const masks = shape.windows === "some" ? 2 : hasCells(shape) || !shape.hasCache ? 1 : 0;
   return masks * stepTokens(shape, plan) * roundUpCells(plan.contextSize) * 2;
 }

@@ -38,6 +38,8 @@ export interface ModelShape {
   stateWidth: number;
   /** Whether some or all of the layers with keys look back over a window only, for which llama.cpp keeps a cache of its own. */
   windows: "none" | "some" | "all";
+  /** Whether contexts keep anything of a text. Models that look at it in both directions compute it as a whole. */
+  hasCache: boolean;
   /** Whether the rules below are known to hold: of an encoder, or an architecture with states, they are an approximation. */
   isExact: boolean;
 }
@@ -62,6 +64,16 @@ const mostNumbers = 1 << 24;
 const unnamedWindows = new Set(["gemma2", "llama4"]);
 /** Architectures whose files name a window that llama.cpp does not keep. */
 const ignoredWindows = new Set(["phi3", "phimoe"]);
+
+/** Architectures that make embeddings alone: they have no output, for which others without one take the embeddings. */
+const encoders = new Set([
+  ...["bert", "jina-bert-v2", "jina-bert-v3", "nomic-bert", "nomic-bert-moe", "neo-bert", "eurobert", "modern-bert"],
+]);
+/** All that llama.cpp makes no cache for; see its llama_model::create_memory. */
+const withoutCache = new Set([
+  ...encoders,
+  ...["gemma-embedding", "wavtokenizer-dec", "dream", "llada", "llada-moe", "rnd1"],
+]);
 
 /** The facts of a whole model; of a split one the first header has the metadata and every one has tensors. */
 export function shapeOf(headers: readonly GgufHeader[]): ModelShape {
@@ -91,12 +103,13 @@ export function shapeOf(headers: readonly GgufHeader[]): ModelShape {
   const stateful = layersWith(tensors, /^blk\.(\d+)\.(?:ssm_|shortconv|time_mix)/);
   const isRecurrent = stateful.size > 0;
   const output = tensors.filter(({ name }) => name.startsWith("output"));
-  const hasTiedOutput = !output.some(({ name }) => name === "output.weight");
+  const hasTiedOutput = !encoders.has(architecture) && !output.some(({ name }) => name === "output.weight");
   const embeddings = tensors.filter(({ name }) => name === "token_embd.weight");
+  const hasCache = !withoutCache.has(architecture);
   // Layers of recurrent models have states instead of keys, whatever the header says of heads.
   const attends = isRecurrent ? layersWith(tensors, /^blk\.(\d+)\.attn_(?:k|qkv|kv)/) : undefined;
   const stateBytes = isRecurrent ? recurrentStateBytes(number, embeddingLength, headCount) : 0;
-  const caches = cacheLengths({ value, number, layerCount, headCount, embeddingLength, attends });
+  const caches = cacheLengths({ value, number, layerCount, headCount, embeddingLength, attends, hasCache });
   return {
     architecture,
     parameterCount: tensors.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0),
@@ -120,7 +133,8 @@ export function shapeOf(headers: readonly GgufHeader[]): ModelShape {
     stateBytes: Array.from({ length: layerCount }, (_, layer) => (stateful.has(layer) ? stateBytes : 0)),
     stateWidth: number("ssm.inner_size"),
     windows: hasWindows(architecture, value("attention.sliding_window")) ? (isRecurrent ? "all" : "some") : "none",
-    isExact: !isRecurrent && layerCount > 0 && embeddingLength > 0,
+    hasCache,
+    isExact: !isRecurrent && hasCache && layerCount > 0 && embeddingLength > 0,
   };
 }
 
@@ -159,6 +173,7 @@ interface Facts {
   embeddingLength: number;
   /** Undefined where all layers do. */
   attends: ReadonlySet<number> | undefined;
+  hasCache: boolean;
 }
 
 function layersWith(tensors: readonly GgufTensor[], pattern: RegExp): Set<number> {
@@ -181,16 +196,13 @@ function layerWeights(tensors: readonly GgufTensor[], layerCount: number): numbe
   return sums;
 }
 
-function cacheLengths({ value, number, layerCount, headCount, embeddingLength, attends }: Facts): {
-  keyLengths: number[];
-  valueLengths: number[];
-  headLengths: ModelShape["headLengths"];
-} {
+function cacheLengths(facts: Facts): Pick<ModelShape, "keyLengths" | "valueLengths" | "headLengths"> {
+  const { value, number, layerCount, headCount, embeddingLength, attends, hasCache } = facts;
   const width = embeddingLength / headCount;
   // Multi-head latent attention keeps one compressed vector, out of which values come too.
   const isLatent = value("attention.key_length_mla") !== undefined;
   // Some models' last layers read what earlier ones keep.
-  const withCache = layerCount - number("attention.shared_kv_layers");
+  const withCache = hasCache ? layerCount - number("attention.shared_kv_layers") : 0;
   const perLayer = ([length, windowed]: readonly [number, number]): number[] =>
     Array.from({ length: layerCount }, (_, layer) =>
       layer < withCache && attends?.has(layer) !== false

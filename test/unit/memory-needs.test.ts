@@ -86,7 +86,7 @@ describe("where a model fits", () => {
 });
 
 describe("what people read of it", () => {
-  const overview = (gpus: NativeDevice[]): string[] => {
+  const overview = (gpus: NativeDevice[], shape = q4): string[] => {
     const ram = { bytes: 4.5e9, limit: "memory", addressBytes: Infinity } as const;
     const { machine, room } = machineWith(gpus, ram, 5e9);
     const quantization = { fileName: "m.gguf", quantization: "Q4_K_M", sizeBytes: 4e9, path: null };
@@ -95,7 +95,7 @@ describe("what people read of it", () => {
     const rest = { name: "m", isExact: true, machine, problem: null };
     const all: ModelOverview = {
       ...{ ...unknown, ...more, ...rest },
-      quantizations: [{ ...quantization, memory: needsOf(q4, room, [4096]) }],
+      quantizations: [{ ...quantization, memory: needsOf(shape, room, [4096]) }],
     };
     return describeOverview(all);
   };
@@ -105,6 +105,16 @@ describe("what people read of it", () => {
     expect(lines.find((line) => line.includes("Q4_K_M"))).toMatch(/f16 +\d\.\d\d GB both/);
     expect(lines.at(-2)).toMatch(/^yes: in the 4\.50 GB .*; both: some layers on the GPU, .*; busy: .*; no: never$/);
     expect(lines.at(-1)).toBe("GPU: A graphics card, Another with 4 GB free");
+  });
+
+  it("has one line of a model without a KV cache, by the length of a text", () => {
+    const none = q4.keyLengths.map(() => 0);
+    const encoder = { ...q4, keyLengths: none, valueLengths: none, hasCache: false, weightBytes: 1e8, vocabularySize: 0 };
+    const lines = overview([], encoder);
+    expect(lines.filter((line) => /\d [MG]B (yes|no|busy)/.test(line))).toEqual([
+      expect.stringMatching(/^Q4_K_M +4 GB +none +[\d.]+ GB yes +[\d.]+ GB no$/),
+    ]);
+    expect(lines.join("\n")).not.toMatch(/f16|q8_0/);
   });
 
   it("says that there is none", () => {

@@ -22,5 +22,6 @@ export const mistral = (weightBytes: number): ModelShape => ({
   stateBytes: [],
   stateWidth: 0,
   windows: "none",
+  hasCache: true,
   isExact: true,
 });

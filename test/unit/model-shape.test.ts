@@ -1,13 +1,19 @@
 import { describe, expect, it } from "vitest";
 
 import type { GgufHeader } from "../../src/model/gguf-header.js";
+import { embeddingBytes } from "../../src/model/memory-estimate.js";
 import type { ModelShape } from "../../src/model/model-shape.js";
 import { shapeOf } from "../../src/model/model-shape.js";
 
 type Keys = Record<string, number | readonly (number | boolean)[]>;
 
 /** Of two layers, which have what the names say. */
-function shape(architecture: string, keys: Keys, names: readonly string[] = ["attn_k", "attn_k"]): ModelShape {
+function shape(
+  architecture: string,
+  keys: Keys,
+  names: readonly string[] = ["attn_k", "attn_k"],
+  others: GgufHeader["tensors"] = [],
+): ModelShape {
   const general = { block_count: 2, embedding_length: 64, "attention.head_count": 4, ...keys };
   const header: GgufHeader = {
     metadata: new Map<string, Keys[string] | string>([
@@ -15,9 +21,12 @@ function shape(architecture: string, keys: Keys, names: readonly string[] = ["at
       ...Object.entries(general).map(([key, value]) => [`${architecture}.${key}`, value] as const),
     ]),
     arrayLengths: new Map(),
-    tensors: names.map((name, layer) => {
-      return { name: `blk.${layer}.${name}.weight`, type: "f32", shape: [64, 64], sizeBytes: 16_384, entryOffset: 0 };
-    }),
+    tensors: [
+      ...names.map((name, layer) => {
+        return { name: `blk.${layer}.${name}.weight`, type: "f32", shape: [64, 64], sizeBytes: 16_384, entryOffset: 0 };
+      }),
+      ...others,
+    ],
     headerBytes: 1000,
   };
   return shapeOf([header]);
@@ -54,6 +63,48 @@ describe("windows of attention", () => {
     });
     expect(keyLengths).toEqual([512, 512]);
     expect(valueLengths).toEqual([256, 512]);
+  });
+});
+
+describe("an encoder", () => {
+  const tensor = (name: string, type: string): GgufHeader["tensors"][number] => {
+    return { name, type, shape: [1000, 64], sizeBytes: 68_000, entryOffset: 0 };
+  };
+  const embeddings = [tensor("token_embd.weight", "q8_0"), tensor("blk.0.attn_q.weight", "q8_0")];
+
+  it.each([
+    "bert",
+    "nomic-bert",
+    "nomic-bert-moe",
+    "jina-bert-v2",
+    "jina-bert-v3",
+    "neo-bert",
+    "eurobert",
+    "modern-bert",
+  ])("keeps no keys and no second copy of its embeddings: %s", (architecture) => {
+    const found = shape(architecture, {}, ["attn_q", "attn_q"], embeddings);
+    expect(found).toMatchObject({ hasCache: false, isExact: false, hasTiedOutput: false, tiedCopyBytes: 0 });
+    expect([found.keyLengths, found.valueLengths]).toEqual([
+      [0, 0],
+      [0, 0],
+    ]);
+    expect(found.outputWeightBytes).toBe(0);
+  });
+
+  it.each(["gemma-embedding", "dream", "llada", "llada-moe", "rnd1"])(
+    "or other model that keeps no keys may have its embeddings for an output: %s",
+    (architecture) => {
+      const found = shape(architecture, {}, ["attn_q", "attn_q"], embeddings);
+      expect(found).toMatchObject({ hasCache: false, isExact: false, tiedCopyBytes: 68_000, keyLengths: [0, 0] });
+    },
+  );
+
+  it("takes what a text as a whole takes, and nothing by the type of a cache", () => {
+    const found = shape("bert", { context_length: 512, feed_forward_length: 128 }, ["attn_q"], embeddings);
+    const decoder = { ...shape("llama", { feed_forward_length: 128 }, ["attn_k"], embeddings) };
+    const [bytes, more] = [embeddingBytes(found, 512), embeddingBytes(decoder, 512)];
+    expect(more - bytes).toBe(512 * 2 * 2 * 64 * 2); // keys and values of two layers
+    expect(embeddingBytes(found, 1024) - 2 * bytes).toBeGreaterThanOrEqual(2 * 512 * 512 * 2); // who may look at whom
   });
 });
 

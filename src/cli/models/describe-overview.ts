@@ -61,13 +61,14 @@ function quantizationRows(
   label: string,
   sizes: readonly number[],
 ): string[][] {
-  return shownTypes.map((kvType, index) => {
+  const types = memory.some(({ kvType }) => kvType === null) ? [null] : shownTypes;
+  return types.map((kvType, index) => {
     const cells = sizes.map((size) => {
       const need = memory.find((item) => item.contextSize === size && item.kvType === kvType);
       return need === undefined ? "" : `${formatBytes(need.bytes)} ${fitWords[need.fit].padEnd(4)}`;
     });
     const file = index === 0 ? [label, formatBytes(sizeBytes), path === null ? "" : "here"] : ["", "", ""];
-    return [...file, kvType, ...cells];
+    return [...file, kvType ?? "none", ...cells];
   });
 }
 

@@ -1,5 +1,11 @@
 import type { ContextPlan } from "../../model/memory-estimate.js";
-import { cpuMicroBatchSize, estimateMemory, gpuMicroBatchSize, overheadBytes } from "../../model/memory-estimate.js";
+import {
+  cpuMicroBatchSize,
+  embeddingBytes,
+  estimateMemory,
+  gpuMicroBatchSize,
+  overheadBytes,
+} from "../../model/memory-estimate.js";
 import { placeLayers } from "../../model/gpu-layers.js";
 import type { ModelShape } from "../../model/model-shape.js";
 import type { DeviceMemory, Placement } from "../../model/placement.js";
@@ -10,26 +16,31 @@ import { kvTypes } from "./overview.js";
 /** What memory there is for a model. */
 export type Room = Pick<MachineOverview, "availableBytes" | "totalBytes"> & { devices: readonly DeviceMemory[] };
 
-/** What a model takes with contexts of several sizes, the full one last, in every type of KV cache. */
+/** What a model takes with contexts of several sizes, the full one last, in every type of KV cache that it may have. */
 export function needsOf(shape: ModelShape, room: Room, sizes: readonly number[]): MemoryNeed[] {
   const full = shape.contextLength || 4096;
   const contextSizes = [...new Set([...sizes.filter((size) => size < full), full])];
   // As a load does that is told nothing: by a usual context, whatever the one that is made then.
   const { placement } = placeLayers(shape, "auto", { devices: room.devices }, "");
-  return kvTypes.flatMap((kvType) =>
+  return (shape.hasCache ? kvTypes : [null]).flatMap((kvType) =>
     contextSizes.map((contextSize) => {
       const plan: ContextPlan = {
         contextSize,
-        kvTypeK: kvType,
-        kvTypeV: kvType,
+        kvTypeK: kvType ?? "f16",
+        kvTypeV: kvType ?? "f16",
         sequences: 4,
         microBatchSize: room.devices.length > 0 ? gpuMicroBatchSize : cpuMicroBatchSize,
         flashAttention: "auto",
       };
-      const bytes = estimateMemory(shape, plan).totalBytes;
+      const bytes = kvType === null ? embeddingNeed(shape, contextSize) : estimateMemory(shape, plan).totalBytes;
       return { contextSize, kvType, bytes, fit: fitOf(bytes, deviceFit(shape, plan, placement, room), room) };
     }),
   );
+}
+
+/** Of a model that makes embeddings alone, with the context that it makes for a text of so many tokens. */
+function embeddingNeed(shape: ModelShape, tokens: number): number {
+  return shape.weightBytes + shape.tiedCopyBytes + overheadBytes(shape) + embeddingBytes(shape, tokens);
 }
 
 /** What RAM gives to models of what is free. */

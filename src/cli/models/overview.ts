@@ -19,7 +19,8 @@ export type Fit = "gpu" | "yes" | "both" | "busy" | "no";
 
 export interface MemoryNeed {
   contextSize: number;
-  kvType: (typeof kvTypes)[number];
+  /** Null for models that have no KV cache: `contextSize` is then the length of a text that they make an embedding of. */
+  kvType: (typeof kvTypes)[number] | null;
   bytes: number;
   fit: Fit;
 }
