@@ -1,12 +1,10 @@
 #include "core/decoder.h"
 
 #include "core/error.h"
-#include "core/memory.h"
 #include "core/runtime.h"
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <optional>
 
 namespace llama_native {
@@ -21,38 +19,6 @@ ggml_type kv_type(const std::string & name, const char * option) {
         if (name == ggml_type_name(type)) return type;
     }
     throw Error("INVALID_OPTION", std::string("Expected a KV cache type for ") + option + " but received \"" + name + "\"");
-}
-
-uint64_t metadata_number(const llama_model * model, const std::string & suffix, uint64_t otherwise) {
-    char architecture[64] = {}, value[32] = {};
-    llama_model_meta_val_str(model, "general.architecture", architecture, sizeof architecture);
-    const std::string key = architecture + ("." + suffix);
-    if (llama_model_meta_val_str(model, key.c_str(), value, sizeof value) < 0) return otherwise;
-    return std::strtoull(value, nullptr, 10);
-}
-
-// Bytes of the KV cache of a model whose layers all keep every position, as sliding windows do here too.
-uint64_t kv_cache_bytes(const llama_model * model, uint64_t context_size, ggml_type type_k, ggml_type type_v) {
-    const uint64_t heads = uint64_t(std::max(1, llama_model_n_head(model)));
-    const uint64_t heads_kv = uint64_t(llama_model_n_head_kv(model));
-    const uint64_t width = uint64_t(llama_model_n_embd(model)) / heads;
-    const uint64_t k = heads_kv * metadata_number(model, "attention.key_length", width);
-    const uint64_t v = heads_kv * metadata_number(model, "attention.value_length", width);
-    const uint64_t cells = (context_size + 255) / 256 * 256;
-    return cells * uint64_t(llama_model_n_layer(model)) * (ggml_row_size(type_k, int64_t(k)) + ggml_row_size(type_v, int64_t(v)));
-}
-
-// The system grants memory it does not have, and kills when it is used: so a cache that cannot fit is refused here.
-void check_memory(const Model & model, const ContextParams & params, const llama_context_params & native) {
-    if (!model.can_truncate() || llama_supports_gpu_offload()) return;
-    const uint64_t needed = kv_cache_bytes(model.get(), params.context_size, native.type_k, native.type_v);
-    const uint64_t available = available_memory_bytes();
-    if (available == 0 || needed <= available) return;
-    const uint64_t fits = uint64_t(double(params.context_size) * double(available) / double(needed));
-    throw Error("INSUFFICIENT_MEMORY",
-        "A KV cache of " + std::to_string(params.context_size) + " tokens takes " + std::to_string(needed >> 20) + " MiB, but " +
-            std::to_string(available >> 20) + " MiB are available; choose a contextSize below " + std::to_string(fits) + " or a smaller kvType",
-        { { "contextSize", double(params.context_size) }, { "neededBytes", double(needed) }, { "availableBytes", double(available) } });
 }
 
 // Logits rows of one decode beyond the running requests' own: what sequences evaluated with all logits may use at once.
@@ -101,8 +67,6 @@ Decoder::Decoder(std::shared_ptr<Model> model, const ContextParams & params, uin
     if (ggml_is_quantized(native.type_v) && params.flash_attention == LLAMA_FLASH_ATTN_TYPE_DISABLED) {
         throw Error("INVALID_OPTION", "A quantized KV cache (" + params.kv_type_v + ") needs flashAttention \"auto\" or \"on\"");
     }
-
-    check_memory(*model_, params, native);
 
     Guard       guard;
     std::string reason;

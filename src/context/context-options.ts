@@ -1,6 +1,6 @@
 import { InvalidOptionError, LlamaError } from "../errors.js";
 import type { ContextFit, ContextPlace, ContextWish, Drafter } from "../model/fit.js";
-import { checkModelFits, contextBudget, fitContext } from "../model/fit.js";
+import { checkModelFits, checkPlainCache, contextBudget, fitContext } from "../model/fit.js";
 import type { KvType } from "../model/ggml-types.js";
 import { divide } from "../model/devices.js";
 import { placeLayers } from "../model/gpu-layers.js";
@@ -138,8 +138,10 @@ export function planContext(options: unknown, model: Model, owner = "createConte
   const most = mostTokens(read.contextSize, model.info.contextLength);
   const kvType: { k: KvType; v: KvType } =
     fit?.kvType ?? (read.kvType === "auto" ? { k: "f16", v: "f16" } : read.kvType);
+  const contextSize = fit?.contextSize ?? (typeof read.contextSize === "number" ? read.contextSize : most);
+  if (fit === undefined) checkWithoutHeader(model, contextSize, kvType);
   const params: NativeContextParams = {
-    contextSize: fit?.contextSize ?? (typeof read.contextSize === "number" ? read.contextSize : most),
+    contextSize,
     sequences: read.sequences,
     batchSize: read.batchSize,
     microBatchSize: microBatchSizeOf(read, model.memory?.placement.gpuLayers ?? 0),
@@ -179,6 +181,14 @@ function fitBeside(model: Model, draft: Model | undefined, read: ReadContextOpti
     return fitContext(memory.shape, wishOf(read, model.info.contextLength), budget, place);
   };
   return fitWithMapped(fit, sum(memories), sum(memories.filter(({ staysMapped }) => !staysMapped)));
+}
+
+/** Allocations of devices fail without harm, and states take what they take whatever the context. */
+function checkWithoutHeader({ info, addon }: Model, contextSize: number, { k, v }: { k: KvType; v: KvType }): void {
+  const { layerCount, embeddingLength, headCount, headCountKv, isRecurrent, isHybrid } = info;
+  if (isRecurrent || isHybrid || devicesOf(addon).some(holdsLayers)) return;
+  const rowLength = (headCountKv * embeddingLength) / Math.max(1, headCount);
+  checkPlainCache({ contextSize, kvTypeK: k, kvTypeV: v, layerCount, rowLength }, availableMemory());
 }
 
 function freeByName(devices: readonly DeviceMemory[]): Map<string, number> {

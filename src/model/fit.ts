@@ -1,10 +1,10 @@
 import { InvalidOptionError, LlamaError } from "../errors.js";
 import { gigabytes } from "./gigabytes.js";
 import type { KvType } from "./ggml-types.js";
-import { blockLength } from "./ggml-types.js";
+import { blockLength, rowBytes } from "./ggml-types.js";
 import type { AvailableMemory } from "./machine-memory.js";
 import type { ContextPlan } from "./memory-estimate.js";
-import { microBatchSizeOf, overheadBytes, smallContext } from "./memory-estimate.js";
+import { microBatchSizeOf, overheadBytes, roundUpCells, smallContext } from "./memory-estimate.js";
 import type { ModelShape } from "./model-shape.js";
 import type { Needs, Placement } from "./placement.js";
 import { contextNeeds, inRam, weightNeeds } from "./placement.js";
@@ -41,6 +41,16 @@ export interface ContextPlace {
   deviceBytes: ReadonlyMap<string, number>;
   /** A model that drafts, which gets a context of its own on the same devices. */
   draft?: Drafter | undefined;
+}
+
+/** What is known of a model's cache without its header. */
+export interface PlainCache {
+  contextSize: number;
+  kvTypeK: KvType;
+  kvTypeV: KvType;
+  layerCount: number;
+  /** Numbers of a position's keys, and of its values, in each layer. */
+  rowLength: number;
 }
 
 export interface Drafter {
@@ -292,6 +302,25 @@ function unfitHead({ headLengths }: ModelShape, type: KvTypes): { key: "k" | "v"
     if (length !== undefined) return { key, length };
   }
   return undefined;
+}
+
+/**
+ * Refuses a cache of a model whose header decides nothing, by the least that it takes where all layers keep every position.
+ *
+ * @throws LlamaError `INSUFFICIENT_MEMORY`
+ */
+export function checkPlainCache(cache: PlainCache, available: AvailableMemory): void {
+  const { contextSize, kvTypeK, kvTypeV, layerCount, rowLength } = cache;
+  const cell = layerCount * (rowBytes(kvTypeK, rowLength) + rowBytes(kvTypeV, rowLength));
+  const neededBytes = roundUpCells(contextSize) * cell;
+  const availableBytes = contextBudget(available, 0);
+  if (neededBytes <= availableBytes) return;
+  throw new LlamaError(
+    "INSUFFICIENT_MEMORY",
+    `A KV cache of ${contextSize} tokens takes ${gigabytes(neededBytes)}, but ${gigabytes(availableBytes)} are available ` +
+      `for it; choose a smaller contextSize, or a kvType of fewer bits`,
+    { details: { contextSize, neededBytes, availableBytes } },
+  );
 }
 
 function typeName({ k, v }: KvTypes): string {

@@ -10,7 +10,6 @@ import { LoadMemory } from "../../src/model/model-memory.js";
 import { inRam } from "../../src/model/placement.js";
 import type { NativeContextStats } from "../../src/native/contract.js";
 import { tinyModel } from "../support/models.js";
-import { FakeAddon } from "./fake-addon.js";
 import type { FakeSetup } from "./fake-model.js";
 import { fakeModel } from "./fake-model.js";
 import { mistral } from "./mistral-shape.js";
@@ -34,7 +33,6 @@ let setup: FakeSetup;
 beforeEach(() => {
   Object.assign(machine, { bytes: 6e9, addressBytes: Infinity });
   setup = fakeModel({ info: { contextLength: 32_768 } }, memory);
-  vi.spyOn(setup.addon, "systemInfo").mockReturnValue({ devices: [] } as unknown as ReturnType<FakeAddon["systemInfo"]>);
 });
 
 /** Contexts are made from then on when the function that is returned is called. */
@@ -107,6 +105,19 @@ describe("contexts that are made at the same time", () => {
     await vector;
     expect(reservedBytes(ramMemory)).toBe(0);
   });
+});
+
+it("a context of a model whose header decides nothing is refused by what its cache takes at least", async () => {
+  const { model, addon } = fakeModel({ info: { layerCount: 32, headCount: 8, headCountKv: 2, embeddingLength: 1024 } });
+  await expect(model.createContext({ contextSize: 262_144 })).rejects.toMatchObject({
+    code: "INSUFFICIENT_MEMORY",
+    message:
+      "A KV cache of 262144 tokens takes 8.59 GB, but 5.76 GB are available for it; choose a smaller contextSize, or a kvType of fewer bits",
+    details: { contextSize: 262_144 },
+  });
+  expect(addon.calls).toEqual([]);
+  await model.createContext({ contextSize: 262_144, kvType: "q4_0" });
+  expect(addon.calls).toEqual(["contextCreate"]);
 });
 
 it("a chat's context is planned when it is made, by what there is then", async () => {

@@ -66,6 +66,24 @@ describe("windows of attention", () => {
   });
 });
 
+describe("a cache that is smaller than heads and layers tell", () => {
+  it("is one compressed vector of a position, out of which values come too", () => {
+    const keys = {
+      "attention.head_count_kv": 1,
+      "attention.key_length": 48,
+      "attention.value_length": 32,
+      "attention.key_length_mla": 24,
+      "attention.value_length_mla": 16,
+    };
+    expect(shape("deepseek2", keys)).toMatchObject({ keyLengths: [48, 48], valueLengths: [0, 0] });
+  });
+
+  it("is read by later layers, which have none", () => {
+    const keys = { "attention.head_count_kv": 2, "attention.shared_kv_layers": 1 };
+    expect(shape("gemma3n", keys)).toMatchObject({ keyLengths: [32, 0], valueLengths: [32, 0] });
+  });
+});
+
 describe("an encoder", () => {
   const tensor = (name: string, type: string): GgufHeader["tensors"][number] => {
     return { name, type, shape: [1000, 64], sizeBytes: 68_000, entryOffset: 0 };
