@@ -1,12 +1,11 @@
-import { statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 
 import type { Response } from "undici";
 
 import { LlamaError } from "../errors.js";
-import { modelsDirectory } from "./cache.js";
 import type { ContentHash } from "./checksum.js";
 import { contentDigest } from "./checksum.js";
+import { checkRoom, diskFailure, onDisk } from "./disk.js";
 import { reasonOf, request, waitFor } from "./http.js";
 import type { Chunk } from "./partial-file.js";
 import { PartialFile } from "./partial-file.js";
@@ -60,24 +59,24 @@ const expired = new Set([400, 401, 403, 404, 410]);
  * @throws LlamaError `DOWNLOAD`; the signal's reason when cancelled. What has arrived stays for the next time.
  */
 export async function download(options: Download): Promise<void> {
+  const folder = dirname(options.target);
   const partial = await openPartial(options);
   let closed = false;
   try {
-    await checkRoom(options, options.sizeBytes - (await partial.allocatedBytes()));
+    await checkRoom(options.target, options.sizeBytes - (await partial.allocatedBytes()));
     await new Transfer(options, partial).run();
-    await partial.sync();
-    await partial.close();
+    await onDisk(folder, () => partial.finish());
     closed = true;
     if (await isSound(options, partial)) {
-      await partial.moveTo(options.target);
+      await onDisk(folder, () => partial.moveTo(options.target));
       return;
     }
-    await partial.remove();
+    await onDisk(folder, () => partial.remove());
   } catch (error) {
     options.signal?.throwIfAborted();
-    throw (error as NodeJS.ErrnoException).code === "ENOSPC" ? noRoom(options, 0, 0) : error;
+    throw error;
   } finally {
-    if (!closed) await partial.close();
+    if (!closed) await partial.leave();
   }
   // What an earlier process left may have been damaged, as by a crash of the system.
   if (!partial.resumed) throw damaged(options);
@@ -87,24 +86,17 @@ export async function download(options: Download): Promise<void> {
 async function openPartial({ target, sizeBytes, key, connections }: Download): Promise<PartialFile> {
   const share = Math.ceil(sizeBytes / (4 * connections) / mebibyte) * mebibyte;
   const chunkBytes = Math.min(largestChunk, Math.max(mebibyte, share));
-  try {
-    return await PartialFile.open(target, { key, sizeBytes, chunkBytes });
-  } catch (error) {
-    throw new LlamaError("DOWNLOAD", `Cannot write to ${dirname(target)}: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
+  return onDisk(dirname(target), () => PartialFile.open(target, { key, sizeBytes, chunkBytes }));
 }
 
 async function isSound({ hash, sizeBytes, signal, onVerify }: Download, { path }: PartialFile): Promise<boolean> {
   if (hash === null) return true;
-  return (await contentDigest(path, sizeBytes, hash.algorithm, { signal, onBytes: onVerify })) === hash.digest;
-}
-
-/** @throws LlamaError `DOWNLOAD` where a folder's file system has no room for so many bytes more */
-export async function checkRoom({ target }: Pick<Download, "target">, neededBytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(dirname(target));
-  if (neededBytes > bavail * bsize) throw noRoom({ target }, neededBytes, bavail * bsize);
+  try {
+    return (await contentDigest(path, sizeBytes, hash.algorithm, { signal, onBytes: onVerify })) === hash.digest;
+  } catch (error) {
+    // What the callback throws is no failure of the disk.
+    throw (error as NodeJS.ErrnoException).syscall === "read" ? diskFailure(dirname(path), error) : error;
+  }
 }
 
 /** The requests that fetch a file's parts. */
@@ -157,7 +149,7 @@ class Transfer {
         await this.#receive(response ?? (await this.#ask(chunks)), chunks);
       } catch (error) {
         this.#signal.throwIfAborted();
-        if (error instanceof LlamaError || isDiskError(error)) throw error;
+        if (error instanceof LlamaError) throw error;
         reason = error;
       }
       if (chunks.every(isComplete)) return;
@@ -226,7 +218,7 @@ class Transfer {
         const begin = chunk.start + chunk.done - position;
         const end = chunk.start + chunk.length - position;
         if (begin >= 0 && begin < Math.min(end, piece.length))
-          await this.#partial.write(chunk, piece.subarray(begin, end));
+          await onDisk(dirname(this.#partial.path), () => this.#partial.write(chunk, piece.subarray(begin, end)));
       }
       position += piece.length;
       this.#report();
@@ -260,26 +252,6 @@ function extentOf({ status, headers }: Response): { start: number; total: number
 
 function isComplete({ done, length }: Chunk): boolean {
   return done === length;
-}
-
-function isDiskError(error: unknown): boolean {
-  const { syscall } = error as NodeJS.ErrnoException;
-  return syscall === "write" || syscall === "open";
-}
-
-function noRoom({ target }: Pick<Download, "target">, neededBytes: number, availableBytes: number): LlamaError {
-  const folder = dirname(target);
-  const variable = folder.startsWith(modelsDirectory()) ? "LLAMA_NATIVE_CACHE_DIR" : "HF_HOME";
-  const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
-  const need =
-    neededBytes > 0
-      ? `: ${gigabytes(neededBytes)} are needed and ${gigabytes(availableBytes)} are free`
-      : "; what was downloaded is kept";
-  return new LlamaError(
-    "DOWNLOAD",
-    `There is no room on the disk of ${folder}${need}. Make room, or let ${variable} name a folder on another disk.`,
-    { details: { folder, reason: "no room", neededBytes, availableBytes } },
-  );
 }
 
 function damaged({ url, hash }: Download): LlamaError {

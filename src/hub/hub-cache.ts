@@ -144,10 +144,11 @@ async function readRefs(cache: string, repository: string): Promise<{ name: stri
   return refs.flat();
 }
 
-/** Remembers which commit a branch or tag names. */
+/** Remembers which commit a branch or tag names. A cache that says so already may be one that cannot be written. */
 export async function writeRef(cache: string, repository: string, revision: string, commit: string): Promise<void> {
   if (revision === commit) return;
   const path = join(repositoryFolder(cache, repository), "refs", ...safeParts(revision));
+  if ((await readFile(path, "utf8").catch(() => "")).trim() === commit) return;
   // Whatever lies in refs is a branch or tag for every client: a killed process must leave nothing else there.
   const temporary = join(locksFolder(cache, repository), `ref.${randomUUID()}.llama-native`);
   await Promise.all([path, temporary].map((file) => mkdir(dirname(file), { recursive: true })));
@@ -164,7 +165,8 @@ export async function pruneRefs(cache: string, repository: string): Promise<void
   const folder = repositoryFolder(cache, repository);
   for (const { name, commit } of await readRefs(cache, repository)) {
     const snapshot = join(folder, "snapshots", commit);
-    if ((await stat(snapshot).catch(() => null)) === null) await unlink(join(folder, "refs", name));
+    if ((await stat(snapshot).catch(() => null)) !== null) continue;
+    await unlink(join(folder, "refs", name)).catch(() => undefined); // another user's
   }
 }
 

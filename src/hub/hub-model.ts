@@ -1,9 +1,10 @@
-import { mkdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { stat } from "node:fs/promises";
+import { dirname } from "node:path";
 
 import { LlamaError } from "../errors.js";
 import { contentDigest, hashOfEtag } from "./checksum.js";
-import { checkRoom, defaultConnections, download } from "./download.js";
+import { allocatedBytes, checkRoom, makeFolder, onDisk } from "./disk.js";
+import { defaultConnections, download } from "./download.js";
 import type { CachedFile } from "./hub-cache.js";
 import {
   blobLock,
@@ -12,6 +13,7 @@ import {
   copyWhole,
   linkBlob,
   locksFolder,
+  repositoryFolder,
   snapshotPath,
   unlinkedFiles,
   writeRef,
@@ -22,7 +24,7 @@ import { withLock } from "./lock.js";
 import type { ModelFiles } from "./model-files.js";
 import { chooseModel, groupModels } from "./model-files.js";
 import type { HubSource } from "./names.js";
-import { partialBytes } from "./partial-file.js";
+import { partialBytes, partialPath } from "./partial-file.js";
 import { ProgressMeter } from "./progress.js";
 import type { RemoteFile, RemoteRepository } from "./repository.js";
 import { listRepository, resolveUrl } from "./repository.js";
@@ -145,15 +147,17 @@ async function checkRoomForAll({ repository, settings }: Job, files: readonly Re
     const isHere =
       (await hasSize(snapshotPath(settings.cache, repository.name, repository.commit, path), sizeBytes)) ||
       (await hasSize(target, sizeBytes));
-    if (!isHere) needed += sizeBytes - (await partialBytes(target));
+    if (!isHere) needed += Math.max(0, sizeBytes - (await allocatedBytes(partialPath(target))));
   }
-  await makeFolder(join(target, ".."));
-  await checkRoom({ target }, needed);
+  if (needed === 0) return;
+  await makeFolder(dirname(target));
+  await checkRoom(target, needed);
 }
 
 async function fetchFile(job: Job, file: RemoteFile): Promise<string> {
   const { repository, settings } = job;
   const { name, commit } = repository;
+  const folder = repositoryFolder(settings.cache, name);
   const path = snapshotPath(settings.cache, name, commit, file.path);
   const blob = blobPath(settings.cache, name, file.etag);
   if (!(await hasSize(path, file.sizeBytes))) {
@@ -162,10 +166,10 @@ async function fetchFile(job: Job, file: RemoteFile): Promise<string> {
       if (await hasSize(path, file.sizeBytes)) return; // without links the blob of whoever was first lies there
       if (!(await hasSize(blob, file.sizeBytes)) && !(await takeFromSnapshots(job, file, blob)))
         await fetchBlob(job, file, blob);
-      await linkBlob(settings.cache, name, blob, path);
+      await onDisk(folder, () => linkBlob(settings.cache, name, blob, path));
     });
   }
-  await writeRef(settings.cache, name, job.repository.revision, commit);
+  await onDisk(folder, () => writeRef(settings.cache, name, job.repository.revision, commit));
   return path;
 }
 
@@ -192,8 +196,8 @@ async function takeFromSnapshots(
   const onBytes = (bytes: number): void => meter.update(path, "verifying", bytes);
   for (const found of await unlinkedFiles(settings.cache, repository.name, sizeBytes)) {
     if ((await contentDigest(found, sizeBytes, algorithm, { signal: options.signal, onBytes })) !== digest) continue;
-    await makeFolder(join(blob, ".."));
-    await copyWhole(found, blob);
+    await makeFolder(dirname(blob));
+    await onDisk(dirname(blob), () => copyWhole(found, blob));
     return true;
   }
   return false;
@@ -215,17 +219,6 @@ function fetchBlob({ repository, settings, options, meter }: Job, file: RemoteFi
     onPause: (milliseconds) => meter.pause(file.path, milliseconds),
     failure: (response) => hubFailure(response, { repository: repository.name, file: file.path }, settings),
   });
-}
-
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true });
-  } catch (error) {
-    throw new LlamaError("DOWNLOAD", `Cannot write to the cache folder ${path}; HF_HOME can name another one`, {
-      cause: error,
-      details: { folder: path },
-    });
-  }
 }
 
 async function hasSize(path: string, sizeBytes: number): Promise<boolean> {

@@ -5,6 +5,7 @@ import { LlamaError } from "../errors.js";
 import { nearestName } from "../validate.js";
 import { modelsDirectory } from "./cache.js";
 import { contentDigest, hashOfEtag } from "./checksum.js";
+import { onDisk } from "./disk.js";
 import {
   allSnapshots,
   blobLock,
@@ -180,7 +181,7 @@ export async function removeInstalled(
       // Until the locks were held, others may have removed something, linked to it, or begun to download more.
       const found = await findRemovable(source, all);
       if (found.locks.some((lock) => !locks.includes(lock))) return undefined;
-      if (!dryRun) for (const path of found.paths) await rm(path, { force: true });
+      if (!dryRun) for (const path of found.paths) await onDisk(dirname(path), () => rm(path, { force: true }));
       return { paths: found.paths, freedBytes: found.freedBytes };
     });
     if (removal === undefined) continue;

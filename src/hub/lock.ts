@@ -1,3 +1,7 @@
+import { dirname } from "node:path";
+
+import { diskFailure } from "./disk.js";
+
 export interface LockOptions {
   /** Stops waiting for the lock. */
   signal?: AbortSignal | undefined;
@@ -5,9 +9,24 @@ export interface LockOptions {
   onPoll?: (() => void | Promise<void>) | undefined;
 }
 
-/** Runs `work` while no other process runs any with this lock. A lock whose holder was killed is taken over. */
+/**
+ * Runs `work` while no other process runs any with this lock. A lock whose holder was killed is taken over.
+ *
+ * @throws LlamaError `DOWNLOAD` where the lock cannot be made, as in a folder of another user
+ */
 export async function withLock<T>(path: string, work: () => Promise<T>, options: LockOptions): Promise<T> {
   // The build scripts need the same lock, before anything is compiled; package.json names it for bundlers to find.
   const { withLock: withScriptsLock } = await import("#lock");
-  return withScriptsLock(path, work, options);
+  const folder = dirname(path);
+  let isHeld = false;
+  const working = (): Promise<T> => {
+    isHeld = true;
+    return work();
+  };
+  try {
+    return await withScriptsLock(path, working, options);
+  } catch (error) {
+    const isOfLock = (error as NodeJS.ErrnoException).path?.startsWith(folder) === true;
+    throw !isHeld && isOfLock ? diskFailure(folder, error) : error;
+  }
 }

@@ -59,7 +59,13 @@ export class PartialFile {
     if (isOurs) return new PartialFile(target, await open(path, "r+"), found, found.done);
     await rm(statePath(target), { force: true });
     const handle = await open(path, "w+");
-    await handle.truncate(fresh.sizeBytes);
+    try {
+      await handle.truncate(fresh.sizeBytes);
+    } catch (error) {
+      await handle.close();
+      await rm(path, { force: true });
+      throw error;
+    }
     return new PartialFile(target, handle, fresh, []);
   }
 
@@ -96,15 +102,19 @@ export class PartialFile {
     this.#idle = true;
   }
 
-  /** Ends with the content safely on the disk. */
-  async sync(): Promise<void> {
+  /** Closes it with the content safely on the disk. */
+  async finish(): Promise<void> {
     await this.#handle.sync();
-  }
-
-  /** Keeps what is there for the next time. */
-  async close(): Promise<void> {
     await this.save();
     await this.#handle.close();
+  }
+
+  /** Closes it and keeps what is there for the next time, where there is anything; never rejects, as it follows a failure. */
+  async leave(): Promise<void> {
+    const hasSome = this.doneBytes > 0;
+    if (hasSome) await this.save();
+    await this.#handle.close().catch(() => undefined);
+    if (!hasSome) await this.remove().catch(() => undefined);
   }
 
   /** To be called when closed. */

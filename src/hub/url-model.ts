@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { mkdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 
 import { LlamaError } from "../errors.js";
 import { modelsDirectory } from "./cache.js";
+import { makeFolder } from "./disk.js";
 import type { Seen } from "./download.js";
 import { defaultConnections, download, fileNameOf } from "./download.js";
 import type { RequestOptions } from "./http.js";
@@ -163,7 +164,7 @@ async function fetchFile(asked: UrlFile, meter: ProgressMeter, options: FetchOpt
       failure: ({ status }) => urlFailure(url, status),
     });
   const onPoll = async (): Promise<void> => meter.update(file, "waiting", await partialBytes(target));
-  await mkdir(join(target, ".."), { recursive: true });
+  await makeFolder(dirname(target));
   await withLock(urlLock(target), work, { signal, onPoll });
 }
 

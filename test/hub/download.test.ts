@@ -322,6 +322,7 @@ describe("an error says what to do", () => {
       "DOWNLOAD",
       /is gated: accept its terms at http:\S+\/owner\/model-GGUF, then set HF_TOKEN to a token from \S+\/settings\/tokens$/,
     );
+    expect(await blobs()).toEqual([]); // and nothing of it stays
     hub.tokens.set("hf_valid", false);
     setVariables({ HF_TOKEN: "hf_valid" });
     await rejects(
