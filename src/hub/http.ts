@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { Response } from "undici";
-import { EnvHttpProxyAgent, fetch } from "undici";
+import type { Dispatcher, Response } from "undici";
+import { fetch } from "undici";
 
-import { InvalidOptionError, LlamaError } from "../errors.js";
+import { LlamaError } from "../errors.js";
+import { proxyingAgent } from "./proxies.js";
 
 export interface RequestOptions {
   method?: "GET" | "HEAD";
@@ -27,38 +28,13 @@ const longestPause = 60_000;
 /** Statuses after which the same request may succeed. */
 const passing = new Set([408, 429, 500, 502, 503, 504]);
 
-let agent: EnvHttpProxyAgent | undefined;
+let agent: Dispatcher | undefined;
 
-/** Goes through the proxies of `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`. */
-function dispatcher(): EnvHttpProxyAgent {
+function dispatcher(): Dispatcher {
   // The hub's other clients read this variable too, in seconds.
   const timeout = 1000 * (Number(process.env["HF_HUB_DOWNLOAD_TIMEOUT"]) || 30);
-  const timeouts = { headersTimeout: timeout, bodyTimeout: timeout, connect: { timeout } };
-  agent ??= new EnvHttpProxyAgent({ ...timeouts, ...proxies(process.env) });
+  agent ??= proxyingAgent({ headersTimeout: timeout, bodyTimeout: timeout, connect: { timeout } }, process.env);
   return agent;
-}
-
-/**
- * The proxies that variables name; what is left out has none.
- *
- * @throws InvalidOptionError for one that cannot be understood
- */
-export function proxies(env: NodeJS.ProcessEnv): { httpProxy?: string; httpsProxy?: string } {
-  const all = proxyOf(env, "ALL_PROXY");
-  const http = proxyOf(env, "HTTP_PROXY") ?? all;
-  const https = proxyOf(env, "HTTPS_PROXY") ?? all;
-  return { ...(http === undefined ? {} : { httpProxy: http }), ...(https === undefined ? {} : { httpsProxy: https }) };
-}
-
-const proxyProtocols = new Set(["http:", "https:", "socks:", "socks5:", "socks5h:"]);
-
-/** Of a variable in small letters or large; a host with a port alone is one of HTTP, as for curl and pip. */
-function proxyOf(env: NodeJS.ProcessEnv, variable: string): string | undefined {
-  const value = (env[variable.toLowerCase()] ?? env[variable])?.trim();
-  if (value === undefined || value === "") return undefined;
-  const url = value.includes("://") ? value : `http://${value}`;
-  if (URL.canParse(url) && proxyProtocols.has(new URL(url).protocol)) return url.replace(/^socks5h:/, "socks5:");
-  throw new InvalidOptionError(variable, "the address of a proxy such as http://proxy.example:3128", value);
 }
 
 /**
@@ -121,19 +97,54 @@ export function retryAfter(response: Response): number | undefined {
   return Number.isFinite(milliseconds) ? Math.max(0, milliseconds) : undefined;
 }
 
-/** A host that does not exist or refuses will not be there half a second later. */
+/** A host that does not exist or refuses will not be there half a second later, nor be trusted, nor a proxy change its mind. */
 function mayPass(error: unknown): boolean {
-  return !["ENOTFOUND", "ECONNREFUSED", "ERR_INVALID_URL"].includes(codeOf(error));
+  const code = codeOf(error);
+  if (["ENOTFOUND", "ECONNREFUSED", "ERR_INVALID_URL"].includes(code) || isUntrusted(code)) return false;
+  const refusal = proxyStatus(error);
+  return refusal === undefined || passing.has(refusal);
+}
+
+/** OpenSSL's names for what is wrong with a certificate, and Node's for one of another host. */
+function isUntrusted(code: string): boolean {
+  return /^(CERT_|SELF_SIGNED_CERT|DEPTH_ZERO_SELF|UNABLE_TO_(GET|VERIFY|DECRYPT|DECODE)|INVALID_(CA|PURPOSE)|ERR_TLS_CERT)/.test(
+    code,
+  );
+}
+
+/** What a proxy answered where it did not let a connection through. */
+function proxyStatus(error: unknown): number | undefined {
+  const status = /^Proxy response \((\d+)\)/.exec(reasonOf(error))?.[1];
+  return status === undefined ? undefined : Number(status);
 }
 
 function unreachable(url: string, error: unknown): LlamaError {
-  const { host } = new URL(url);
+  const { host, protocol } = new URL(url);
+  const variable = protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
+  return new LlamaError("DOWNLOAD", unreachableMessage(host, variable, error), {
+    cause: error,
+    details: { host, reason: "unreachable" },
+  });
+}
+
+function unreachableMessage(host: string, variable: string, error: unknown): string {
   const reason = reasonOf(error);
-  return new LlamaError(
-    "DOWNLOAD",
-    `Cannot reach ${host}: ${reason}. Check the network connection; behind a proxy, HTTPS_PROXY must name it.`,
-    { cause: error, details: { host, reason: "unreachable" } },
-  );
+  const code = codeOf(error);
+  const status = proxyStatus(error);
+  if (status === 407) {
+    return `The proxy on the way to ${host} asks for a name and password, or does not accept those it got (407): ${variable} can have them, as http://name:password@proxy.example:3128`;
+  }
+  if (status !== undefined) {
+    return `The proxy on the way to ${host} does not let the connection through (${status}). Ask who runs it, or let NO_PROXY name the host`;
+  }
+  if (isUntrusted(code)) return `Cannot trust the certificate of ${host}: ${reason}. ${certificateAdvice(code)}`;
+  return `Cannot reach ${host}: ${reason}. Check the network connection; behind a proxy, ${variable} must name it.`;
+}
+
+function certificateAdvice(code: string): string {
+  if (code === "CERT_HAS_EXPIRED" || code === "CERT_NOT_YET_VALID") return "Check this machine's clock.";
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return "Check the address: it is answered by another host.";
+  return "Where a proxy or server has an authority of its own, NODE_EXTRA_CA_CERTS can name a file with its certificate.";
 }
 
 /** What went wrong below fetch's own "fetch failed". */

@@ -1,3 +1,5 @@
+import { isAbsolute } from "node:path";
+
 import type { Response } from "undici";
 
 import { LlamaError } from "../errors.js";
@@ -48,7 +50,7 @@ function missingMessage(
 }
 
 function failureMessage(response: Response, reason: string, { repository }: Wanted, settings: HubSettings): string {
-  const { endpoint, token } = settings;
+  const { endpoint, token, tokenFrom = "HF_TOKEN" } = settings;
   const page = `${endpoint}/${repository}`;
   const tokens = `${endpoint}/settings/tokens`;
   if (reason === "GatedRepo" && token === undefined) {
@@ -60,7 +62,7 @@ function failureMessage(response: Response, reason: string, { repository }: Want
     case 401:
       return token === undefined
         ? `The hub gives ${repository} only to those who may see it, or there is none: check the name, or set HF_TOKEN to a token from ${tokens}`
-        : `The hub does not accept the token in HF_TOKEN: make a new one at ${tokens}`;
+        : `The hub does not accept the token in ${tokenFrom}: make a new one at ${tokens}${isAbsolute(tokenFrom) ? ", and log in with it (`hf auth login`)" : ""}`;
     case 403:
       return token === undefined
         ? `The hub does not give ${repository} without a token (403), as it is gated or private: set HF_TOKEN to a token from ${tokens}, and where ${page} has terms, accept them first`

@@ -6,6 +6,7 @@ import { InvalidOptionError, LlamaError } from "../errors.js";
 import { nearestName } from "../validate.js";
 import type { KnownModel } from "./catalogue.js";
 import { findModel, knownModels, namesOf } from "./catalogue.js";
+import { withoutCredentials } from "./credentials.js";
 import { quantizationOf, withoutQuantization } from "./quantization.js";
 import { hubHosts } from "./settings.js";
 
@@ -105,8 +106,15 @@ function parseHubReference(source: string, reference: string): ModelSource {
 
 /** Pages and files of the hub are taken from it, so that they share its cache; everything else is downloaded as it is. */
 function parseUrl(source: string): ModelSource {
-  if (!URL.canParse(source)) throw notFound(source, `${source} is not a URL`);
+  if (!URL.canParse(source)) throw notFound(withoutCredentials(source), `${withoutCredentials(source)} is not a URL`);
   const url = new URL(source);
+  if (url.username !== "" || url.password !== "") {
+    throw new LlamaError(
+      "INVALID_OPTION",
+      `A URL of ${url.host} has a name or password in it, which would be kept and shown where others see it: download the file with curl, and give its path`,
+      { details: { option: "model", host: url.host } },
+    );
+  }
   if (hubHosts().includes(url.host.toLowerCase())) {
     const [, repository, revision, file] =
       new RegExp(`^/(${repositoryName})(?:/(?:resolve|blob|tree)/([^/]+)(?:/(.+))?)?/?$`).exec(url.pathname) ?? [];

@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 
 import { InvalidOptionError } from "../errors.js";
+import { withoutCredentials } from "./credentials.js";
 
 const publicEndpoint = "https://huggingface.co";
 const publicHosts = ["huggingface.co", "www.huggingface.co", "hf.co"];
@@ -13,6 +14,8 @@ export interface HubSettings {
   endpoint: string;
   /** `HF_TOKEN`, or what `hf auth login` left in a file. */
   token: string | undefined;
+  /** The variable or file that the token is in. */
+  tokenFrom: string | undefined;
   /** Whether nothing may be asked of the network: `HF_HUB_OFFLINE`. */
   offline: boolean;
   /** `HF_HUB_CACHE`, or `hub` in `HF_HOME`, by default `~/.cache/huggingface/hub`. */
@@ -24,7 +27,7 @@ export function hubSettings(env: NodeJS.ProcessEnv = process.env): HubSettings {
   const home = hubHome(env);
   return {
     endpoint: hubEndpoint(env),
-    token: token(env, home),
+    ...findToken(env, home),
     offline: isTrue(env["HF_HUB_OFFLINE"]) || isTrue(env["TRANSFORMERS_OFFLINE"]),
     cache: folder(env["HF_HUB_CACHE"]) ?? folder(env["HUGGINGFACE_HUB_CACHE"]) ?? join(home, "hub"),
   };
@@ -32,8 +35,11 @@ export function hubSettings(env: NodeJS.ProcessEnv = process.env): HubSettings {
 
 /** @throws InvalidOptionError where what is set as `HF_ENDPOINT` is no address to ask */
 export function checkEndpoint({ endpoint }: HubSettings): void {
-  if (/^https?:\/\//i.test(endpoint) && URL.canParse(endpoint)) return;
-  throw new InvalidOptionError("HF_ENDPOINT", `a URL such as ${publicEndpoint}`, endpoint);
+  const { username, password } = URL.canParse(endpoint) ? new URL(endpoint) : { username: "", password: "" };
+  const isOpen = username === "" && password === "";
+  if (/^https?:\/\//i.test(endpoint) && URL.canParse(endpoint) && isOpen) return;
+  const expected = `a URL such as ${publicEndpoint}${isOpen ? "" : ", without a name or password,"}`;
+  throw new InvalidOptionError("HF_ENDPOINT", expected, withoutCredentials(endpoint));
 }
 
 /** Hosts, with their ports, whose pages are the hub's. */
@@ -50,15 +56,19 @@ function hubHome(env: NodeJS.ProcessEnv): string {
   return folder(env["HF_HOME"]) ?? join(folder(env["XDG_CACHE_HOME"]) ?? join(homedir(), ".cache"), "huggingface");
 }
 
-function token(env: NodeJS.ProcessEnv, home: string): string | undefined {
-  const value = given(env, "HF_TOKEN") ?? given(env, "HUGGING_FACE_HUB_TOKEN");
-  if (value !== undefined) return value;
-  try {
-    const written = readFileSync(folder(env["HF_TOKEN_PATH"]) ?? join(home, "token"), "utf8").trim();
-    return written === "" ? undefined : written;
-  } catch {
-    return undefined; // nobody has logged in
+function findToken(env: NodeJS.ProcessEnv, home: string): Pick<HubSettings, "token" | "tokenFrom"> {
+  for (const variable of ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]) {
+    const token = given(env, variable);
+    if (token !== undefined) return { token, tokenFrom: variable };
   }
+  const file = folder(env["HF_TOKEN_PATH"]) ?? join(home, "token");
+  try {
+    const token = readFileSync(file, "utf8").trim();
+    if (token !== "") return { token, tokenFrom: file };
+  } catch {
+    // nobody has logged in
+  }
+  return { token: undefined, tokenFrom: undefined };
 }
 
 /** A variable that is set, and to something. */

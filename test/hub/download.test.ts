@@ -3,18 +3,20 @@ import { once } from "node:events";
 import { lstat, mkdir, readdir, readFile, readlink, truncate, writeFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { connect } from "node:net";
 import { join } from "node:path";
 
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { proxies } from "../../src/hub/http.js";
 import { blobLock } from "../../src/hub/hub-cache.js";
 import { resolveModel } from "../../src/hub/index.js";
 import { installedModels, removeInstalled } from "../../src/hub/installed.js";
 import { withLock } from "../../src/hub/lock.js";
+import { proxies } from "../../src/hub/proxies.js";
 import type { DownloadProgress } from "../../src/progress.js";
+import { testCertificate, testKey } from "../support/hub/certificate.js";
 import type { HubServer, Request } from "../support/hub/hub-server.js";
 import { commitOf, gitHash, sha256, startHub } from "../support/hub/hub-server.js";
 import type { Sandbox } from "../support/hub/sandbox.js";
@@ -342,6 +344,12 @@ describe("an error says what to do", () => {
     await rejects(
       `hf:${name}`,
       "DOWNLOAD",
+      /does not accept the token in \S+\/huggingface\/token: make a new one at \S+\/settings\/tokens, and log in with it \(`hf auth login`\)$/,
+    );
+    setVariables({ HF_TOKEN: "hf_other" });
+    await rejects(
+      `hf:${name}`,
+      "DOWNLOAD",
       /does not accept the token in HF_TOKEN: make a new one at \S+\/settings\/tokens$/,
     );
   });
@@ -435,6 +443,19 @@ describe("an error says what to do", () => {
       /^Expected a URL such as https:\/\/\S+ for HF_ENDPOINT but received "/,
     );
     expect(await installedModels()).toEqual([]);
+  });
+
+  it("about names and passwords in addresses, which it does not tell", async () => {
+    const hidden = async (source: string): Promise<void> => {
+      const error = (await resolveModel(source).catch((caught: unknown) => caught)) as Error;
+      expect(error).toMatchObject({ code: "INVALID_OPTION" });
+      expect(JSON.stringify({ ...error, message: error.message })).not.toMatch(/user|secret/);
+    };
+    await hidden(`${hub.url.replace("http://127.0.0.1", "http://user:secret@localhost")}/x.gguf`);
+    await hidden(`${hub.url.replace("http://", "http://user@")}/owner/model-GGUF`);
+    setVariables({ HF_ENDPOINT: hub.url.replace("http://", "http://user:secret@") });
+    await hidden(`hf:${name}`);
+    expect(hub.requests).toEqual([]);
   });
 
   it("about a revision and a file that are not there", async () => {
@@ -699,31 +720,116 @@ describe("a URL", () => {
   });
 });
 
-describe("a proxy", () => {
-  it("carries everything where the environment names one", async () => {
-    const seen: string[] = [];
-    const proxy = createServer();
-    proxy.on("connect", (request, socket, head) => {
-      seen.push(request.url ?? "");
-      const [host = "", port] = (request.url ?? "").split(":");
-      const target = connect(Number(port), host, () => {
-        socket.write("HTTP/1.1 200 OK\r\n\r\n");
-        target.write(head);
-        target.pipe(socket).pipe(target);
-      });
-      target.on("error", () => socket.destroy());
-      socket.on("error", () => target.destroy());
+interface TestProxy {
+  address: string;
+  /** Hosts that it was asked to connect to, and with which credentials. */
+  seen: string[];
+  credentials: (string | undefined)[];
+  close(): void;
+}
+
+/** Connects to what it is asked for, or answers with a status of its own. */
+async function startProxy(status = 200): Promise<TestProxy> {
+  const seen: string[] = [];
+  const credentials: (string | undefined)[] = [];
+  const proxy = createServer();
+  proxy.on("connect", (request, socket, head) => {
+    seen.push(request.url ?? "");
+    credentials.push(request.headers["proxy-authorization"]);
+    socket.on("error", () => undefined);
+    if (status !== 200) {
+      socket.end(`HTTP/1.1 ${status} No\r\ncontent-length: 0\r\n\r\n`);
+      return;
+    }
+    const [host = "", port] = (request.url ?? "").split(":");
+    const target = connect(Number(port), host, () => {
+      socket.write("HTTP/1.1 200 OK\r\n\r\n");
+      target.write(head);
+      target.pipe(socket).pipe(target);
     });
-    await new Promise<void>((done) => proxy.listen(0, "127.0.0.1", done));
+    target.on("error", () => socket.destroy());
+    socket.on("error", () => target.destroy());
+  });
+  await new Promise<void>((done) => proxy.listen(0, "127.0.0.1", done));
+  const close = (): void => {
+    proxy.closeAllConnections();
+    proxy.close();
+  };
+  return { address: `127.0.0.1:${(proxy.address() as AddressInfo).port}`, seen, credentials, close };
+}
+
+describe("a proxy", () => {
+  let proxy: TestProxy | undefined;
+  const use = async (status?: number): Promise<TestProxy> => (proxy = await startProxy(status));
+  afterEach(() => proxy?.close());
+
+  it("carries everything where the environment names one", async () => {
+    const { address, seen } = await use();
     // Without a scheme, and for all that no other variable names one for.
-    setVariables({ ALL_PROXY: `127.0.0.1:${(proxy.address() as AddressInfo).port}`, NO_PROXY: undefined });
+    setVariables({ ALL_PROXY: address, NO_PROXY: undefined });
     const { resolveModel: fresh } = await freshHub();
     expect((await readFile(await fresh(`hf:${name}`))).equals(content)).toBe(true);
     // The hub itself, and the host that it redirects to.
     expect(seen).toContain(new URL(hub.url).host);
     expect(new Set(seen).size).toBe(2);
-    proxy.closeAllConnections();
-    proxy.close();
+  });
+
+  it("carries nothing to hosts that NO_PROXY names", async () => {
+    const { address, seen } = await use();
+    const { port } = new URL(hub.url);
+    setVariables({ ALL_PROXY: address, NO_PROXY: `other.example,127.0.0.1:${port}` });
+    const { resolveModel: fresh } = await freshHub();
+    expect((await readFile(await fresh(`hf:${name}`))).equals(content)).toBe(true);
+    // The hub redirects to another port.
+    expect(new Set(seen).size).toBe(1);
+    expect(seen).not.toContain(new URL(hub.url).host);
+  });
+
+  it.each([
+    ["user:word", "user:word"],
+    ["user:", "user:"],
+    ["user", "user:"],
+    ["us%40er:p%25%3A", "us@er:p%:"],
+  ])("gets the name and password of its address: %s", async (written, sent) => {
+    const { address, credentials } = await use();
+    setVariables({ HTTP_PROXY: `http://${written}@${address}`, NO_PROXY: undefined });
+    const { resolveModel: fresh } = await freshHub();
+    await fresh(`hf:${name}:F16`);
+    expect(new Set(credentials)).toEqual(new Set([`Basic ${Buffer.from(sent).toString("base64")}`]));
+  });
+
+  it.each([
+    [407, /^The proxy on the way to 127\.0\.0\.1:\d+ asks for a name and password, .*\(407\): HTTP_PROXY can have them, as/],
+    [403, /^The proxy on the way to 127\.0\.0\.1:\d+ does not let the connection through \(403\)\. .* let NO_PROXY name/],
+  ])("that answers with %i is asked once, and told of", async (status, message) => {
+    const { address, seen } = await use(status);
+    setVariables({ HTTP_PROXY: address, NO_PROXY: undefined });
+    const { resolveModel: fresh } = await freshHub();
+    await expect(fresh(`hf:${name}`)).rejects.toMatchObject({
+      code: "DOWNLOAD",
+      message: expect.stringMatching(message) as string,
+    });
+    expect(seen).toHaveLength(1);
+  });
+
+  it("of HTTP carries no HTTPS, and a certificate that cannot be trusted is looked at once", async () => {
+    const { address, seen } = await use();
+    const server = createSecureServer({ key: testKey, cert: testCertificate }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    let connections = 0;
+    server.on("connection", () => connections++);
+    server.on("tlsClientError", () => undefined);
+    setVariables({ HTTP_PROXY: address, NO_PROXY: undefined });
+    const { resolveModel: fresh } = await freshHub();
+    await expect(fresh(`https://127.0.0.1:${(server.address() as AddressInfo).port}/x.gguf`)).rejects.toMatchObject({
+      code: "DOWNLOAD",
+      message: expect.stringMatching(
+        /^Cannot trust the certificate of 127\.0\.0\.1:\d+: .*self-signed certificate.* NODE_EXTRA_CA_CERTS can name a file/,
+      ) as string,
+    });
+    server.close();
+    expect(connections).toBe(1);
+    expect(seen).toEqual([]);
   });
 
   it.each([
@@ -737,6 +843,20 @@ describe("a proxy", () => {
     [{}, {}],
   ])("is named by %j", (variables, expected) => {
     expect(proxies(variables)).toEqual(expected);
+  });
+
+  it("whose address has a malformed name or password is refused without telling it", async () => {
+    setVariables({ HTTPS_PROXY: "http://user:secret%zz@proxy.example:3128" });
+    const { resolveModel: fresh } = await freshHub();
+    await expect(fresh(`hf:${name}`)).rejects.toMatchObject({
+      code: "INVALID_OPTION",
+      message:
+        'Expected an address whose name and password have a "%" written as %25 for HTTPS_PROXY but received "http://…@proxy.example:3128"',
+    });
+    setVariables({ HTTPS_PROXY: "user:secret@proxy.example:port" });
+    await expect(fresh(`hf:${name}`)).rejects.toMatchObject({
+      message: expect.stringMatching(/HTTPS_PROXY but received "…@proxy\.example:port"$/) as string,
+    });
   });
 
   it.each([
