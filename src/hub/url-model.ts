@@ -35,6 +35,15 @@ export function urlPath(url: string): string {
   return join(modelsDirectory(), "downloads", `${host.replace(/[^\w.-]/g, "_")}-${folder}`, fileName);
 }
 
+/** The same for every link to it, however and until whenever that is signed. */
+function withoutSignature(url: string): string {
+  const unsigned = new URL(url);
+  for (const name of [...unsigned.searchParams.keys()]) {
+    if (signature.test(name)) unsigned.searchParams.delete(name);
+  }
+  return unsigned.href;
+}
+
 /** The lock of whoever downloads it to where it is kept. */
 export function urlLock(target: string): string {
   return `${target}.lock`;
@@ -155,7 +164,7 @@ async function fetchFile(asked: UrlFile, meter: ProgressMeter, options: FetchOpt
       target,
       sizeBytes,
       hash: null,
-      key: `${url} ${etag}`,
+      key: `${withoutSignature(url)} ${etag}`,
       seen: { location, etag },
       connections,
       ...asking(url, meter, options),

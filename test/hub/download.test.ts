@@ -586,6 +586,21 @@ describe("a URL", () => {
     expect(hub.requests.length).toBe(length);
   });
 
+  it("goes on with what an earlier link to the same file has brought, by a newly signed one", async () => {
+    hub.behave = (request) => (request.storage ? { rate: 2 * mebibyte } : undefined);
+    const controller = new AbortController();
+    const onDownload = ({ bytes }: DownloadProgress): void => {
+      if (bytes > 2 * mebibyte) controller.abort(new Error("enough"));
+    };
+    const stopped = resolveModel(`${url()}?v=1&X-Amz-Signature=a&X-Amz-Date=1`, { signal: controller.signal, onDownload });
+    await expect(stopped).rejects.toThrow("enough");
+    hub.behave = () => undefined;
+    const before = hub.sentBytes();
+    const path = await resolveModel(`${url()}?v=1&X-Amz-Signature=b&X-Amz-Date=2`);
+    expect((await readFile(path)).equals(content)).toBe(true);
+    expect(hub.sentBytes() - before).toBeLessThan(content.length - 1.5 * mebibyte);
+  });
+
   it("that does not end in .gguf is kept under a name that does, and listed", async () => {
     hub.repositories.get(name)!.files["fetch"] = content;
     const path = await resolveModel(url().replace("model.Q4_K_M.gguf", "fetch"));
