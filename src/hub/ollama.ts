@@ -34,24 +34,25 @@ export function ollamaFolders(): string[] {
  * @param name `name`, `name:tag` or `owner/name:tag`; without a tag `latest` is meant
  * @throws LlamaError `MODEL_NOT_FOUND`, with the names that are there
  */
-export async function ollamaModelFile(name: string, source: string): Promise<string> {
-  const models = await ollamaModels();
+export async function ollamaModelFile(name: string, source: string, folders = ollamaFolders()): Promise<string> {
+  const { models, unreadable } = await lookInto(folders);
   const wanted = hasTag(name) ? name : `${name}:latest`;
   const found = models.find((model) => model.name.toLowerCase() === wanted.toLowerCase());
   if (found !== undefined) return found.path;
   const names = models.map((model) => model.name);
   const ofName = names.filter((other) => other.toLowerCase().startsWith(`${name.toLowerCase()}:`));
-  if (ofName.length === 1 && ofName[0] !== undefined) return ollamaModelFile(ofName[0], source);
+  if (ofName.length === 1 && ofName[0] !== undefined) return ollamaModelFile(ofName[0], source, folders);
   if (ofName.length > 1) {
     throw notFound(
       source,
       `Ollama has several models ${name}; choose one: ${ofName.map((other) => `ollama:${other}`).join(", ")}`,
     );
   }
-  if (names.length === 0) throw notFound(source, `Ollama has no models in ${ollamaFolders().join(" or ")}`);
+  const elsewhere = unreadable.map((what) => `; ${what} cannot be read: run this as a user who may`).join("");
+  if (names.length === 0) throw notFound(source, `Ollama has no models in ${folders.join(" or ")}${elsewhere}`);
   const near = nearestName(wanted, names);
   const hint = near === undefined ? `It has ${names.join(", ")}` : `Did you mean ollama:${near}?`;
-  throw notFound(source, `Ollama has no model ${wanted} on this disk. ${hint}`);
+  throw notFound(source, `Ollama has no model ${wanted} on this disk. ${hint}${elsewhere}`);
 }
 
 /** The colon of a registry's port stands before a slash. */
@@ -59,17 +60,37 @@ function hasTag(name: string): boolean {
   return /:[^/]+$/.test(name);
 }
 
-/** What Ollama has on this disk, without models whose file is missing. */
-export async function ollamaModels(): Promise<OllamaModel[]> {
-  const found = await Promise.all(ollamaFolders().map(modelsIn));
-  return found.flat().sort((a, b) => (a.name < b.name ? -1 : 1));
+/** What Ollama has on this disk, without models whose file is missing. Of one that is in two folders the first is meant. */
+export async function ollamaModels(folders = ollamaFolders()): Promise<OllamaModel[]> {
+  return (await lookInto(folders)).models;
 }
 
-async function modelsIn(folder: string): Promise<OllamaModel[]> {
+interface Found {
+  models: OllamaModel[];
+  /** Folders that are there and cannot be read, each with the reason. */
+  unreadable: string[];
+}
+
+async function lookInto(folders: readonly string[]): Promise<Found> {
+  const found = await Promise.all(folders.map(modelsIn));
+  const models = new Map<string, OllamaModel>();
+  for (const model of found.flatMap((one) => one.models)) if (!models.has(model.name)) models.set(model.name, model);
+  return {
+    models: [...models.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+    unreadable: found.flatMap(({ unreadable }) => unreadable),
+  };
+}
+
+async function modelsIn(folder: string): Promise<Found> {
   const manifests = join(folder, "manifests");
-  const names = await readdir(manifests, { recursive: true }).catch(() => []);
-  const models = await Promise.all(names.map((name) => readManifest(folder, name)));
-  return models.filter((model) => model !== undefined);
+  try {
+    const names = await readdir(manifests, { recursive: true });
+    const models = await Promise.all(names.map((name) => readManifest(folder, name)));
+    return { models: models.filter((model) => model !== undefined), unreadable: [] };
+  } catch (error) {
+    const { code = "" } = error as NodeJS.ErrnoException;
+    return { models: [], unreadable: code === "ENOENT" ? [] : [`${manifests} (${code})`] };
+  }
 }
 
 /** A manifest's path is registry, owner, name and tag. */

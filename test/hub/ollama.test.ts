@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { resolveModel } from "../../src/hub/index.js";
+import { ollamaModelFile, ollamaModels } from "../../src/hub/ollama.js";
 import { pulledByOllama } from "../support/hub/ollama.js";
 import type { Sandbox } from "../support/hub/sandbox.js";
 import { enterSandbox } from "../support/hub/sandbox.js";
@@ -66,6 +67,33 @@ describe("a model that Ollama has", () => {
     await expect(resolveModel(source)).rejects.toMatchObject({
       code: "MODEL_NOT_FOUND",
       message: expect.stringMatching(message),
+    });
+  });
+
+  it("is named once where it is in two folders, of which the first is meant", async () => {
+    const [one, other] = ["ollama", "service"].map((folder) => join(sandbox.folder, folder)) as [string, string];
+    const first = await pulledByOllama(one, "library/mistral/7b", Buffer.from("GGUF 1"));
+    await pulledByOllama(other, "library/mistral/7b", Buffer.from("GGUF 2"));
+    await pulledByOllama(other, "library/mistral/8b", Buffer.from("GGUF 3"));
+    expect((await ollamaModels([one, other])).map((model) => model.name)).toEqual(["mistral:7b", "mistral:8b"]);
+    expect(await ollamaModelFile("mistral:7b", "", [one, other])).toBe(first);
+    await expect(ollamaModelFile("mistral", "", [one, other])).rejects.toMatchObject({
+      message: "Ollama has several models mistral; choose one: ollama:mistral:7b, ollama:mistral:8b",
+    });
+  });
+
+  it("may be in a folder that cannot be read, which is said", async () => {
+    const [one, other] = ["ollama", "service"].map((folder) => join(sandbox.folder, folder)) as [string, string];
+    await mkdir(other);
+    await writeFile(join(other, "manifests"), ""); // as good as a folder of somebody else
+    const unread = `${join(other, "manifests")} (ENOTDIR) cannot be read: run this as a user who may`;
+    await expect(ollamaModelFile("mistral", "", [one, other])).rejects.toMatchObject({
+      code: "MODEL_NOT_FOUND",
+      message: `Ollama has no models in ${one} or ${other}; ${unread}`,
+    });
+    await pulledByOllama(one, "library/phi/latest", Buffer.from("GGUF"));
+    await expect(ollamaModelFile("mistral", "", [one, other])).rejects.toMatchObject({
+      message: `Ollama has no model mistral:latest on this disk. It has phi:latest; ${unread}`,
     });
   });
 
