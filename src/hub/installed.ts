@@ -15,17 +15,20 @@ import {
   repositoryFolder,
   unusedBlobs,
 } from "./hub-cache.js";
-import { withLock } from "./lock.js";
+import { fileLock, withLock } from "./lock.js";
 import type { ModelFiles, RepositoryFile } from "./model-files.js";
 import { groupModels, ofQuantization } from "./model-files.js";
-import type { HubSource } from "./names.js";
+import type { HubSource, ModelSource } from "./names.js";
 import { notFound, parseSource } from "./names.js";
 import { ollamaFolders, ollamaModels } from "./ollama.js";
 import { partialPath } from "./partial-file.js";
+import { bytesIn } from "./pip.js";
 import { quantizationOf } from "./quantization.js";
 import { hintFor, isPathLike, resolveModel } from "./resolve.js";
 import { hubSettings } from "./settings.js";
-import { urlLock, urlPath } from "./url-model.js";
+import { urlPath } from "./url-model.js";
+import type { WheelModel } from "./wheel-model.js";
+import { abandonedFolders, fileOfFolder } from "./wheel-model.js";
 
 /** A model on this disk. */
 export interface InstalledModel {
@@ -181,7 +184,7 @@ export async function removeInstalled(
       // Until the locks were held, others may have removed something, linked to it, or begun to download more.
       const found = await findRemovable(source, all);
       if (found.locks.some((lock) => !locks.includes(lock))) return undefined;
-      if (!dryRun) for (const path of found.paths) await onDisk(dirname(path), () => rm(path, { force: true }));
+      if (!dryRun) for (const path of found.paths) await onDisk(dirname(path), () => rm(path, { force: true, recursive: true }));
       return { paths: found.paths, freedBytes: found.freedBytes };
     });
     if (removal === undefined) continue;
@@ -208,12 +211,18 @@ async function findRemovable(source: string, all: boolean): Promise<Removable> {
   const contents = [...new Set([...files.filter((path) => !kept.has(path)), ...rests])];
   const paths = [...new Set([...links, ...contents])];
   if (paths.length === 0) throw await nothingInstalled(source);
-  const sizes = await Promise.all(contents.map(async (path) => (await stat(path).catch(() => null))?.size ?? 0));
+  const sizes = await Promise.all(contents.map(bytesOf));
   return {
     paths,
     freedBytes: sizes.reduce((sum, size) => sum + size, 0),
     locks: [...new Set([...files, ...rests].flatMap(locksOf))].sort(),
   };
+}
+
+/** Of a file, or of all in a folder. */
+async function bytesOf(path: string): Promise<number> {
+  const found = await stat(path).catch(() => null);
+  return found?.isDirectory() === true ? bytesIn(path) : (found?.size ?? 0);
 }
 
 /** The lock of whoever downloads a file; none where nobody would. */
@@ -222,7 +231,7 @@ function locksOf(path: string): string[] {
   const [, folder, etag] = /models--([^/\\]+)[/\\]blobs[/\\]([0-9a-f]+)$/.exec(target) ?? [];
   if (folder !== undefined && etag !== undefined)
     return [blobLock(hubSettings().cache, folder.replace("--", "/"), etag)];
-  return isInside(modelsDirectory(), target) ? [urlLock(target)] : [];
+  return isInside(modelsDirectory(), target) ? [fileLock(fileOfFolder(target) ?? target)] : [];
 }
 
 /** Throws LlamaError `DOWNLOAD` where another process holds one of them for longer than it takes to link or remove a file. */
@@ -341,8 +350,18 @@ async function leftovers(source: string): Promise<string[]> {
   const parsed = parseSource(source);
   if (parsed.kind === "url")
     return present([partialPath(urlPath(parsed.url)), `${partialPath(urlPath(parsed.url))}.json`]);
-  // Which quantization a blob belongs to only the hub knows: with the whole repository go all of them.
   if (parsed.kind !== "known" && parsed.kind !== "hub") return [];
+  const wheel = parsed.kind === "known" ? parsed.model.wheel : undefined;
+  const ofWheel = wheel !== undefined && isOfWheel(wheel, parsed.quantization) ? await abandonedFolders(wheel) : [];
+  return [...ofWheel, ...(await leftoversOfRepository(parsed))];
+}
+
+function isOfWheel({ fileName }: WheelModel, quantization: string | undefined): boolean {
+  return quantization === undefined || ofQuantization([{ quantization: quantizationOf(fileName) }], quantization).length > 0;
+}
+
+async function leftoversOfRepository(parsed: Extract<ModelSource, { kind: "known" | "hub" }>): Promise<string[]> {
+  // Which quantization a blob belongs to only the hub knows: with the whole repository go all of them.
   if (parsed.quantization !== undefined || (parsed.kind === "hub" && parsed.file !== undefined)) return [];
   const repository = parsed.kind === "known" ? parsed.model.repository : parsed.repository;
   const { cache } = hubSettings();

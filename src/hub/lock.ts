@@ -9,6 +9,11 @@ export interface LockOptions {
   onPoll?: (() => void | Promise<void>) | undefined;
 }
 
+/** The lock of whoever brings a file of our own cache to where it is kept. */
+export function fileLock(target: string): string {
+  return `${target}.lock`;
+}
+
 /**
  * Runs `work` while no other process runs any with this lock. A lock whose holder was killed is taken over.
  *

@@ -117,7 +117,7 @@ function outcomeOf(child: ReturnType<typeof spawn>): Promise<PipOutcome | "missi
 }
 
 /** Bytes of all files in a folder that changes meanwhile. */
-async function bytesIn(folder: string): Promise<number> {
+export async function bytesIn(folder: string): Promise<number> {
   const entries = await readdir(folder, { recursive: true }).catch(() => []);
   const sizes = await Promise.all(
     entries.map((entry) =>

@@ -9,7 +9,7 @@ import type { Seen } from "./download.js";
 import { defaultConnections, download, fileNameOf } from "./download.js";
 import type { RequestOptions } from "./http.js";
 import { request } from "./http.js";
-import { withLock } from "./lock.js";
+import { fileLock, withLock } from "./lock.js";
 import { notFound } from "./names.js";
 import { partialBytes } from "./partial-file.js";
 import { ProgressMeter } from "./progress.js";
@@ -42,11 +42,6 @@ function withoutSignature(url: string): string {
     if (signature.test(name)) unsigned.searchParams.delete(name);
   }
   return unsigned.href;
-}
-
-/** The lock of whoever downloads it to where it is kept. */
-export function urlLock(target: string): string {
-  return `${target}.lock`;
 }
 
 /**
@@ -174,7 +169,7 @@ async function fetchFile(asked: UrlFile, meter: ProgressMeter, options: FetchOpt
     });
   const onPoll = async (): Promise<void> => meter.update(file, "waiting", await partialBytes(target));
   await makeFolder(dirname(target));
-  await withLock(urlLock(target), work, { signal, onPoll });
+  await withLock(fileLock(target), work, { signal, onPoll });
 }
 
 function urlFailure(url: string, status: number): LlamaError {

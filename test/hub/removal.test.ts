@@ -3,16 +3,16 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import type * as FileSystem from "node:fs/promises";
-import { readFile, readlink, realpath, rename, rm, stat, symlink } from "node:fs/promises";
+import { mkdir, readFile, readlink, realpath, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { blobLock } from "../../src/hub/hub-cache.js";
-import { resolveModel } from "../../src/hub/index.js";
+import { findModel, resolveModel } from "../../src/hub/index.js";
 import { installedModels, removeInstalled } from "../../src/hub/installed.js";
-import { withLock } from "../../src/hub/lock.js";
+import { fileLock, withLock } from "../../src/hub/lock.js";
 import { partialPath } from "../../src/hub/partial-file.js";
 import { start } from "../cli/command.js";
 import type { Behaviour, HubServer } from "../support/hub/hub-server.js";
@@ -110,6 +110,32 @@ describe("removing a model", () => {
     );
     expect((await removal)?.freedBytes).toBe(content.length);
     expect([existsSync(blob), existsSync(path)]).toEqual([false, false]);
+  });
+});
+
+describe("a model of a Python package", () => {
+  const wheel = findModel("smollm2")!.wheel!;
+  const left = (): string => join(sandbox.folder, "own", "models", `.partial-${wheel.fileName}-abc123`);
+
+  beforeEach(async () => {
+    await mkdir(left(), { recursive: true });
+    await writeFile(join(left(), "half.whl"), "half");
+  });
+
+  it.each(["smollm2", "smollm2:Q4_1"])("leaves nothing of a download that was killed: %s", async (name) => {
+    expect(await removeInstalled(name, { dryRun: false })).toEqual({ paths: [left()], freedBytes: 4 });
+    expect(existsSync(left())).toBe(false);
+  });
+
+  it("is not removed while it is fetched, nor what is no part of what is named", async () => {
+    const file = join(sandbox.folder, "own", "models", wheel.fileName);
+    await withLock(
+      fileLock(file),
+      () => expect(removeInstalled("smollm2", { dryRun: false })).rejects.toMatchObject(refused),
+      {},
+    );
+    await expect(removeInstalled("smollm2:Q8_0", { dryRun: false })).rejects.toMatchObject({ code: "MODEL_NOT_FOUND" });
+    expect(existsSync(left())).toBe(true);
   });
 });
 

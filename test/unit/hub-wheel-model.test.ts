@@ -1,10 +1,11 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
+import { fileLock, withLock } from "../../src/hub/lock.js";
 import type { WheelModel } from "../../src/hub/wheel-model.js";
 import { wheelModelFile } from "../../src/hub/wheel-model.js";
 import type { DownloadProgress } from "../../src/progress.js";
@@ -102,16 +103,37 @@ describe.skipIf(process.platform === "win32")("wheelModelFile", () => {
     expect(paths).toEqual([path, path, path]);
     expect((await readFile(path)).equals(content)).toBe(true);
     expect(await readdir(models)).toEqual([model.fileName]);
+    expect(await starts()).toHaveLength(1); // the others wait for it
   });
 
-  it("removes what a killed process left a day ago, and nothing newer", async () => {
-    const old = join(models, ".partial-old");
-    const recent = join(models, ".partial-new");
-    for (const leftover of [old, recent]) await mkdir(leftover, { recursive: true });
-    const twoDaysAgo = Date.now() / 1000 - 2 * 24 * 60 * 60;
-    await utimes(old, twoDaysAgo, twoDaysAgo);
+  it("is waited for while another process fetches it, which is told, and can be given up", async () => {
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    const phases: string[] = [];
+    await withLock(
+      fileLock(path),
+      async () => {
+        const waiting = wheelModelFile(model, {
+          signal: controller.signal,
+          onDownload: ({ phase }) => {
+            phases.push(phase);
+            controller.abort(reason);
+          },
+        });
+        await expect(waiting).rejects.toBe(reason);
+      },
+      {},
+    );
+    expect(phases).toEqual(["waiting"]);
+    expect(await starts()).toEqual([]);
+  });
+
+  it("removes what a killed process left of it, and nothing of another model", async () => {
+    const own = join(models, `.partial-${model.fileName}-abc123`);
+    const other = join(models, ".partial-Other.gguf-abc123");
+    for (const leftover of [own, other]) await mkdir(leftover, { recursive: true });
     await wheelModelFile(model);
-    expect((await readdir(models)).sort()).toEqual([".partial-new", model.fileName]);
+    expect((await readdir(models)).sort()).toEqual([".partial-Other.gguf-abc123", model.fileName]);
   });
 
   it("refuses a file with another checksum", async () => {
