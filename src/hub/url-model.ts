@@ -4,14 +4,14 @@ import { dirname, join } from "node:path";
 
 import { LlamaError } from "../errors.js";
 import { modelsDirectory } from "./cache.js";
-import { makeFolder } from "./disk.js";
+import { allocatedBytes, checkRoom, makeFolder } from "./disk.js";
 import type { Seen } from "./download.js";
 import { defaultConnections, download, fileNameOf } from "./download.js";
 import type { RequestOptions } from "./http.js";
 import { request } from "./http.js";
 import { fileLock, withLock } from "./lock.js";
 import { notFound } from "./names.js";
-import { partialBytes } from "./partial-file.js";
+import { partialBytes, partialPath } from "./partial-file.js";
 import { ProgressMeter } from "./progress.js";
 import type { FetchOptions } from "./fetch-options.js";
 import type { RemoteBytes } from "./remote-bytes.js";
@@ -66,11 +66,25 @@ export async function urlModelFile(url: string, options: FetchOptions): Promise<
     files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
     options.onDownload,
   );
+  await checkRoomForAll(files);
   for (const file of files) {
     await fetchFile(file, meter, options);
     meter.fileDone(file.sizeBytes);
   }
   return urlPath(url);
+}
+
+/** Before the first of many gigabytes, not after the last that fits. */
+async function checkRoomForAll(files: readonly UrlFile[]): Promise<void> {
+  let needed = 0;
+  for (const { url, sizeBytes } of files) {
+    needed += Math.max(0, sizeBytes - (await allocatedBytes(partialPath(urlPath(url)))));
+  }
+  const [first] = files;
+  if (first === undefined) return;
+  const target = urlPath(first.url);
+  await makeFolder(dirname(target));
+  await checkRoom(target, needed);
 }
 
 /** All files of a split model by its first one's path or URL; of any other that alone. */

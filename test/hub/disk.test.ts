@@ -194,6 +194,20 @@ describe("a cache of somebody else", () => {
   });
 });
 
+it("a split model of a URL is not begun where there is room for its first file alone", async () => {
+  const parts = [1, 2].map((part) => [`m-0000${part}-of-00002.gguf`, Buffer.concat([Buffer.from("GGUF"), randomBytes(mebibyte)])]);
+  hub.repositories.set("owner/split-GGUF", { files: Object.fromEntries(parts) as Record<string, Buffer> });
+  disk.free = 1.5 * mebibyte;
+  const first = urlOf().replace(`${name}/`, "owner/split-GGUF/").replace("model.Q4_K_M.gguf", "m-00001-of-00002.gguf");
+  await rejects(first, /^There is no room on the disk of .*: 0\.00 GB are needed and 0\.00 GB are free\. Make room/, {
+    neededBytes: 2 * (mebibyte + 4),
+    availableBytes: 1.5 * mebibyte,
+  });
+  expect(hub.requests.filter(({ range }) => range !== undefined && range !== "bytes=0-3")).toEqual([]);
+  disk.free = 2.5 * mebibyte;
+  await resolveModel(first);
+});
+
 it("a download that is gone on with needs no room for what its file has already", async () => {
   // Some file systems give a file all of its room when it is made.
   await mkdir(blobs, { recursive: true });
