@@ -27,7 +27,7 @@ export interface Offer {
   sizeBytes: number;
   /** The file to load where it is on this disk. */
   path: string | null;
-  /** The bytes of its files where it is not. */
+  /** The bytes of its files where it is not, but for one inside a package. */
   remote: readonly RemoteBytes[];
 }
 
@@ -47,14 +47,14 @@ export async function listOffers(source: string, options: Pick<FetchOptions, "of
     case "known": {
       const { model, quantization } = parsed;
       const wanted: HubSource = { kind: "hub", repository: model.repository, revision: "main" };
-      const local = await wheelOffer(model);
+      const ofWheel = (await wheelOffer(model)).filter((offer) => isWanted(offer, quantization));
       const found = await hubOffers(
         { ...wanted, ...(quantization && { quantization }) },
         source,
         options,
-        local.length > 0 || !quantization,
+        ofWheel.length > 0 || !quantization,
       );
-      const offers = [...local.filter((offer) => isWanted(offer, quantization)), ...found.offers];
+      const offers = [...ofWheel, ...found.offers];
       return { known: model, repository: model.repository, offers: sorted(offers), problem: found.problem };
     }
     case "hub":
@@ -77,10 +77,13 @@ function sorted(offers: readonly Offer[]): Offer[] {
   return [...offers].sort((a, b) => a.sizeBytes - b.sizeBytes);
 }
 
+/** The file that comes in a Python package, which is as large as the catalogue says where it is not here. */
 async function wheelOffer({ wheel }: KnownModel): Promise<Offer[]> {
   if (wheel === undefined) return [];
-  const path = join(modelsDirectory(), wheel.fileName);
-  return (await stat(path).catch(() => null)) === null ? [] : [await fileOffer(path)];
+  const { fileName, sizeBytes } = wheel;
+  const path = join(modelsDirectory(), fileName);
+  if ((await stat(path).catch(() => null)) !== null) return [await fileOffer(path)];
+  return [{ fileName, quantization: quantizationOf(fileName), sizeBytes, path: null, remote: [] }];
 }
 
 async function fileOffer(path: string): Promise<Offer> {

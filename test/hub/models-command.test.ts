@@ -126,6 +126,20 @@ describe("models show", () => {
     expect(quantizations.map(({ fileName }) => fileName)).toEqual(["small.gguf", "large.gguf"]);
   });
 
+  it("offers what a Python package has, before it is pulled", async () => {
+    const file = { fileName: "SmolLM2-135M-Instruct.Q4_1.gguf", quantization: "Q4_1", sizeBytes: 98_362_432, path: null };
+    const alone = await json("models", "show", "smollm2"); // the hub has no such repository here
+    expect(alone.quantizations).toEqual([{ ...file, memory: [] }]);
+    expect(alone.problem).toMatch(/no repository bartowski\/SmolLM2-135M-Instruct-GGUF/);
+    expect((await run("models", "show", "smollm2")).stdout).toMatch(/\nQ4_1 +98\.4 MB\n/);
+    hub.repositories.set("bartowski/SmolLM2-135M-Instruct-GGUF", { files: { "SmolLM2-135M-Instruct-f16.gguf": f16 } });
+    const { quantizations } = await json("models", "show", "smollm2");
+    expect(quantizations.map(({ quantization }) => quantization)).toEqual(["F16", "Q4_1"]);
+    expect(quantizations[1]).toMatchObject({ ...file, memory: { length: 27 } });
+    expect((await json("models", "show", "smollm2:F16")).quantizations).toHaveLength(1);
+    expect((await run("models", "show", "smollm2:Q8_0")).stderr).toMatch(/has no Q8_0\. It has F16/);
+  });
+
   it("tells what is known where there is no file to look into", async () => {
     await hub.close();
     const { code, stdout } = await run("models", "show", "mistral");

@@ -61,14 +61,15 @@ function quantizationRows(
   label: string,
   sizes: readonly number[],
 ): string[][] {
+  const file = [label, formatBytes(sizeBytes), path === null ? "" : "here"];
+  if (memory.length === 0) return [[...file, ...["", ...sizes].map(() => "")]]; // there was no header to compute it by
   const types = memory.some(({ kvType }) => kvType === null) ? [null] : shownTypes;
   return types.map((kvType, index) => {
     const cells = sizes.map((size) => {
       const need = memory.find((item) => item.contextSize === size && item.kvType === kvType);
       return need === undefined ? "" : `${formatBytes(need.bytes)} ${fitWords[need.fit].padEnd(4)}`;
     });
-    const file = index === 0 ? [label, formatBytes(sizeBytes), path === null ? "" : "here"] : ["", "", ""];
-    return [...file, kvType ?? "none", ...cells];
+    return [...(index === 0 ? file : ["", "", ""]), kvType ?? "none", ...cells];
   });
 }
 

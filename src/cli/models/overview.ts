@@ -120,7 +120,7 @@ interface Example {
 
 async function readExample(offers: readonly Offer[]): Promise<Example | undefined> {
   const { shapeOf } = await import("../../model/model-shape.js");
-  const offer = offers.find(({ path }) => path !== null) ?? offers[0];
+  const offer = offers.find(({ path }) => path !== null) ?? offers.find(({ remote }) => remote.length > 0);
   if (offer === undefined) return undefined;
   const headers = await readHeaders(offer);
   return { offer, headers, shape: shapeOf(headers) };
