@@ -1,5 +1,5 @@
-import { readdir, realpath, rm, rmdir, stat } from "node:fs/promises";
-import { basename, dirname, join, relative, sep } from "node:path";
+import { lstat, readdir, readlink, realpath, rm, rmdir, stat } from "node:fs/promises";
+import { basename, dirname, join, relative, resolve, sep } from "node:path";
 
 import { LlamaError } from "../errors.js";
 import { nearestName } from "../validate.js";
@@ -105,8 +105,14 @@ async function hubModel(
   return { ...(await installed("hub", name, model)), files: await Promise.all(files.map(blobOf)) };
 }
 
-function blobOf({ absolutePath }: FoundFile): Promise<string> {
-  return realpath(absolutePath);
+/** The cache's own content behind a snapshot's file; where a link leads out of the cache, that link, as what is there is not ours. */
+async function blobOf({ absolutePath }: FoundFile): Promise<string> {
+  const content = await realpath(absolutePath); // fails where it is gone
+  const link = await readlink(absolutePath).catch(() => undefined);
+  if (link === undefined) return content;
+  const blob = resolve(dirname(absolutePath), link);
+  const { cache } = hubSettings();
+  return isInside(cache, blob) || isInside(await realpath(cache), blob) ? blob : absolutePath;
 }
 
 async function ownModels(): Promise<InstalledModel[]> {
@@ -219,9 +225,10 @@ async function findRemovable(source: string, all: boolean): Promise<Removable> {
   };
 }
 
-/** Of a file, or of all in a folder. */
+/** Of a file, or of all in a folder; a link has none, and what it leads to stays. */
 async function bytesOf(path: string): Promise<number> {
-  const found = await stat(path).catch(() => null);
+  const found = await lstat(path).catch(() => null);
+  if (found?.isSymbolicLink() === true) return 0;
   return found?.isDirectory() === true ? bytesIn(path) : (found?.size ?? 0);
 }
 
@@ -334,8 +341,9 @@ async function linksTo(
   const kept = new Set<string>();
   for (const repository of blobs.size > 0 ? await cachedRepositories(cache) : []) {
     for (const { files } of await allSnapshots(cache, repository)) {
-      for (const { absolutePath } of files) {
-        const [blob] = await unlessRemoved(realpath(absolutePath));
+      for (const file of files) {
+        const { absolutePath } = file;
+        const [blob] = await unlessRemoved(blobOf(file));
         if (blob === undefined || !blobs.has(blob)) continue;
         if (folders?.some((folder) => absolutePath.startsWith(folder)) ?? true) links.push(absolutePath);
         else kept.add(blob);

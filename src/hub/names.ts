@@ -8,7 +8,7 @@ import type { KnownModel } from "./catalogue.js";
 import { findModel, knownModels, namesOf } from "./catalogue.js";
 import { withoutCredentials } from "./credentials.js";
 import { quantizationOf, withoutQuantization } from "./quantization.js";
-import { hubHosts } from "./settings.js";
+import { hubHosts, isPublicHub } from "./settings.js";
 
 /** A repository of the hub, and which of its models is meant. */
 export interface HubSource {
@@ -118,7 +118,9 @@ function parseUrl(source: string): ModelSource {
   if (hubHosts().includes(url.host.toLowerCase())) {
     const [, repository, revision, file] =
       new RegExp(`^/(${repositoryName})(?:/(?:resolve|blob|tree)/([^/]+)(?:/(.+))?)?/?$`).exec(url.pathname) ?? [];
-    if (repository !== undefined) {
+    // Of a mirror's host it may be a file beside the mirror; the hub itself has none so near its root.
+    const isFile = revision === undefined && /\.gguf\/?$/i.test(url.pathname) && !isPublicHub(url.host);
+    if (repository !== undefined && !isFile) {
       const rest = file === undefined ? "" : `/${decode(file)}`;
       return parseHubReference(source, `${repository}@${revision ?? "main"}${rest}`);
     }

@@ -48,6 +48,11 @@ export function hubHosts(env: NodeJS.ProcessEnv = process.env): string[] {
   return URL.canParse(endpoint) ? [...publicHosts, new URL(endpoint).host] : publicHosts;
 }
 
+/** Whether a host is the hub's own, and none of a mirror. */
+export function isPublicHub(host: string): boolean {
+  return publicHosts.includes(host.toLowerCase());
+}
+
 function hubEndpoint(env: NodeJS.ProcessEnv): string {
   return (given(env, "HF_ENDPOINT") ?? publicEndpoint).replace(/\/+$/, "");
 }

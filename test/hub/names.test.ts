@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
 import { findModel, identifyModel, knownModels } from "../../src/hub/index.js";
 import { parseSource } from "../../src/hub/names.js";
@@ -70,6 +70,26 @@ describe("a source", () => {
       expect(() => parseSource(source)).toThrow(expect.objectContaining({ code: "MODEL_NOT_FOUND" }));
     },
   );
+});
+
+describe("a URL of a mirror's host", () => {
+  const saved = process.env["HF_ENDPOINT"];
+  beforeEach(() => {
+    process.env["HF_ENDPOINT"] = "https://mirror.example/hub";
+  });
+  afterEach(() => {
+    if (saved === undefined) Reflect.deleteProperty(process.env, "HF_ENDPOINT");
+    else process.env["HF_ENDPOINT"] = saved;
+  });
+
+  it.each([
+    ["https://mirror.example/owner/name", { kind: "hub", repository: "owner/name" }],
+    ["https://mirror.example/owner/name/resolve/main/x.gguf", { kind: "hub", repository: "owner/name", file: "x.gguf" }],
+    ["https://mirror.example/models/x.gguf", { kind: "url", url: "https://mirror.example/models/x.gguf" }],
+    ["https://huggingface.co/owner/x.gguf", { kind: "hub", repository: "owner/x.gguf" }],
+  ])("%s is a repository or a file", (source, expected) => {
+    expect(parseSource(source)).toMatchObject(expected);
+  });
 });
 
 describe("a known name behind hf:", () => {

@@ -85,6 +85,20 @@ describe("removing a model", () => {
     expect(existsSync(lock)).toBe(false);
   });
 
+  it("leaves alone what its files lead to outside of the cache", async () => {
+    const path = await resolveModel(source);
+    const blob = await realpath(path);
+    const elsewhere = join(sandbox.folder, "another-disk.gguf");
+    await rename(blob, elsewhere);
+    await symlink(elsewhere, blob); // the blob itself, as of a user who needed room
+    expect(await removeInstalled(source, { dryRun: false })).toEqual({ paths: [path, blob], freedBytes: 0 });
+    expect((await readFile(elsewhere)).equals(content)).toBe(true);
+    await mkdir(dirname(path), { recursive: true });
+    await symlink(elsewhere, path); // or what is in the snapshot
+    expect(await removeInstalled(source, { dryRun: false })).toEqual({ paths: [path], freedBytes: 0 });
+    expect((await readFile(elsewhere)).equals(content)).toBe(true);
+  });
+
   it("leaves no folder behind where the lock was in it", async () => {
     const path = await resolveModel(urlOf());
     await removeInstalled(urlOf(), { dryRun: false });
