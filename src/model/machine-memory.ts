@@ -11,17 +11,20 @@ export interface AvailableMemory {
   addressBytes: number;
 }
 
-/** Free memory of the machine, within the limits of control groups (containers, services) and of the process. */
-export function freeMemory(): AvailableMemory {
-  const system = process.platform === "linux" ? (memInfo("MemAvailable") ?? freemem()) : otherFreeMemory();
+/**
+ * Free memory of the machine, within the limits of control groups (containers, services) and of the process. `root` is where
+ * Linux tells of them.
+ */
+export function freeMemory(root = "/"): AvailableMemory {
+  const system = process.platform === "linux" ? (memInfo(root, "MemAvailable") ?? freemem()) : otherFreeMemory();
   const found: AvailableMemory = { bytes: system, limit: "memory", addressBytes: Infinity };
   if (process.platform !== "linux") return found;
-  const group = Math.min(groupV2Room(), groupV1Room());
+  const group = Math.min(groupV2Room(root), groupV1Room(root));
   if (group < found.bytes) Object.assign(found, { bytes: group, limit: "container" });
-  const limits = processLimits();
-  const data = limits.data - statusBytes("VmData");
+  const limits = processLimits(root);
+  const data = limits.data - statusBytes(root, "VmData");
   if (data < found.bytes) Object.assign(found, { bytes: Math.max(0, data), limit: "process" });
-  return { ...found, addressBytes: Math.max(0, limits.address - statusBytes("VmSize")) };
+  return { ...found, addressBytes: Math.max(0, limits.address - statusBytes(root, "VmSize")) };
 }
 
 /** Memory of the machine in all, within the limits of control groups. */
@@ -31,7 +34,7 @@ export function totalMemory(): number {
 
 /** Bytes of this process that no file backs; undefined where the system does not tell. */
 export function anonymousBytes(): number | undefined {
-  return process.platform === "linux" ? statusBytes("RssAnon") : undefined;
+  return process.platform === "linux" ? statusBytes("/", "RssAnon") : undefined;
 }
 
 /** macOS counts as used what it gives up for the asking, and compresses the rest; Windows tells what is available. */
@@ -40,9 +43,10 @@ function otherFreeMemory(): number {
 }
 
 /** The least room under the limits of the process's group and those above it; Infinity without a limit. */
-function groupV2Room(): number {
-  const path = groupPath((controllers) => controllers === "");
-  return ancestors(["/sys/fs/cgroup", "/sys/fs/cgroup/unified"], path).reduce((least, folder) => {
+function groupV2Room(root: string): number {
+  const path = groupPath(root, (controllers) => controllers === "");
+  const roots = ["sys/fs/cgroup", "sys/fs/cgroup/unified"].map((folder) => join(root, folder));
+  return ancestors(roots, path).reduce((least, folder) => {
     const limit = Math.min(readNumber(folder, "memory.max"), readNumber(folder, "memory.high"));
     const used = readNumber(folder, "memory.current");
     if (limit === Infinity || used === Infinity) return least;
@@ -51,9 +55,9 @@ function groupV2Room(): number {
 }
 
 /** The same for the older interface, where "no limit" is a number beyond all memory. */
-function groupV1Room(): number {
-  const path = groupPath((controllers) => controllers.split(",").includes("memory"));
-  return ancestors(["/sys/fs/cgroup/memory"], path).reduce((least, folder) => {
+function groupV1Room(root: string): number {
+  const path = groupPath(root, (controllers) => controllers.split(",").includes("memory"));
+  return ancestors([join(root, "sys/fs/cgroup/memory")], path).reduce((least, folder) => {
     const limit = readNumber(folder, "memory.limit_in_bytes");
     const used = readNumber(folder, "memory.usage_in_bytes");
     if (limit >= totalmem() || used === Infinity) return least;
@@ -66,8 +70,8 @@ function room(limit: number, used: number, fileCache: number): number {
 }
 
 /** Where `/proc/self/cgroup` puts this process in the hierarchy that `matches`. */
-function groupPath(matches: (controllers: string) => boolean): string {
-  for (const line of readText("/proc/self/cgroup").split("\n")) {
+function groupPath(root: string, matches: (controllers: string) => boolean): string {
+  for (const line of readText(join(root, "proc/self/cgroup")).split("\n")) {
     const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
     if (controllers !== undefined && path !== undefined && matches(controllers)) return path;
   }
@@ -96,8 +100,8 @@ function readStat(folder: string, names: readonly string[]): number {
 }
 
 /** Soft limits of the process in bytes. */
-function processLimits(): { address: number; data: number } {
-  const text = readText("/proc/self/limits");
+function processLimits(root: string): { address: number; data: number } {
+  const text = readText(join(root, "proc/self/limits"));
   const limit = (name: string): number => {
     const found = new RegExp(`^${name}\\s+(\\d+)`, "m").exec(text)?.[1];
     return found === undefined ? Infinity : Number(found);
@@ -105,12 +109,12 @@ function processLimits(): { address: number; data: number } {
   return { address: limit("Max address space"), data: limit("Max data size") };
 }
 
-function statusBytes(name: string): number {
-  return kibibytes(readText("/proc/self/status"), name) ?? 0;
+function statusBytes(root: string, name: string): number {
+  return kibibytes(readText(join(root, "proc/self/status")), name) ?? 0;
 }
 
-function memInfo(name: string): number | undefined {
-  return kibibytes(readText("/proc/meminfo"), name);
+function memInfo(root: string, name: string): number | undefined {
+  return kibibytes(readText(join(root, "proc/meminfo")), name);
 }
 
 function kibibytes(text: string, name: string): number | undefined {
