@@ -1,5 +1,6 @@
 // The models that can be written, by name.
 
+import { deepseek2 } from "./deepseek2.mjs";
 import { lfm2 } from "./lfm2.mjs";
 import { mamba } from "./mamba.mjs";
 import { mistral } from "./mistral.mjs";
@@ -43,6 +44,8 @@ export const SHAPES = {
   "sliding-window": olmo2,
   /** Attention, all of it over the last 64 tokens, in every second layer, states of fixed size in the others. */
   "hybrid-sliding-window": lfm2({ slidingWindow: 64 }),
+  /** One compressed vector of a position in place of keys and values. */
+  latent: deepseek2,
 };
 
 /** @typedef {keyof typeof SHAPES} ShapeName */

@@ -50,8 +50,7 @@ export function diskFailure(folder: string, error: unknown): unknown {
   if (syscall === undefined) return error;
   const kept = "what was downloaded is kept";
   if (code === "ENOSPC") return noRoom(folder, `There is no room on the disk of ${folder}; ${kept}`, {}, error);
-  if (code === "EDQUOT")
-    return noRoom(folder, `Your quota on the disk of ${folder} is used up; ${kept}`, {}, error);
+  if (code === "EDQUOT") return noRoom(folder, `Your quota on the disk of ${folder} is used up; ${kept}`, {}, error);
   const variable = variableOf(folder);
   const what = refusals.has(code)
     ? `Cannot write to the cache folder ${folder} (${code}); ${variable} can name another one`
@@ -62,11 +61,10 @@ export function diskFailure(folder: string, error: unknown): unknown {
 }
 
 function noRoom(folder: string, what: string, sizes: Record<string, number>, cause?: unknown): LlamaError {
-  return new LlamaError(
-    "DOWNLOAD",
-    `${what}. Make room, or let ${variableOf(folder)} name a folder on another disk.`,
-    { cause, details: { folder, reason: "no room", ...sizes } },
-  );
+  return new LlamaError("DOWNLOAD", `${what}. Make room, or let ${variableOf(folder)} name a folder on another disk.`, {
+    cause,
+    details: { folder, reason: "no room", ...sizes },
+  });
 }
 
 /** What decides where a folder is. */

@@ -149,14 +149,18 @@ function certificateAdvice(code: string): string {
 
 /** What went wrong below fetch's own "fetch failed". */
 export function reasonOf(error: unknown): string {
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-  const code = codeOf(error);
+  const cause = causesOf(error).at(-1);
   const message = cause instanceof Error ? cause.message : String(cause);
-  return message === "" ? code : message;
+  return message === "" ? codeOf(error) : message;
 }
 
 function codeOf(error: unknown): string {
-  const { code, cause } = error as { code?: unknown; cause?: { code?: unknown } };
-  const found = cause?.code ?? code;
-  return typeof found === "string" ? found : "";
+  const codes = causesOf(error).map((cause) => (cause as { code?: unknown } | undefined)?.code);
+  return codes.filter((code) => typeof code === "string").at(-1) ?? "";
+}
+
+/** An error, what caused it, what caused that, and so on. */
+function causesOf(error: unknown): unknown[] {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error ? [error, ...causesOf(cause)] : [error];
 }

@@ -190,7 +190,8 @@ export async function removeInstalled(
       // Until the locks were held, others may have removed something, linked to it, or begun to download more.
       const found = await findRemovable(source, all);
       if (found.locks.some((lock) => !locks.includes(lock))) return undefined;
-      if (!dryRun) for (const path of found.paths) await onDisk(dirname(path), () => rm(path, { force: true, recursive: true }));
+      if (!dryRun)
+        for (const path of found.paths) await onDisk(dirname(path), () => rm(path, { force: true, recursive: true }));
       return { paths: found.paths, freedBytes: found.freedBytes };
     });
     if (removal === undefined) continue;
@@ -365,7 +366,9 @@ async function leftovers(source: string): Promise<string[]> {
 }
 
 function isOfWheel({ fileName }: WheelModel, quantization: string | undefined): boolean {
-  return quantization === undefined || ofQuantization([{ quantization: quantizationOf(fileName) }], quantization).length > 0;
+  return (
+    quantization === undefined || ofQuantization([{ quantization: quantizationOf(fileName) }], quantization).length > 0
+  );
 }
 
 async function leftoversOfRepository(parsed: Extract<ModelSource, { kind: "known" | "hub" }>): Promise<string[]> {

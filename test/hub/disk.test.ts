@@ -77,11 +77,11 @@ vi.mock("node:fs/promises", async (original) => {
 
 vi.mock("node:fs", async (original) => {
   const fs = await original<typeof SyncFileSystem>();
-  const mkdirSync = (path: string, options?: object): unknown => {
+  const mkdirSync: (path: string, options?: object) => void = (path, options) => {
     const code = disk.faults.lock;
     if (code !== "" && path.endsWith(".lock"))
       throw Object.assign(new Error(`${code}: refused, mkdir '${path}'`), { code, syscall: "mkdir", path });
-    return fs.mkdirSync(path, options);
+    fs.mkdirSync(path, options);
   };
   return { ...fs, mkdirSync };
 });
@@ -119,10 +119,22 @@ const rejects = (what: string, message: RegExp, details = {}): Promise<void> =>
 
 describe("a disk that fails", () => {
   it.each([
-    ["ENOSPC", /^There is no room on the disk of \S+blobs; what was .* kept\. Make room, or let HF_HOME name/, "no room"],
-    ["EDQUOT", /^Your quota on the disk of \S+blobs is used up; what was .* kept\. Make room, or let HF_HOME/, "no room"],
+    [
+      "ENOSPC",
+      /^There is no room on the disk of \S+blobs; what was .* kept\. Make room, or let HF_HOME name/,
+      "no room",
+    ],
+    [
+      "EDQUOT",
+      /^Your quota on the disk of \S+blobs is used up; what was .* kept\. Make room, or let HF_HOME/,
+      "no room",
+    ],
     ["EIO", /^The disk of \S+blobs fails \(EIO: .*\); what .* kept\. Check it, or let HF_HOME name a folder/, "disk"],
-    ["EFBIG", /^The file system of \S+blobs takes no file of that size, as FAT32 .*; let HF_HOME name a folder/, "disk"],
+    [
+      "EFBIG",
+      /^The file system of \S+blobs takes no file of that size, as FAT32 .*; let HF_HOME name a folder/,
+      "disk",
+    ],
     ["EROFS", /^Cannot write to the cache folder \S+blobs \(EROFS\); HF_HOME can name another one$/, "disk"],
   ])("by %s says what to do, and keeps what there is", async (code, message, reason) => {
     disk.faults.write = code;
@@ -195,7 +207,10 @@ describe("a cache of somebody else", () => {
 });
 
 it("a split model of a URL is not begun where there is room for its first file alone", async () => {
-  const parts = [1, 2].map((part) => [`m-0000${part}-of-00002.gguf`, Buffer.concat([Buffer.from("GGUF"), randomBytes(mebibyte)])]);
+  const parts = [1, 2].map((part) => [
+    `m-0000${part}-of-00002.gguf`,
+    Buffer.concat([Buffer.from("GGUF"), randomBytes(mebibyte)]),
+  ]);
   hub.repositories.set("owner/split-GGUF", { files: Object.fromEntries(parts) as Record<string, Buffer> });
   disk.free = 1.5 * mebibyte;
   const first = urlOf().replace(`${name}/`, "owner/split-GGUF/").replace("model.Q4_K_M.gguf", "m-00001-of-00002.gguf");

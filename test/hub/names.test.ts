@@ -84,7 +84,10 @@ describe("a URL of a mirror's host", () => {
 
   it.each([
     ["https://mirror.example/owner/name", { kind: "hub", repository: "owner/name" }],
-    ["https://mirror.example/owner/name/resolve/main/x.gguf", { kind: "hub", repository: "owner/name", file: "x.gguf" }],
+    [
+      "https://mirror.example/owner/name/resolve/main/x.gguf",
+      { kind: "hub", repository: "owner/name", file: "x.gguf" },
+    ],
     ["https://mirror.example/models/x.gguf", { kind: "url", url: "https://mirror.example/models/x.gguf" }],
     ["https://huggingface.co/owner/x.gguf", { kind: "hub", repository: "owner/x.gguf" }],
   ])("%s is a repository or a file", (source, expected) => {

@@ -40,6 +40,7 @@ describe.runIf(onLinux)("the memory that is estimated by a file's header", () =>
     ["tiny with states, F32", 4096, "f16", () => memoryModel("recurrent")],
     ["tiny with states and keys, F32", 4096, "f16", () => memoryModel("hybrid")],
     ["tiny with states and windows, F32", 4096, "f16", () => memoryModel("hybrid-sliding-window")],
+    ["tiny with compressed keys, F32", 4096, "f16", () => memoryModel("latent")],
   ])("is within a twentieth of what it takes: %s, %i tokens, %s", async (name, contextSize, kvType, model) => {
     // Almost all of a large cache is touched by making it.
     const prompt = name.startsWith("SmolLM2") && contextSize > 1000 ? { promptTokens: 1000 } : {};

@@ -7,8 +7,8 @@ import { modelsDirectory, resolveModel } from "../../src/hub/index.js";
 type GeneratorOptions = Parameters<typeof cachedModel>[0];
 type WeightType = GeneratorOptions["type"];
 
-/** The models for kinds of memory that cannot be cut at any position. */
-export type MemoryShape = "recurrent" | "hybrid" | "sliding-window" | "hybrid-sliding-window";
+/** The models for other kinds of memory: those that cannot be cut at any position, and one of compressed keys. */
+export type MemoryShape = "recurrent" | "hybrid" | "sliding-window" | "hybrid-sliding-window" | "latent";
 
 /**
  * Models for tests and benchmarks, made or fetched on first use and kept in the cache folder (generated ones in

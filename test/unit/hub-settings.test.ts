@@ -40,14 +40,20 @@ describe("the token", () => {
 
   it("is a variable's, or what logging in left in HF_HOME, or in the file that HF_TOKEN_PATH names", () => {
     expect(found({ HF_HOME: folder })).toEqual(["hf_of_login", join(folder, "token")]);
-    expect(found({ HF_HOME: folder, HF_TOKEN_PATH: join(folder, "other") })).toEqual(["hf_other", join(folder, "other")]);
+    expect(found({ HF_HOME: folder, HF_TOKEN_PATH: join(folder, "other") })).toEqual([
+      "hf_other",
+      join(folder, "other"),
+    ]);
     expect(found({ HF_HOME: folder, HUGGING_FACE_HUB_TOKEN: "hf_old" })).toEqual(["hf_old", "HUGGING_FACE_HUB_TOKEN"]);
     expect(found({ HF_TOKEN: " hf_new\n", HUGGING_FACE_HUB_TOKEN: "hf_old" })).toEqual(["hf_new", "HF_TOKEN"]);
   });
 
   it("is none where nobody has logged in", () => {
     expect(found({ HF_HOME: nowhere })).toEqual([undefined, undefined]);
-    expect(found({ HF_HOME: folder, HF_TOKEN_PATH: join(folder, "empty"), HF_TOKEN: "" })).toEqual([undefined, undefined]);
+    expect(found({ HF_HOME: folder, HF_TOKEN_PATH: join(folder, "empty"), HF_TOKEN: "" })).toEqual([
+      undefined,
+      undefined,
+    ]);
   });
 });
 

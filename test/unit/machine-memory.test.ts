@@ -11,7 +11,9 @@ import { freeMemory } from "../../src/model/machine-memory.js";
 let root: string;
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), "machine-memory-"));
-  await write({ "proc/meminfo": "MemTotal:       16000000 kB\nMemFree:         1000000 kB\nMemAvailable:    8000000 kB\n" });
+  await write({
+    "proc/meminfo": "MemTotal:       16000000 kB\nMemFree:         1000000 kB\nMemAvailable:    8000000 kB\n",
+  });
 });
 afterEach(() => rm(root, { recursive: true }));
 

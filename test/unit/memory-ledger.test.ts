@@ -137,7 +137,9 @@ it("what a context's second tier has yet to fill is set aside, until the context
   setup.addon.contextStats = () => ({ storedBytes }) as unknown as NativeContextStats;
   const context = await setup.model.createContext({ contextSize: 1024, ramCacheSize: 3e9 });
   expect(reservedBytes(ramMemory)).toBe(3e9);
-  await expect(setup.model.createContext({ contextSize: 32_768 })).rejects.toThrow(/^A context of 32768 tokens .* 2\.88 GB/);
+  await expect(setup.model.createContext({ contextSize: 32_768 })).rejects.toThrow(
+    /^A context of 32768 tokens .* 2\.88 GB/,
+  );
   storedBytes = 1e9;
   expect(reservedBytes(ramMemory)).toBe(2e9);
   await context.dispose();

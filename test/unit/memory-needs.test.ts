@@ -109,7 +109,14 @@ describe("what people read of it", () => {
 
   it("has one line of a model without a KV cache, by the length of a text", () => {
     const none = q4.keyLengths.map(() => 0);
-    const encoder = { ...q4, keyLengths: none, valueLengths: none, hasCache: false, weightBytes: 1e8, vocabularySize: 0 };
+    const encoder = {
+      ...q4,
+      keyLengths: none,
+      valueLengths: none,
+      hasCache: false,
+      weightBytes: 1e8,
+      vocabularySize: 0,
+    };
     const lines = overview([], encoder);
     expect(lines.filter((line) => /\d [MG]B (yes|no|busy)/.test(line))).toEqual([
       expect.stringMatching(/^Q4_K_M +4 GB +none +[\d.]+ GB yes +[\d.]+ GB no$/),
