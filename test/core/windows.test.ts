@@ -60,14 +60,14 @@ describe.runIf(process.platform === "linux")("native code for Windows", () => {
     const kernels = join(nativeDir, "core", "kernels.cpp");
     const options = ["-std=c++17", "-fsyntax-only", "-D_WIN32", "-DLLAMA_NATIVE_VARIANTS", ...headers, kernels];
     await promisify(execFile)(process.env["CXX"] ?? "c++", options);
-  }, 60_000);
+  }, 240_000);
 
   it("calls no function that other systems have for aligned memory", async () => {
     const header = join(nativeDir, "cmake", "huge_pages.h");
     // Without what a system adds to C, the C library here does not declare it either.
     const options = ["-std=c11", "-fsyntax-only", "-D_WIN32", "-U__linux__", "-Werror=implicit-function-declaration"];
     await promisify(execFile)(process.env["CC"] ?? "cc", [...options, "-xc", header]);
-  });
+  }, 240_000);
 
   it("has functions of GCC and Clang for these alone", () => {
     const headers = readdirSync(join(nativeDir, "cmake")).filter((name) => name.endsWith(".h"));
