@@ -1,8 +1,7 @@
 // A model with the architecture of DeepSeek-V2 and 3: a position's keys and values are one compressed vector, out of which
 // every head makes its own (multi-head latent attention). llama.cpp keeps that vector, and nothing for values.
 
-import { VOCABULARY_SIZE } from "./metadata.mjs";
-import { embeddings, feedForward, matrix, norm } from "./tensors.mjs";
+import { feedForward, matrix, norm, ofLayers } from "./tensors.mjs";
 
 const WIDTH = 128;
 const LAYERS = 4;
@@ -43,12 +42,7 @@ export const deepseek2 = {
     "rope.freq_base": { float: 1_000_000 },
   },
   types: ["f32"],
-  tensors: () => [
-    embeddings([WIDTH, VOCABULARY_SIZE]),
-    ...Array.from({ length: LAYERS }, (_, layer) => layerTensors(`blk.${layer}.`)).flat(),
-    norm("output_norm", WIDTH),
-    matrix("output", [WIDTH, VOCABULARY_SIZE]),
-  ],
+  tensors: () => ofLayers(WIDTH, LAYERS, layerTensors),
 };
 
 /** @param {string} prefix */

@@ -1,8 +1,7 @@
 // A model with the architecture of Mamba: no attention, but in each layer a short convolution and a selective state
 // space, whose states llama.cpp keeps for each sequence instead of a cell for each token (`llama_memory_recurrent`).
 
-import { VOCABULARY_SIZE } from "./metadata.mjs";
-import { embeddings, matrix, norm } from "./tensors.mjs";
+import { matrix, norm, ofLayers } from "./tensors.mjs";
 
 const WIDTH = 128;
 const LAYERS = 3;
@@ -36,12 +35,7 @@ export const mamba = {
     "ssm.time_step_rank": STEP_RANK,
   },
   types: ["f32"],
-  tensors: () => [
-    embeddings([WIDTH, VOCABULARY_SIZE]),
-    ...Array.from({ length: LAYERS }, (_, layer) => layerTensors(`blk.${layer}.`)).flat(),
-    norm("output_norm", WIDTH),
-    matrix("output", [WIDTH, VOCABULARY_SIZE]),
-  ],
+  tensors: () => ofLayers(WIDTH, LAYERS, layerTensors),
 };
 
 /**

@@ -1,8 +1,7 @@
 // A model with the architecture of OLMo 2 and 3: attention over a sliding window and over everything take turns. llama.cpp
 // keeps two caches, of which one may forget what is out of the window (`llama_kv_cache_iswa`).
 
-import { VOCABULARY_SIZE } from "./metadata.mjs";
-import { attention, embeddings, feedForward, matrix, norm } from "./tensors.mjs";
+import { attention, feedForward, norm, ofLayers } from "./tensors.mjs";
 
 const WIDTH = 128;
 const LAYERS = 4;
@@ -37,12 +36,7 @@ export const olmo2 = {
     "rope.freq_base": { float: 1_000_000 },
   },
   types: ["f32"],
-  tensors: () => [
-    embeddings([WIDTH, VOCABULARY_SIZE]),
-    ...Array.from({ length: LAYERS }, (_, layer) => layerTensors(`blk.${layer}.`)).flat(),
-    norm("output_norm", WIDTH),
-    matrix("output", [WIDTH, VOCABULARY_SIZE]),
-  ],
+  tensors: () => ofLayers(WIDTH, LAYERS, layerTensors),
 };
 
 /** @param {string} prefix */

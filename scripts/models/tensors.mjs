@@ -1,5 +1,7 @@
 // What the tensors of any architecture are described with.
 
+import { VOCABULARY_SIZE } from "./metadata.mjs";
+
 /**
  * @typedef {import("./gguf.mjs").Tensor} Tensor
  * @typedef {Tensor & { weights: Weights }} ModelTensor
@@ -67,5 +69,21 @@ export function attention(prefix, width, widthKv) {
     matrix(`${prefix}attn_k`, [width, widthKv]),
     matrix(`${prefix}attn_v`, [width, widthKv]),
     matrix(`${prefix}attn_output`, [width, width]),
+  ];
+}
+
+/**
+ * A whole model: embeddings, layers, a norm, and the output.
+ * @param {number} width
+ * @param {number} layers
+ * @param {(prefix: string) => ModelTensor[]} layerTensors
+ * @returns {ModelTensor[]}
+ */
+export function ofLayers(width, layers, layerTensors) {
+  return [
+    embeddings([width, VOCABULARY_SIZE]),
+    ...Array.from({ length: layers }, (_, layer) => layerTensors(`blk.${layer}.`)).flat(),
+    norm("output_norm", width),
+    matrix("output", [width, VOCABULARY_SIZE]),
   ];
 }

@@ -1,7 +1,7 @@
 import type { ReadRequestOptions, RequestOptions } from "../context/request-options.js";
 import { aTokenList, requestRules } from "../context/request-options.js";
 import { InvalidOptionError } from "../errors.js";
-import type { AnswerReader } from "../generation/answer-reader.js";
+import type { AnswerParser } from "../generation/answer-parser.js";
 import type { Prompt } from "../generation/generation-run.js";
 import type { Model } from "../model/model.js";
 import type { OptionsOf, RulesFor } from "../validate.js";
@@ -115,7 +115,7 @@ export interface PromptAndRequest {
   readonly request: ReadRequestOptions;
   readonly encode: () => Prompt | Promise<Prompt>;
   /** Where the answer may call tools. */
-  readonly reader?: AnswerReader | undefined;
+  readonly reader?: AnswerParser | undefined;
 }
 
 /** Reads options of `LlamaContext.generate`. Throws before anything runs; `encode` then makes the prompt. */

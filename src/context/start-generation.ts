@@ -1,4 +1,4 @@
-import type { AnswerReader } from "../generation/answer-reader.js";
+import type { AnswerParser } from "../generation/answer-parser.js";
 import type { Generation } from "../generation/generation.js";
 import type { Prompt } from "../generation/generation-run.js";
 import { GenerationRun } from "../generation/generation-run.js";
@@ -17,7 +17,7 @@ export interface StartOptions {
   /** Makes the prompt. Runs at once; long texts are worked on off the JS thread. */
   readonly prompt: () => Prompt | Promise<Prompt>;
   /** Where the answer may call tools. */
-  readonly reader?: AnswerReader | undefined;
+  readonly reader?: AnswerParser | undefined;
   readonly onSettled?: (result: GenerationResult | undefined) => void;
 }
 

@@ -10,7 +10,7 @@ import type {
 } from "../native/contract.js";
 import { fromErrorShape, withOrigin } from "../native/errors.js";
 import type { Origin } from "../native/errors.js";
-import type { AnswerPart, AnswerReader } from "./answer-reader.js";
+import type { AnswerPart, AnswerParser } from "./answer-parser.js";
 import { EventLog } from "./event-log.js";
 import { Generation } from "./generation.js";
 import type {
@@ -39,7 +39,7 @@ export interface RunOptions {
   readonly timeout?: number | undefined;
   readonly onToken?: ((piece: GenerationPiece) => void) | undefined;
   /** Where the answer may call tools. */
-  readonly reader?: AnswerReader | undefined;
+  readonly reader?: AnswerParser | undefined;
   /** Called once, before anybody who awaits the generation goes on. */
   readonly onSettled?: ((result: GenerationResult | undefined) => void) | undefined;
   readonly tokenText: (token: number) => string;
@@ -251,13 +251,13 @@ export class GenerationRun {
     this.#resolve(result);
   }
 
-  #endAnswer(reader: AnswerReader, { stopString }: NativeGenerationEnd, reason: FinishReason): FinishReason {
+  #endAnswer(reader: AnswerParser, { stopString }: NativeGenerationEnd, reason: FinishReason): FinishReason {
     const { parts, isCut } = reader.end(reason !== "stop" || stopString !== null);
     this.#handOnParts(parts, { tokens: [], ...(this.#options.logprobs ? { logprobs: [] } : {}) });
     return this.#calls.length > 0 && !isCut && reason !== "cancelled" ? "tool_calls" : reason;
   }
 
-  #toolCalls(reader: AnswerReader): GeneratedToolCall[] {
+  #toolCalls(reader: AnswerParser): GeneratedToolCall[] {
     return this.#calls.map((call) => ({ ...call, arguments: reader.toArguments(call.json) }));
   }
 

@@ -66,13 +66,13 @@ const unnamedWindows = new Set(["gemma2", "llama4"]);
 const ignoredWindows = new Set(["phi3", "phimoe"]);
 
 /** Architectures that make embeddings alone: they have no output, for which others without one take the embeddings. */
-const encoders = new Set([
-  ...["bert", "jina-bert-v2", "jina-bert-v3", "nomic-bert", "nomic-bert-moe", "neo-bert", "eurobert", "modern-bert"],
-]);
+const encoders = new Set(
+  "bert jina-bert-v2 jina-bert-v3 nomic-bert nomic-bert-moe neo-bert eurobert modern-bert".split(" "),
+);
 /** All that llama.cpp makes no cache for; see its llama_model::create_memory. */
 const withoutCache = new Set([
   ...encoders,
-  ...["gemma-embedding", "wavtokenizer-dec", "dream", "llada", "llada-moe", "rnd1"],
+  ..."gemma-embedding wavtokenizer-dec dream llada llada-moe rnd1".split(" "),
 ]);
 
 /** The facts of a whole model; of a split one the first header has the metadata and every one has tensors. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { callInput } from "../../src/server/inference/events.js";
-import type { AnswerPart } from "../../src/generation/answer-reader.js";
+import type { AnswerPart } from "../../src/generation/answer-parser.js";
 import { ToolReader } from "../../src/chat/tools/tool-reader.js";
 import { syntaxOfTemplate } from "../../src/chat/tools/tool-syntax.js";
 

@@ -37,9 +37,16 @@ function partsOf(json: string): JsonPart[] {
 }
 
 /** What is there as a whole of an object's JSON. */
-export function wholeMembers(json: string): Record<string, unknown> {
+function wholeMembers(json: string): Record<string, unknown> {
   const members = partsOf(json).filter(({ key, isWhole }) => key !== undefined && isWhole);
   return Object.fromEntries(members.map(({ key = "", text }): [string, unknown] => [key, parseJson(text)]));
+}
+
+/** An object's JSON, or of the beginning of one the members that are whole; undefined for the JSON of anything else. */
+export function argumentsOf(json: string): Record<string, unknown> | undefined {
+  const value = parseJson(json);
+  if (value === undefined) return json.trimStart().startsWith("{") ? wholeMembers(json) : undefined;
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
 }
 
 export function parseJson(text: string): unknown {

@@ -1,5 +1,5 @@
 import { InvalidOptionError } from "../../errors.js";
-import type { AnswerReader } from "../../generation/answer-reader.js";
+import type { AnswerParser } from "../../generation/answer-parser.js";
 import type { Check } from "../../validate.js";
 import { asRecord } from "../../validate.js";
 import type { ChatTemplate, ToolDefinition } from "../chat-template.js";
@@ -25,7 +25,7 @@ export interface ToolPlan {
   /** The conversation, with the tools in words where the template does not show them. */
   readonly messages: readonly PlainMessage[];
   /** Undefined where none may be called. */
-  readonly reader: AnswerReader | undefined;
+  readonly reader: AnswerParser | undefined;
   /** What the request has to have besides. */
   readonly options: { readonly renderSpecial?: true; readonly grammar?: string };
 }

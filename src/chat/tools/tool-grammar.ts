@@ -1,4 +1,4 @@
-import { literal } from "../../sampling/json-schema/grammar-rules.js";
+import { blanks, literal } from "../../sampling/json-schema/grammar-rules.js";
 import { jsonSchemaRules } from "../../sampling/json-schema/json-schema-grammar.js";
 import type { ToolSyntax } from "./tool-syntax.js";
 
@@ -13,7 +13,7 @@ export interface CallableTool {
 
 // Rules of a schema have two hyphens in a row before a number alone.
 const calls = "the--calls";
-const blanks = "the--blanks";
+const ws = "the--blanks";
 
 /** A grammar that allows nothing but calls of these tools. Throws `INVALID_OPTION` for a schema that it cannot keep, by its path. */
 export function toolGrammar(tools: readonly CallableTool[], syntax: ToolSyntax, parallel: boolean): string {
@@ -47,14 +47,14 @@ function callRules(
     const { beforeArguments } = syntax;
     if (beforeArguments !== null) return [`${literal(name)} ${beforeArguments} ${rule}`];
     return members.map((member) => {
-      const called = `${literal('"name":')} ${blanks} ${literal(JSON.stringify(name))} ","`;
-      return `"{" ${blanks} ${called} ${blanks} ${literal(`"${member}":`)} ${blanks} ${rule} ${blanks} "}"`;
+      const called = `${literal('"name":')} ${ws} ${literal(JSON.stringify(name))} ","`;
+      return `"{" ${ws} ${called} ${ws} ${literal(`"${member}":`)} ${ws} ${rule} ${ws} "}"`;
     });
   });
   return (
     `${calls} ::= ${syntax.calls(parallel)}\n` +
     `the--call ::= ${alternatives.join(" | ")}\n` +
-    `${blanks} ::= | " " | "\\n" [ ]{0,32}\n` +
+    `${ws} ::= ${blanks}\n` +
     jsonSchemaRules(schemas)
   );
 }

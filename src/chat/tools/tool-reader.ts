@@ -1,6 +1,6 @@
-import type { AnswerPart, AnswerReader } from "../../generation/answer-reader.js";
+import type { AnswerPart, AnswerParser } from "../../generation/answer-parser.js";
 import { CallScanner, isBlank } from "./call-scanner.js";
-import { parseJson, wholeMembers } from "./cut-json.js";
+import { argumentsOf } from "./cut-json.js";
 import type { ToolSyntax } from "./tool-syntax.js";
 import { nameBeforeArguments } from "./tool-syntax.js";
 
@@ -14,7 +14,7 @@ type State = "text" | "prose" | "open" | "name" | "call" | "between" | "closing"
 const longestName = 256;
 
 /** Takes an answer's text apart as it comes. A call is one as soon as its name is that of a tool and its arguments begin. */
-export class ToolReader implements AnswerReader {
+export class ToolReader implements AnswerParser {
   readonly #syntax: ToolSyntax;
   readonly #names: ReadonlySet<string>;
   readonly #isForced: boolean;
@@ -56,7 +56,7 @@ export class ToolReader implements AnswerReader {
   }
 
   toArguments(json: string): Record<string, unknown> {
-    return (parseJson(json) as Record<string, unknown> | undefined) ?? wholeMembers(json);
+    return argumentsOf(json) ?? {};
   }
 
   #read(char: string): void {

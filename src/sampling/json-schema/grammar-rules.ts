@@ -51,9 +51,11 @@ export class GrammarRules {
 export type CommonRule =
   "ws" | "char" | "string" | "number" | "integer" | "boolean" | "null" | "value" | "object" | "array";
 
+/** Between JSON's marks. Bounded, as small models may go on with blanks for ever. */
+export const blanks = String.raw`| " " | "\n" [ ]{0,32}`;
+
 const commonRules: Readonly<Record<CommonRule, { body: string; uses: readonly CommonRule[] }>> = {
-  // Bounded, as small models may go on with blanks for ever.
-  ws: { body: String.raw`| " " | "\n" [ ]{0,32}`, uses: [] },
+  ws: { body: blanks, uses: [] },
   char: { body: String.raw`[^"\\\x7F\x00-\x1F] | "\\" (["\\/bfnrt] | "u" [0-9a-fA-F]{4})`, uses: [] },
   string: { body: String.raw`"\"" char* "\""`, uses: ["char"] },
   integer: { body: String.raw`"-"? ("0" | [1-9] [0-9]{0,15})`, uses: [] },

@@ -44,15 +44,8 @@ const formats: Readonly<Record<string, string>> = {
   email: `[a-zA-Z0-9_+-]{1,32} ("." [a-zA-Z0-9_+-]{1,32}){0,3} "@" ([a-zA-Z0-9] [a-zA-Z0-9-]{0,30} "."){1,4} [a-zA-Z]{2,12}`,
 };
 
-export interface JsonSchemaGrammarOptions {
-  /** The rule that stands for the schema. Default "root". */
-  root?: string | undefined;
-  /** How messages name the schema. Default "schema". */
-  name?: string | undefined;
-}
-
 /**
- * A GBNF grammar for JSON texts that the schema accepts, for the `grammar` option of a request. Objects have the listed
+ * A GBNF grammar for JSON texts that the schema accepts, for the `grammar` option of a request; `name` is how messages name it. Objects have the listed
  * properties in their order, and others only where `additionalProperties` asks for them, or nothing is said of any. Throws `INVALID_OPTION` for a
  * schema that is none, and for keywords that no grammar can keep, by their path.
  *
@@ -60,9 +53,8 @@ export interface JsonSchemaGrammarOptions {
  * maxLength, pattern (but for what is not regular, as lookarounds), minimum and maximum (whole numbers), exclusiveMinimum and exclusiveMaximum (of integers), anyOf, oneOf, allOf
  * (of objects), $ref within the schema, and the formats date, time, date-time, uuid, ipv4 and email.
  */
-export function jsonSchemaGrammar(schema: unknown, options: JsonSchemaGrammarOptions = {}): string {
-  const { root = "root", name = "schema" } = options;
-  return jsonSchemaRules([{ rule: root, schema, name }]);
+export function jsonSchemaGrammar(schema: unknown, { name = "schema" }: { name?: string } = {}): string {
+  return jsonSchemaRules([{ rule: "root", schema, name }]);
 }
 
 /** Rules for several schemas in one grammar; `name` is how messages name a schema. References are within each. */

@@ -1,6 +1,7 @@
 import type { TokenLogprob, TokenProbability, Timings, Usage } from "../../generation/result.js";
-import { parseJson, wholeMembers } from "../../chat/tools/cut-json.js";
+import { argumentsOf } from "../../chat/tools/cut-json.js";
 
+export { argumentsOf } from "../../chat/tools/cut-json.js";
 export type { Timings, TokenLogprob, TokenProbability, Usage } from "../../generation/result.js";
 
 export type Finish = "stop" | "length" | "tool_calls" | "content_filter";
@@ -85,13 +86,6 @@ export function totalUsage(ends: readonly AnswerEnd[], n: number): RequestUsage 
 /** The arguments of a call as an object, without what is there of a member that was cut. */
 export function callInput({ arguments: json }: CalledTool): Record<string, unknown> {
   return argumentsOf(json) ?? {};
-}
-
-/** An object's JSON, or of the beginning of one the members that are whole; undefined for the JSON of anything else. */
-export function argumentsOf(json: string): Record<string, unknown> | undefined {
-  const value = parseJson(json);
-  if (value === undefined) return json.trimStart().startsWith("{") ? wholeMembers(json) : undefined;
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
 }
 
 /** Puts the events of one answer's calls together. */

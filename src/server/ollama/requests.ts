@@ -7,7 +7,6 @@ import { plainRequest } from "../inference/request.js";
 
 const count = z.int().min(0).max(0x7fffffff);
 const share = z.number().min(0).max(1);
-/** The original's own client sends empty texts for what it leaves open. */
 export const fixedTemplate = "the template is the model's own";
 const ofTheServer = "this is set when the server is started";
 
@@ -95,7 +94,7 @@ export const generateBody = z.strictObject({
   system: maybe(z.string()),
   raw: maybe(z.boolean()),
   images: refused("images, as the models served here read text"),
-  template: refused(fixedTemplate, ""),
+  template: refused(fixedTemplate, ""), // Ollama's own client sends empty texts for what it leaves open
   context: refused("contexts as token lists; send the conversation to /api/chat"),
 });
 

@@ -9,7 +9,7 @@ export type AnswerPart =
   | { readonly type: "callEnd"; readonly isWhole: boolean };
 
 /** Takes an answer's text apart as it comes. */
-export interface AnswerReader {
+export interface AnswerParser {
   push(text: string): AnswerPart[];
   /** What is left; `isCut` tells whether the text ends before its time, and whether the calls do. */
   end(isCut: boolean): { parts: AnswerPart[]; isCut: boolean };
