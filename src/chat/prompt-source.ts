@@ -23,7 +23,10 @@ export interface TemplateOptions {
    * the text: the result has them as `toolCalls`, and `finishReason: "tool_calls"`.
    */
   tools?: readonly ToolDefinition[] | undefined;
-  /** Default "auto": the model decides. Where a tool must be called, a grammar keeps the answer to calls of the tools' schemas. */
+  /**
+   * Default "auto": the model decides. Where a tool must be called, a grammar keeps the answer to calls of the tools' schemas; one by
+   * its name is called once.
+   */
   toolChoice?: ToolChoice | undefined;
   /** Whether an answer may have several calls. Default true. */
   parallelToolCalls?: boolean | undefined;

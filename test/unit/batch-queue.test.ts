@@ -5,6 +5,8 @@ import { BatchQueue, Ticker } from "../../src/server/inference/batch-queue.js";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
+const every25 = (): Ticker => new Ticker({ leastMs: 25, msEach: 5, mostMs: 100 });
+
 /** What the consumer has got so far. */
 function consume(queue: BatchQueue<number>): (number[] | string)[] {
   const got: (number[] | string)[] = [];
@@ -20,7 +22,7 @@ const settle = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0);
 
 describe("a queue that gathers", () => {
   test("hands on the first item at once, and later ones together after a while", async () => {
-    const queue = new BatchQueue<number>(new Ticker(25));
+    const queue = new BatchQueue<number>(every25());
     const got = consume(queue);
     queue.push(1);
     await settle();
@@ -35,7 +37,7 @@ describe("a queue that gathers", () => {
   });
 
   test("makes nobody wait who was slow already", async () => {
-    const queue = new BatchQueue<number>(new Ticker(25));
+    const queue = new BatchQueue<number>(every25());
     const got = consume(queue);
     queue.push(1);
     await vi.advanceTimersByTimeAsync(30);
@@ -48,7 +50,7 @@ describe("a queue that gathers", () => {
     ["the end", (queue) => queue.end(), "end"],
     ["a failure", (queue) => queue.fail(new Error("broken")), "broken"],
   ])("hands on what it has before %s, without waiting", async (_, finish, last) => {
-    const queue = new BatchQueue<number>(new Ticker(25));
+    const queue = new BatchQueue<number>(every25());
     const got = consume(queue);
     queue.push(1);
     await settle();
@@ -61,7 +63,7 @@ describe("a queue that gathers", () => {
 });
 
 test("queues of one ticker hand on together, and it ticks for nobody else", async () => {
-  const ticker = new Ticker(25);
+  const ticker = every25();
   const queues = [new BatchQueue<number>(ticker), new BatchQueue<number>(ticker)];
   const got = queues.map(consume);
   const push = async (item: number, ms: number): Promise<void> => {
@@ -81,6 +83,25 @@ test("queues of one ticker hand on together, and it ticks for nobody else", asyn
   ]);
   await vi.advanceTimersByTimeAsync(25);
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test.each([
+  [1, 25],
+  [8, 40],
+  [64, 100],
+])("of %i streams each gets at most as many batches as every %i ms make", async (count, ms) => {
+  const ticker = every25();
+  const queues = Array.from({ length: count }, () => new BatchQueue<number>(ticker));
+  const got = queues.map(consume);
+  for (let time = 0; time < 10 * ms; time++) {
+    for (const queue of queues) queue.push(time);
+    await vi.advanceTimersByTimeAsync(1);
+  }
+  const [first] = got;
+  // Nothing waits but for a tick, of which the first comes before it is known how many there are.
+  expect(first?.length).toBeGreaterThanOrEqual(10);
+  expect(first?.length).toBeLessThanOrEqual(12);
+  expect(got.every((batches) => batches.length === first?.length)).toBe(true);
 });
 
 test("a queue that does not gather hands on every item as it comes", async () => {

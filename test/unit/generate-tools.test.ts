@@ -80,10 +80,18 @@ describe("an answer that calls a tool", () => {
     expect(await cancelled).toMatchObject({ finishReason: "cancelled", toolCalls: [broken] });
   });
 
-  it("has one call where several are not wanted", async () => {
-    const generation = context.generate({ messages, tools, parallelToolCalls: false });
+  it.each([
+    [2, "may be made", {}],
+    [2, "must be made", { toolChoice: "required" }],
+    [1, "are not wanted", { parallelToolCalls: false }],
+    [1, "are not wanted, but one must be made", { parallelToolCalls: false, toolChoice: "required" }],
+    [1, "may be made, but one tool is wanted by its name", { toolChoice: { name: "weather" } }],
+  ] as const)("has %i where several %s", async (count, _, options) => {
+    const generation = context.generate({ messages, tools, ...options });
+    const { grammar } = (await request()).native.sampling;
+    if ("toolChoice" in options) expect(/^the--calls .*\{0,/m.test(grammar)).toBe(count > 1);
     await answer([`[${call}, ${call}]`]);
-    expect((await generation).toolCalls).toHaveLength(1);
+    expect((await generation).toolCalls).toHaveLength(count);
   });
 
   it("rejects with what a callback throws at its very end", async () => {

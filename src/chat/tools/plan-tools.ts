@@ -9,7 +9,7 @@ import { ToolReader } from "./tool-reader.js";
 import type { ToolSyntax } from "./tool-syntax.js";
 import { describeTools, syntaxOfTemplate } from "./tool-syntax.js";
 
-/** Whether the model may call tools, must call one, or has to call this one. */
+/** Whether the model may call tools, must call some, or has to call this one, and once. */
 export type ToolChoice = "auto" | "none" | "required" | { readonly name: string };
 
 export interface ToolOptions {
@@ -39,13 +39,15 @@ export const aToolChoice: Check<ToolChoice> = (value, name) => {
 
 /** Throws `INVALID_OPTION` for a choice that cannot be, and for a schema that no grammar can keep where one has to. */
 export function planTools(template: ChatTemplate, messages: readonly PlainMessage[], options: ToolOptions): ToolPlan {
-  const { toolChoice, parallelToolCalls: parallel } = options;
+  const { toolChoice } = options;
+  // Who wants one tool by name wants one call, as OpenAI's models make it.
+  const parallel = options.parallelToolCalls && typeof toolChoice !== "object";
   const tools = toolChoice === "none" ? [] : (options.tools ?? []);
   const names = tools.map((tool) => tool.function.name);
   checkChoice(toolChoice, names);
   if (tools.length === 0) return { tools: undefined, messages, reader: undefined, options: {} };
   const syntax = toolSyntax(template);
-  const grammar = planGrammar(tools, syntax, options);
+  const grammar = planGrammar(tools, syntax, toolChoice, parallel);
   return {
     ...showTools(template, messages, tools),
     reader: new ToolReader(syntax, names, { isForced: toolChoice !== "auto", parallel }),
@@ -87,7 +89,8 @@ function checkChoice(choice: ToolChoice, names: readonly string[]): void {
 function planGrammar(
   given: readonly ToolDefinition[],
   syntax: ToolSyntax,
-  { toolChoice, parallelToolCalls: parallel }: ToolOptions,
+  toolChoice: ToolChoice,
+  parallel: boolean,
 ): string | undefined {
   const tools = given.map(({ function: { name, parameters, strict } }, index) => ({
     name,

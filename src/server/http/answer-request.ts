@@ -72,12 +72,13 @@ function toResponse(answer: unknown): Response {
 
 function readBodyOf(
   route: GenerationRoute | PlainRoute,
-  { request, service }: Exchange,
+  { request, service, hangUp }: Exchange,
   signal: AbortSignal,
 ): Promise<unknown> {
   if (route.body === undefined) throw new Error("The route takes no body");
   const { maxBodyBytes: maxBytes } = service.options;
-  return readBody(request, route.body, { anyType: route.anyContentType, maxBytes, signal });
+  const endsAsDeclared = hangUp !== undefined;
+  return readBody(request, route.body, { anyType: route.anyContentType, maxBytes, endsAsDeclared, signal });
 }
 
 async function wholeAnswer(prepared: PreparedRequest, run: Run, record: RequestRecord): Promise<Response> {

@@ -1,23 +1,36 @@
+export interface TickerOptions {
+  /** Milliseconds from one tick to the next. */
+  readonly leastMs: number;
+  /** For each that waits, where that makes more: what they cost together is then the same in a second, however many they are. */
+  readonly msEach: number;
+  readonly mostMs: number;
+}
+
 /**
  * Ticks while anybody waits for it, for all at once: streams that send together wake the system, their clients, and the engine's
  * threads beside them, once instead of one by one.
  */
 export class Ticker {
-  readonly #ms: number;
+  readonly #options: TickerOptions;
   #waiting: (() => void)[] = [];
+  /** How many waited the last time, which is how many will. */
+  #usual = 0;
 
-  constructor(ms: number) {
-    this.#ms = ms;
+  constructor(options: TickerOptions) {
+    this.#options = options;
   }
 
   /** Calls `then` at the next tick, which is at most one interval away. */
   next(then: () => void): void {
-    if (this.#waiting.push(then) === 1) setTimeout(this.#tick, this.#ms);
+    if (this.#waiting.push(then) > 1) return;
+    const { leastMs, msEach, mostMs } = this.#options;
+    setTimeout(this.#tick, Math.min(Math.max(leastMs, msEach * this.#usual), mostMs));
   }
 
   readonly #tick = (): void => {
     const waiting = this.#waiting;
     this.#waiting = [];
+    this.#usual = waiting.length;
     for (const then of waiting) then();
   };
 }
