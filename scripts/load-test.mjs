@@ -13,7 +13,7 @@ import { runRounds, runStorm } from "./load/run.mjs";
 import { toMarkdown } from "./load/table.mjs";
 import { cachedModel } from "./models/cached-model.mjs";
 
-const [seconds = 120, clients = 64, roundCount = 12] = process.argv.slice(2).map(Number);
+const [seconds = 120, clients = 64, roundCount = 36] = process.argv.slice(2).map(Number);
 
 // K-quants in Mistral's shape: what a token gets does not depend on who shares its batch, so that answers can be compared.
 const rounds = await runRounds(await model("125m"), roundCount);

@@ -5,7 +5,7 @@ import { BatchQueue, Ticker } from "../../src/server/inference/batch-queue.js";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-const every25 = (): Ticker => new Ticker({ leastMs: 25, msEach: 5, mostMs: 100 });
+const every25 = (): Ticker => new Ticker({ leastMs: 25, msEach: 5, mostMs: 100, graceMs: 15 });
 
 /** What the consumer has got so far. */
 function consume(queue: BatchQueue<number>): (number[] | string)[] {
@@ -21,26 +21,40 @@ function consume(queue: BatchQueue<number>): (number[] | string)[] {
 const settle = (): Promise<unknown> => vi.advanceTimersByTimeAsync(0);
 
 describe("a queue that gathers", () => {
-  test("hands on the first item at once, and later ones together after a while", async () => {
+  test("hands on the first item at once, and later ones with the one that comes after a while", async () => {
     const queue = new BatchQueue<number>(every25());
     const got = consume(queue);
     queue.push(1);
     await settle();
     expect(got).toEqual([[1]]);
     queue.push(2);
-    await vi.advanceTimersByTimeAsync(15);
+    await vi.advanceTimersByTimeAsync(24);
     queue.push(3);
-    await vi.advanceTimersByTimeAsync(9);
+    await settle();
     expect(got).toEqual([[1]]);
     await vi.advanceTimersByTimeAsync(1);
-    expect(got).toEqual([[1], [2, 3]]);
+    queue.push(4);
+    await settle();
+    expect(got).toEqual([[1], [2, 3, 4]]);
   });
 
-  test("makes nobody wait who was slow already", async () => {
+  test("hands on what it has where no more comes", async () => {
     const queue = new BatchQueue<number>(every25());
     const got = consume(queue);
     queue.push(1);
-    await vi.advanceTimersByTimeAsync(30);
+    await settle();
+    queue.push(2);
+    await vi.advanceTimersByTimeAsync(39);
+    expect(got).toEqual([[1]]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(got).toEqual([[1], [2]]);
+  });
+
+  test.each([30, 50])("makes nobody wait who was slow already: %i ms", async (ms) => {
+    const queue = new BatchQueue<number>(every25());
+    const got = consume(queue);
+    queue.push(1);
+    await vi.advanceTimersByTimeAsync(ms);
     queue.push(2);
     await settle();
     expect(got).toEqual([[1], [2]]);
@@ -77,11 +91,13 @@ test("queues of one ticker hand on together, and it ticks for nobody else", asyn
   await push(2, 1);
   expect(got).toEqual([[[1]], [[1]]]);
   await vi.advanceTimersByTimeAsync(3);
+  for (const queue of queues) queue.push(3);
+  await settle();
   expect(got).toEqual([
-    [[1], [2]],
-    [[1], [2]],
+    [[1], [2, 3]],
+    [[1], [2, 3]],
   ]);
-  await vi.advanceTimersByTimeAsync(25);
+  await vi.advanceTimersByTimeAsync(40);
   expect(vi.getTimerCount()).toBe(0);
 });
 

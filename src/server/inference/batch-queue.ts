@@ -1,33 +1,49 @@
 export interface TickerOptions {
-  /** Milliseconds from one tick to the next. */
+  /** Milliseconds after which what comes next is a tick. */
   readonly leastMs: number;
   /** For each that waits, where that makes more: what they cost together is then the same in a second, however many they are. */
   readonly msEach: number;
   readonly mostMs: number;
+  /** Milliseconds after which there is a tick where nothing has come. */
+  readonly graceMs: number;
 }
 
 /**
  * Ticks while anybody waits for it, for all at once: streams that send together wake the system, their clients, and the engine's
- * threads beside them, once instead of one by one.
+ * threads beside them, once instead of one by one. It does so when something comes, as the program is awake then anyway.
  */
 export class Ticker {
   readonly #options: TickerOptions;
   #waiting: (() => void)[] = [];
   /** How many waited the last time, which is how many will. */
   #usual = 0;
+  #dueMs = 0;
+  #isDue = false;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(options: TickerOptions) {
     this.#options = options;
   }
 
-  /** Calls `then` at the next tick, which is at most one interval away. */
+  /** Calls `then` at the next tick. */
   next(then: () => void): void {
     if (this.#waiting.push(then) > 1) return;
-    const { leastMs, msEach, mostMs } = this.#options;
-    setTimeout(this.#tick, Math.min(Math.max(leastMs, msEach * this.#usual), mostMs));
+    const { leastMs, msEach, mostMs, graceMs } = this.#options;
+    const ms = Math.min(Math.max(leastMs, msEach * this.#usual), mostMs);
+    this.#dueMs = performance.now() + ms;
+    this.#timer = setTimeout(this.#tick, ms + graceMs);
+  }
+
+  /** Something has come for one that waits; what comes for the others is told next. */
+  came(): void {
+    if (this.#isDue || performance.now() < this.#dueMs) return;
+    this.#isDue = true;
+    queueMicrotask(this.#tick);
   }
 
   readonly #tick = (): void => {
+    clearTimeout(this.#timer);
+    this.#isDue = false;
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#usual = waiting.length;
@@ -55,7 +71,8 @@ export class BatchQueue<T> {
   push(item: T): void {
     if (this.#state !== "open") return;
     this.#items.push(item);
-    if (!this.#gathers) this.#notify();
+    if (this.#gathers) this.#ticker?.came();
+    else this.#notify();
   }
 
   end(): void {
