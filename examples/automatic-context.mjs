@@ -5,5 +5,5 @@ const model = await loadModel(process.argv[2] ?? "smollm2", {
   onDownload: ({ file, bytes, totalBytes }) => console.log(`${file}: ${Math.floor((100 * bytes) / totalBytes)} %`),
 });
 const context = await model.createContext({ contextSize: "auto", kvType: "auto" });
-console.log(context.fit.reason);
+console.log(context.fit?.reason);
 await model.dispose();

@@ -9,6 +9,8 @@ import type { ChatEngine } from "./chat-engine.js";
 import type { ChatTemplate } from "./chat-template.js";
 import type { AnsweredPrompt } from "./continue-prompt.js";
 import { continuePrompt } from "./continue-prompt.js";
+import type { Conversation } from "./drop-turns.js";
+import { withoutOldestTurns } from "./drop-turns.js";
 import { encodePromptSoon } from "./encode-prompt.js";
 import type { ChatMessage, PlainMessage } from "./messages.js";
 import { readMessage, someMessages } from "./messages.js";
@@ -31,18 +33,26 @@ export interface ChatMaker {
 
 type RenderedTurn = Prompt & Pick<AnsweredPrompt, "text">;
 
+/** What a request has for its prompt. */
+type TurnOptions = Pick<ReadSendOptions, "tools" | "templateVariables" | "contextShift">;
+
 /**
  * A conversation with history. The history grows by a message and its answer whenever a `send` resolves: so a cancelled
  * answer (a loop that was left, `cancel()`) stays in it as far as it came, unless there is nothing of it yet; an aborted
  * `signal` or an error leaves it as it was.
  *
  * What the KV cache has of the conversation is not evaluated again: a new turn costs its own tokens only.
+ *
+ * A conversation that has outgrown the context is `CONTEXT_OVERFLOW`; with `contextShift` its oldest turns are not sent any more,
+ * so that what is sent takes half of the context. They stay in the history.
  */
 export class ChatSession {
   readonly #host: ChatHost;
   readonly #defaults: Record<string, unknown>;
   #system: string | null;
   #history: PlainMessage[];
+  /** Messages at the beginning of the history that are not sent any more. */
+  #unsent = 0;
   /** The last turn, as long as it is what the KV cache was left with. */
   #answered: AnsweredPrompt | undefined;
   #pending: Generation | undefined;
@@ -99,23 +109,33 @@ export class ChatSession {
     const read = readOptions("send", sendRules, { ...this.#defaults, ...withoutUndefined(options) });
     const added = readInput(input);
     const system: PlainMessage[] = this.#system === null ? [] : [{ role: "system", content: this.#system }];
-    const conversation = [...system, ...this.#history, ...added];
-    const { request, messages, tools, reader } = withTools(this.#host.template, conversation, read);
+    const history = this.#history.slice(this.#unsent);
+    const { request, messages, tools, reader } = withTools(
+      this.#host.template,
+      [...system, ...history, ...added],
+      read,
+    );
+    const head = messages.slice(0, messages.length - history.length - added.length);
     let turn: RenderedTurn | undefined;
+    let unsent = this.#unsent;
     let settled = false;
     const generation = startGeneration({
       model: this.#host.model,
       engine: () => this.#host.engine.get(),
       options: request,
       prompt: async () => {
-        turn = await this.#encode(messages, tools, request);
+        const sent = await this.#encodeTurn({ head, history, added }, { ...request, tools });
+        turn = sent.turn;
+        unsent += history.length - sent.history.length;
         return turn;
       },
       reader,
       onSettled: (result) => {
         settled = true;
         this.#pending = undefined;
-        if (result !== undefined && turn !== undefined) this.#keep(added, turn, result);
+        if (result === undefined || turn === undefined) return;
+        this.#unsent = unsent;
+        this.#keep(added, turn, result);
       },
     });
     if (!settled) this.#pending = generation;
@@ -131,6 +151,7 @@ export class ChatSession {
       { system: this.#system, messages: this.#history, defaults: this.#defaults },
     );
     fork.#answered = this.#answered;
+    fork.#unsent = this.#unsent;
     return fork;
   }
 
@@ -138,6 +159,7 @@ export class ChatSession {
   reset(): void {
     this.#assertIdle("reset");
     this.#history = [];
+    this.#unsent = 0;
     this.#answered = undefined;
   }
 
@@ -162,14 +184,28 @@ export class ChatSession {
     await this.#host.engine.dispose();
   }
 
+  /** Where nothing more can go, the engine refuses what is still too long, with both counts. */
+  async #encodeTurn(
+    conversation: Conversation,
+    options: TurnOptions,
+  ): Promise<{ turn: RenderedTurn; history: readonly PlainMessage[] }> {
+    const turn = await this.#encode(conversation, options);
+    const { length } = turn.tokens;
+    const { contextSize } = (await this.#host.engine.get()).info;
+    const rest =
+      options.contextShift && length > contextSize
+        ? withoutOldestTurns(conversation, contextSize / 2 / length)
+        : undefined;
+    return rest === undefined ? { turn, history: conversation.history } : this.#encodeTurn(rest, options);
+  }
+
   async #encode(
-    messages: readonly PlainMessage[],
-    tools: ReadSendOptions["tools"],
-    { templateVariables: variables }: ReadSendOptions,
+    { head, history, added }: Conversation,
+    { tools, templateVariables: variables }: TurnOptions,
   ): Promise<RenderedTurn> {
     const { model, template } = this.#host;
     const answered = this.#answered;
-    const prompt = await template.promptSoon(messages, {
+    const prompt = await template.promptSoon([...head, ...history, ...added], {
       tools,
       variables,
       addGenerationPrompt: true,

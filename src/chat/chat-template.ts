@@ -114,6 +114,11 @@ export class ChatTemplate {
     this.#handle = callAddon(() => model.addon.templateCreate({ source: toUSVString(source) }));
   }
 
+  /** @internal Whether it writes for the vocabulary of this model. */
+  isOf(model: Model): boolean {
+    return model === this.#model;
+  }
+
   /** The conversation as text. Throws `TEMPLATE` where the template fails, with its line in `details` where known. */
   render(messages: readonly ChatMessage[], options?: RenderOptions): string {
     const read = readOptions("render", renderRules, options);

@@ -10,7 +10,7 @@ export async function showAnswer(
   { flags, model, before = "" }: { flags: AnswerFlags; model: string; before?: string },
 ): Promise<void> {
   const result = flags.json === true ? await generation : await streamText(generation, before);
-  if (flags.json === true) writeJson(toDocument(result, model));
+  if (flags.json === true) writeJson({ ...toDocument(result, model), text: before + result.text });
   writeNotes(result, flags);
 }
 

@@ -65,5 +65,7 @@ export async function readGenerationFlags(command: Command): Promise<GenerationO
     throw new UsageError("--logprobs needs --json to show them");
   }
   const { draftModel } = readFlags(command, draftModelFlags) as { draftModel?: string };
+  if (draftModel === undefined && Number(request["draft"] ?? 0) > 0)
+    throw new UsageError("--draft needs --draft-model");
   return { load, context, draftModel, request };
 }

@@ -31,7 +31,10 @@ export interface RequestOptions extends SamplingOptions {
   ignoreEos?: boolean | undefined;
   /** Report log-probabilities: true for each token's own, a number (0 to 20) for that many alternatives too. */
   logprobs?: boolean | number | undefined;
-  /** When the context is full, drop its oldest tokens (after `keepTokens`) and go on. Default false: end with "length". */
+  /**
+   * When the context is full, drop its oldest tokens (after `keepTokens`) and go on. Default false: end with "length". A chat session
+   * then leaves out its oldest turns, too, where the conversation no longer fits.
+   */
   contextShift?: boolean | undefined;
   /** Tokens at the beginning that `contextShift` keeps. Default 0. */
   keepTokens?: number | undefined;

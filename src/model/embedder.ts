@@ -76,7 +76,7 @@ export class Embedder {
   }
 
   async #run(inputs: Int32Array[], pooling: Pooling): Promise<Float32Array[]> {
-    const longest = Math.max(...inputs.map((tokens) => tokens.length));
+    const longest = inputs.reduce((most, { length }) => Math.max(most, length), 0);
     const context = await this.#contextFor(longest, pooling);
     return awaitAddon(() => this.#model.addon.contextEmbed({ context, inputs }));
   }

@@ -50,6 +50,23 @@ describe("chat at a terminal", () => {
     expect(await chat.exitCode).toBe(0);
   });
 
+  it("answers what was entered before the end of input, and leaves the shell a line of its own", async () => {
+    const chat = await open(...helpful);
+    chat.type(`What is the capital of Japan?\r${ctrlD}`);
+    await chat.waitFor("Tokyo");
+    await chat.waitForPrompt();
+    chat.type(ctrlD);
+    expect(await chat.exitCode).toBe(0);
+    expect(chat.raw).toMatch(/> [^>]*\r\n$/);
+  });
+
+  it("goes on without its oldest turns with --context-shift", async () => {
+    const chat = await open("--context-size", "96", "--context-shift", "--max-tokens", "16");
+    for (const city of ["Rome", "Paris", "Tokyo", "Oslo", "Lima"]) {
+      expect(await chat.ask(`Say something about the city of ${city}.`)).not.toContain("llama-native:");
+    }
+  });
+
   it("stops an answer at Ctrl-C and keeps what came of it; leaves at the next", async () => {
     const chat = await open(...endless);
     chat.enter("Count to a thousand.");

@@ -32,7 +32,11 @@ describe("flags", () => {
       { frequencyPenalty: -1.5, presencePenalty: -0.5 },
     ],
     [samplingFlags, "--dry-multiplier 1 --dry-last-tokens -1", { dry: { multiplier: 1, lastTokens: -1 } }],
-    [samplingFlags, "--dry-sequence-breaker a --dry-sequence-breaker b", { dry: { sequenceBreakers: ["a", "b"] } }],
+    [
+      samplingFlags,
+      "--dry-multiplier 1 --dry-sequence-breaker a --dry-sequence-breaker b",
+      { dry: { multiplier: 1, sequenceBreakers: ["a", "b"] } },
+    ],
     [samplingFlags, "--mirostat 2 --mirostat-tau 3e0", { mirostat: { version: 2, tau: 3 } }],
     [samplingFlags, "--xtc-probability .5 --xtc-threshold 1.", { xtc: { probability: 0.5, threshold: 1 } }],
     [samplingFlags, "--dynamic-temperature-range 0.5", { dynamicTemperature: { range: 0.5 } }],

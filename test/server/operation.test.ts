@@ -389,7 +389,9 @@ describe("llama-native serve", () => {
 
   describe("--print-config", () => {
     const printed = async (...flags: string[]): Promise<{ code: number | null; stdout: string; stderr: string }> => {
-      const { outcome, child } = start(["serve", "smollm2", "--print-config", ...flags], { LLAMA_NATIVE_API_KEY: "" });
+      const { outcome, child } = start(["serve", "smollm2", "--print-config", ...flags], {
+        LLAMA_NATIVE_API_KEY: undefined,
+      });
       child.stdin.end();
       return outcome;
     };

@@ -19,6 +19,70 @@ const context = (): FakeContext => setup.addon.context;
 const prompts = (): string[] =>
   context().requests.map(({ native }) => setup.model.tokenizer.decode(native.tokens, { renderSpecial: true }));
 
+describe("a conversation that has outgrown the context", () => {
+  const turns = (prompt: string): string[] => [...prompt.matchAll(/user\n(\w+ \d+)/g)].map(([, text]) => text!);
+  const last = (): string => prompts().at(-1)!;
+  const open = (contextShift: boolean): ChatSession =>
+    setup.model.createChat({ system: "Be brief.", context: { contextSize: 265 }, defaults: { contextShift } });
+
+  it("is refused", async () => {
+    const session = open(false);
+    for (let turn = 1; turn < 8; turn++) await session.send(`Turn ${turn}`);
+    await expect(session.send("Turn 8")).rejects.toMatchObject({ code: "CONTEXT_OVERFLOW" });
+    expect(session.history).toHaveLength(14);
+  });
+
+  it("goes on without its oldest turns where the context may shift, and keeps them in its history", async () => {
+    const session = open(true);
+    for (let turn = 1; turn < 8; turn++) await session.send(`Turn ${turn}`);
+    expect(turns(last())).toHaveLength(7);
+    await session.send("Turn 8");
+    expect(last()).toContain("system\nBe brief.");
+    expect(context().last.native.tokens.length).toBeLessThan(265 / 2 + 20);
+    const sent = turns(last());
+    expect(sent.slice(-2)).toEqual(["Turn 7", "Turn 8"]);
+    // What has gone stays away, so that the cache has what is sent.
+    const fork = session.fork();
+    await session.send("Turn 9");
+    expect(turns(last())).toEqual([...sent, "Turn 9"]);
+    await fork.send("Turn 10");
+    expect(turns(last())).toEqual([...sent, "Turn 10"]);
+    expect(session.history).toHaveLength(18);
+    const restored = ChatSession.fromJSON(JSON.parse(JSON.stringify(session)), { model: setup.model });
+    expect(restored.history).toEqual(session.history);
+    session.reset();
+    await session.send("Turn 11");
+    expect(turns(last())).toEqual(["Turn 11"]);
+  });
+
+  it("is refused where the last message alone is too long, and stays as it was", async () => {
+    const session = open(true);
+    await session.send("Turn 1");
+    await expect(session.send("Turn 2".repeat(100))).rejects.toMatchObject({ code: "CONTEXT_OVERFLOW" });
+    await session.send("Turn 3");
+    expect(turns(last())).toEqual(["Turn 1", "Turn 3"]);
+  });
+
+  it("keeps a call with its results", async () => {
+    const session = open(true);
+    const call = { id: "call_1", name: "look", arguments: {} };
+    const long = "x".repeat(60);
+    session.system = long;
+    await session.send([
+      { role: "user", content: long },
+      { role: "assistant", content: long },
+      { role: "user", content: "Look" },
+    ]);
+    const results = [
+      { role: "assistant" as const, content: "", toolCalls: [call] },
+      { role: "tool" as const, toolCallId: "call_1", content: "found" },
+    ];
+    await expect(session.send(results)).resolves.toBeDefined();
+    expect(last()).not.toContain(`user\n${long}`);
+    expect(last()).toContain("Look");
+  });
+});
+
 describe("history", () => {
   it("grows by the message and its answer before the caller goes on", async () => {
     expect(chat.history).toEqual([]);

@@ -16,7 +16,8 @@ export const contextTable: FlagTable = {
   contextSize: { ...contextFlags.contextSize, help: `${contextSizeHelp} (8192)` },
   ...sharingFlags,
 };
-export const requestTable: FlagTable = { ...requestFlags, logprobs: null };
+/** A server has no draft models. */
+export const requestTable: FlagTable = { ...requestFlags, logprobs: null, draft: null };
 
 /** What the command adds to the server's own options. */
 export interface CommandSettings {

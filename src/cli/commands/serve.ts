@@ -122,10 +122,15 @@ async function readOptions(command: Command, sources: string[], flags: ServeFlag
 
 function readKeys({ apiKey = [], apiKeyFile }: ServeFlags): string[] {
   const fromFile = apiKeyFile === undefined ? [] : readKeyFile(apiKeyFile);
-  const fromEnvironment = (process.env["LLAMA_NATIVE_API_KEY"] ?? "").split(/[\s,]+/);
+  const variable = process.env["LLAMA_NATIVE_API_KEY"];
+  const fromEnvironment = (variable ?? "").split(/[\s,]+/);
   const keys = [...apiKey, ...fromFile, ...fromEnvironment].filter((key) => key !== "");
   if (apiKey.includes(""))
     throw new UsageError("--api-key is empty; without keys the server would be open to everybody");
+  if (variable !== undefined && keys.length === 0)
+    throw new UsageError(
+      "LLAMA_NATIVE_API_KEY is set, but has no key; without keys the server would be open to everybody",
+    );
   if (apiKeyFile !== undefined && keys.length === 0) throw new UsageError(`There is no key in ${apiKeyFile}`);
   return keys;
 }

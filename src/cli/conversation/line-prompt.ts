@@ -43,8 +43,10 @@ export class LinePrompt {
       this.#history = history;
     });
     return new Promise((resolve) => {
+      let closing = false;
       const close = (answer: { text: string } | "discarded" | undefined): void => {
-        resolve(answer); // before `close` does
+        closing = true;
+        resolve(answer);
         terminal.close();
       };
       const lines = new LineCollector(terminal, (text) => close({ text }));
@@ -53,8 +55,11 @@ export class LinePrompt {
         close(lines.empty ? undefined : "discarded");
       });
       terminal.on("close", () => {
-        lines.cancel();
-        resolve(undefined);
+        const text = lines.end();
+        if (closing) return;
+        // The end of input: what the shell prints next begins a line of its own, and what was entered is answered first.
+        if (!signal.aborted) this.#output.write("\n");
+        resolve(text === undefined || signal.aborted ? undefined : { text });
       });
       terminal.prompt();
     });
@@ -82,8 +87,10 @@ class LineCollector {
     return this.#text === "" && this.#terminal.line === "";
   }
 
-  cancel(): void {
+  /** What was entered and is not done yet; a line that was not ended is no part of it. */
+  end(): string | undefined {
     clearTimeout(this.#timer);
+    return this.#text === "" ? undefined : this.#text.replace(/\\?\n$/, "");
   }
 
   #pause(): void {

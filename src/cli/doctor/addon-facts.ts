@@ -57,10 +57,20 @@ async function tryLoading(): Promise<Attempt> {
     }`;
   return new Promise((resolve) => {
     execFile(process.execPath, ["--input-type=module", "--eval", program], (error, stdout) => {
-      if (error === null) resolve(JSON.parse(stdout) as Attempt);
-      else resolve({ system: null, error: crashed(error) });
+      resolve(error === null ? readAttempt(stdout) : { system: null, error: crashed(error) });
     });
   });
+}
+
+/** Drivers, and what NODE_OPTIONS loads, may print lines of their own before. */
+function readAttempt(stdout: string): Attempt {
+  const line = stdout.trimEnd().split("\n").at(-1) ?? "";
+  try {
+    return JSON.parse(line) as Attempt;
+  } catch {
+    const message = `The process that loads the addon printed something else in the end: ${line}`;
+    return { system: null, error: { code: "BACKEND_UNAVAILABLE", message } };
+  }
 }
 
 function crashed({ signal, code }: { signal?: NodeJS.Signals | null; code?: number | string | null }): {

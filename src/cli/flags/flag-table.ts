@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { Option } from "commander";
 
+import { UsageError } from "../cli-error.js";
 import { readTextFile } from "../text-file.js";
 
 /** How one option of the library is written on the command line. */
@@ -15,13 +16,15 @@ export interface Flag {
   readonly parse?: (text: string) => unknown;
   /** The same for a flag that may be given several times, of all its texts. */
   readonly parseAll?: (texts: readonly string[]) => unknown;
-  /** Whether there is a second flag, `…-file`, that names a file with the text. */
+  /** Whether there is a second flag, `…-file`, that names a file with the text; the newline with which it ends is no part of that. */
   readonly orFile?: true;
 }
 
 /** The flags of an option that is an object: each is named after the option and its own name. */
 export interface FlagGroup {
   readonly group: Readonly<Record<string, Flag>>;
+  /** The one of them that turns the option on, without which the others would do so unasked. */
+  readonly needs: string;
 }
 
 /** Null for an option that means nothing on a command line, or that the command gives in another way. */
@@ -33,6 +36,8 @@ export type FlagsFor<Options> = { readonly [Name in keyof Required<Options>]: Fl
 interface PlacedFlag extends Flag {
   /** The option's name in the library, e.g. `dry.base`. */
   readonly path: string;
+  /** The flag without which this one means nothing. */
+  readonly needs?: PlacedFlag;
 }
 
 /** Adds the flags of a table under a heading of `--help`. */
@@ -49,6 +54,9 @@ export function readFlags(command: Command, table: FlagTable): Record<string, un
   for (const flag of flagsOf(table)) {
     const value = valueOf(flag, command);
     if (value === undefined) continue;
+    const { needs } = flag;
+    if (needs !== undefined && valueOf(needs, command) === undefined)
+      throw new UsageError(`--${nameOf(flag)} needs --${nameOf(needs)}, which turns it on`);
     const [name = "", inner] = flag.path.split(".");
     options[name] = inner === undefined ? value : { ...(options[name] as object | undefined), [inner]: value };
   }
@@ -72,13 +80,24 @@ function flagsOf(table: FlagTable): PlacedFlag[] {
   return Object.entries(table).flatMap(([name, entry]): PlacedFlag[] => {
     if (entry === null) return [];
     if (!("group" in entry)) return [{ ...entry, path: name }];
-    return Object.entries(entry.group).map(([inner, flag]) => ({ ...flag, path: `${name}.${inner}` }));
+    return flagsOfGroup(name, entry);
   });
+}
+
+function flagsOfGroup(name: string, { group, needs: main }: FlagGroup): PlacedFlag[] {
+  const place = ([inner, flag]: [string, Flag]): PlacedFlag => ({ ...flag, path: `${name}.${inner}` });
+  const found = Object.entries(group).find(([inner]) => inner === main);
+  if (found === undefined) throw new Error(`There is no flag ${main} of ${name}`);
+  const needs = place(found);
+  return Object.entries(group).map((entry) => (entry[0] === main ? needs : { ...place(entry), needs }));
 }
 
 function valueOf(flag: PlacedFlag, command: Command): unknown {
   const file = flag.orFile === true ? given(command, toFileOption(flag)) : undefined;
-  const value = file === undefined ? given(command, toOption(flag)) : parsed(flag, readTextFile(file as string));
+  const value =
+    file === undefined
+      ? given(command, toOption(flag))
+      : parsed(flag, readTextFile(file as string).replace(/\r?\n$/, ""));
   return value === undefined || flag.parseAll === undefined ? value : flag.parseAll(value as string[]);
 }
 

@@ -16,7 +16,7 @@ export const requestFlags = {
     help: "draft so many tokens from what is repeated, to be faster there",
   },
   draft: { value: "<tokens>", parse: number, help: "that --draft-model drafts a step at most; 0 is off (16)" },
-  contextShift: { help: "drop the oldest tokens when the context is full, and go on" },
+  contextShift: { help: "drop the oldest tokens, or turns, when the context is full, and go on" },
   keepTokens: { value: "<tokens>", parse: number, help: "at the beginning, that --context-shift keeps (0)" },
   cachePrompt: { name: "no-cache-prompt", help: "evaluate the whole prompt again in every turn" },
   renderSpecial: { help: "show control tokens in the text" },
