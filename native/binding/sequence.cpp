@@ -89,21 +89,34 @@ struct Evaluation {
     int32_t                  sequence;
     std::vector<llama_token> tokens;
     Scheduler::Logits        which;
+    size_t                   before = 0;  // the sequence's length, to which it goes back where a batch fails
     size_t                   done = 0;
     std::vector<float>       logits;
+
+    // Whether that was the last batch.
+    bool next_batch(Scheduler & scheduler) {
+        if (done == 0) before = scheduler.sequence_length(sequence);
+        try {
+            done += scheduler.evaluate(sequence, tokens, done, which, logits);
+        } catch (const Error & error) {
+            ErrorDetails details = error.details;
+            details["length"] = double(scheduler.take_back(sequence, before));
+            throw Error(error.code, error.what(), std::move(details), error.log);
+        }
+        return done == tokens.size();
+    }
 };
 
 Napi::Value sequence_evaluate(const Options & options) {
     const auto & context = options.handle<Context>("context");
-    const auto   state = std::make_shared<Evaluation>(Evaluation{ options.int32("sequence"), options.tokens("tokens"), wanted_logits(options), 0, {} });
+    const auto   state = std::make_shared<Evaluation>(Evaluation{ options.int32("sequence"), options.tokens("tokens"), wanted_logits(options), 0, 0, {} });
     if (state->tokens.empty()) throw Error("INVALID_OPTION", "Expected at least one token for evaluate");
     const auto model = context->engine->model();
     for (const llama_token token : state->tokens) model->check_token(token, "evaluate");
     const auto [promise, settler] = Settler::create(options.env());
     try {
         context->engine->post({ [state, settler = settler](Engine & engine) {
-                                   state->done += engine.scheduler().evaluate(state->sequence, state->tokens, state->done, state->which, state->logits);
-                                   if (state->done < state->tokens.size()) return false;
+                                   if (!state->next_batch(engine.scheduler())) return false;
                                    settler->resolve(settler, [state](Napi::Env env) -> Napi::Value {
                                        if (state->which == Scheduler::Logits::None) return env.Null();
                                        return to_js(env, state->logits);

@@ -72,6 +72,14 @@ common_params_sampling convert(const SamplingParams & in, int32_t context_size) 
         const auto type = sampler_type(name);
         if (is_active(type, out)) out.samplers.push_back(type);
     }
+    // Without a temperature in the chain llama.cpp draws from what is left, and a range would be one around nothing.
+    if (in.temperature <= 0 && in.mirostat == 0) {
+        out.dynatemp_range = 0;
+        const auto & order = out.samplers;
+        if (std::find(order.begin(), order.end(), COMMON_SAMPLER_TYPE_TEMPERATURE) == order.end()) {
+            out.samplers.push_back(COMMON_SAMPLER_TYPE_TEMPERATURE);
+        }
+    }
     return out;
 }
 
@@ -169,8 +177,16 @@ llama_token Sampler::choose(llama_context * context, int32_t index, const float 
     if (greedy) grammar->best(logits, 1, candidates);
     else if (leading_top_k > 0) grammar->best(logits, leading_top_k, candidates);
     else grammar->all(logits, candidates);
-    if (candidates.empty()) throw Error("GRAMMAR", "No token of the model continues the grammar");
+    if (candidates.empty()) return end_of_grammar();
     return greedy ? candidates.front().id : sample_candidates();
+}
+
+// A text that can only end does so, also where tokens that end it were never to be sampled.
+llama_token Sampler::end_of_grammar() const {
+    for (const llama_token token : model.end_of_generation()) {
+        if (grammar->allows(token)) return token;
+    }
+    throw Error("GRAMMAR", "No token of the model continues the grammar");
 }
 
 llama_token Sampler::choose_freely(llama_context * context, int32_t index, const float * logits) {

@@ -69,6 +69,7 @@ private:
     llama_token choose(llama_context * context, int32_t index, const float * logits);
     llama_token choose_freely(llama_context * context, int32_t index, const float * logits);
     llama_token sample_candidates();
+    llama_token end_of_grammar() const;
 
     const Model &    model;
     common_sampler * chain = nullptr;

@@ -231,8 +231,8 @@ bool Scheduler::fits_one_more(Run & run) {
 void Scheduler::shift(Run & run) {
     if (run.evaluated == 0) return;  // nothing to drop
     const size_t first = run.history[0] == llama_vocab_bos(decoder.model().vocab()) ? 1 : 0;
-    // Half of what is in memory at most, which is less than half of the context where low-level sequences take the rest.
-    const size_t keep = std::min(std::max(size_t(run.request.keep_tokens), first), run.evaluated / 2);
+    // One at least has to go of what is in memory, which is less than the context where low-level sequences take the rest.
+    const size_t keep = std::min(std::max(size_t(run.request.keep_tokens), first), run.evaluated - 1);
     const size_t discard = std::max<size_t>(1, (run.evaluated - keep) / 2);
     const bool   in_place = llama_memory_can_shift(decoder.memory()) && decoder.model().can_truncate() &&
         sliding_window == 0 && ledger.shares_nothing(run.slot);

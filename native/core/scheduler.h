@@ -58,6 +58,9 @@ public:
     void    close_sequence(int32_t sequence);
     int32_t fork_sequence(int32_t sequence);
     void    truncate_sequence(int32_t sequence, size_t length);
+    size_t  sequence_length(int32_t sequence);
+    // Drops what is behind `length`; returns what is left, which is nothing where the memory cannot be cut.
+    size_t  take_back(int32_t sequence, size_t length);
     // Evaluates up to a batch of `tokens` from `offset` on and appends their logits to `out` as `which` wants (rows of
     // the vocabulary's size); returns how many tokens it took. Throws CONTEXT_OVERFLOW where they do not fit.
     enum class Logits { None, Last, All };

@@ -101,6 +101,15 @@ void Scheduler::truncate_sequence(int32_t sequence, size_t length) {
     update_stats();
 }
 
+size_t Scheduler::sequence_length(int32_t sequence) { return low_level(sequence).tokens.size(); }
+
+size_t Scheduler::take_back(int32_t sequence, size_t length) {
+    Slot & slot = low_level(sequence);
+    if (slot.tokens.size() > length) cut(sequence, length);
+    update_stats();
+    return slot.tokens.size();
+}
+
 size_t Scheduler::evaluate(int32_t sequence, const std::vector<llama_token> & tokens, size_t offset, Logits which, std::vector<float> & out) {
     Slot &       slot = low_level(sequence);
     const size_t limit = which == Logits::All ? size_t(std::min(decoder.max_outputs(), decoder.batch_capacity())) : size_t(decoder.batch_capacity());
@@ -167,16 +176,18 @@ std::vector<llama_token> Scheduler::restore_sequence(int32_t sequence, const std
     if (!tokens.empty()) std::memcpy(tokens.data(), state.data() + sizeof header, tokens.size() * sizeof(llama_token));
     for (const llama_token token : tokens) decoder.model().check_token(token, "restore");
 
-    cut(sequence, 0);
-    if (!make_room(tokens.size(), -1)) {
+    const size_t own = ledger.exclusive(sequence);  // goes with what it holds now
+    if (!make_room(tokens.size() - std::min(tokens.size(), own), -1)) {
+        const size_t room = ledger.free() + own;
         throw Error("CONTEXT_OVERFLOW", "The saved sequence has " + std::to_string(tokens.size()) + " tokens, but the context has room for " +
-                std::to_string(ledger.free()),
-            { { "tokens", double(tokens.size()) }, { "freeTokens", double(ledger.free()) }, { "contextSize", double(ledger.capacity()) } });
+                std::to_string(room),
+            { { "tokens", double(tokens.size()) }, { "freeTokens", double(room) }, { "contextSize", double(ledger.capacity()) } });
     }
+    cut(sequence, 0);
     Guard          guard;
     const uint8_t * data = state.data() + sizeof header + tokens.size() * sizeof(llama_token);
     if (!tokens.empty() && !load_state(sequence, data, header.state_bytes)) {
-        throw Error("INVALID_OPTION", "The saved sequence does not fit this context; its KV cache types must be the same", {}, guard.log());
+        throw Error("INVALID_OPTION", "The saved sequence does not fit this context; its KV cache types must be the same", { { "length", 0.0 } }, guard.log());
     }
     ledger.append(sequence, tokens.size());
     slot.tokens = tokens;

@@ -155,6 +155,12 @@ function dispatchTo(runs: Map<number, GenerationRun>): NativeEventReceiver {
   return eventReceiver((event) => {
     const run = runs.get(event.id);
     if (event.end !== null) runs.delete(event.id);
-    run?.accept(event);
+    try {
+      run?.accept(event);
+    } catch (error) {
+      // The events behind it are other requests'.
+      run?.cancel();
+      run?.fail(error);
+    }
   });
 }

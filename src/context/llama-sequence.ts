@@ -1,4 +1,4 @@
-import { DisposedError, InvalidOptionError } from "../errors.js";
+import { DisposedError, InvalidOptionError, LlamaError } from "../errors.js";
 import { awaitAddon, captureOrigin } from "../native/errors.js";
 import type { RulesFor } from "../validate.js";
 import { anInteger, oneOf, readOptions, withDefault } from "../validate.js";
@@ -129,7 +129,15 @@ export class LlamaSequence {
         return work({ context: handle, sequence: this.#sequence });
       }, origin),
     );
-    this.#last = run.catch(() => undefined);
+    this.#last = run.catch((error: unknown) => this.#lose(error));
     return run;
+  }
+
+  /** Where a failure took something with it, its error says what is left. */
+  #lose(error: unknown): void {
+    const length = error instanceof LlamaError ? error.details["length"] : undefined;
+    if (typeof length !== "number" || length >= this.#tokens.length) return;
+    this.#tokens.length = length;
+    this.#logits = null;
   }
 }

@@ -398,3 +398,13 @@ describe("prompt lookup", () => {
     expect(drafted.filter(({ usage }) => usage.acceptedTokens > 0).length).toBeGreaterThan(1);
   });
 });
+
+test("a temperature of 0 takes the likeliest token, whatever else is asked for", async () => {
+  const request = { prompt: "Once upon a time", temperature: 0, repeatPenalty: 1.1, maxTokens: 24 };
+  const expected = await context.generate({ ...request, seed: 1 });
+  for (const options of [{ samplerOrder: ["penalties", "topK"] as const }, { dynamicTemperature: { range: 0.5 } }]) {
+    for (const seed of [1, 2, 3]) {
+      expect((await context.generate({ ...request, ...options, seed })).text).toBe(expected.text);
+    }
+  }
+});

@@ -123,6 +123,47 @@ describe("a grammar", () => {
     }
   });
 
+  it("gives other members of a JSON schema's object no name that has a schema of its own", async () => {
+    const schemas = [
+      { properties: { a: { type: "boolean" }, ab: { type: "boolean" } }, additionalProperties: { type: "integer" } },
+      { required: ["b"], additionalProperties: { type: "integer" } },
+    ];
+    const liked = [...texts.keys()].filter((token) => /^["a5]$/.test(texts[token] ?? ""));
+    const logitBias = new Map(liked.map((token) => [token, 30]));
+    let others = 0;
+    for (const schema of schemas) {
+      for (let seed = 1; seed <= 12; seed++) {
+        const request = {
+          prompt,
+          jsonSchema: { type: "object", ...schema },
+          temperature: 1,
+          seed,
+          logitBias,
+          maxTokens: 60,
+        };
+        const { text } = await context.generate(request);
+        for (const [, key = "", value = ""] of text.matchAll(/"((?:[^"\\]|\\.)*)":\s*(\w)/g)) {
+          const isNamed = "properties" in schema && (key === "a" || key === "ab");
+          expect(value, text).toMatch(isNamed ? /[tf]/ : /\d/);
+          if (!isNamed) others++;
+        }
+      }
+    }
+    expect(others).toBeGreaterThan(10);
+  });
+
+  it("ends where nothing else is left, also where tokens that end a text are to be ignored", async () => {
+    for (const options of [{ temperature: 0 }, { temperature: 1, seed: 1 }, { temperature: 1, topK: 0, seed: 1 }]) {
+      const { text, finishReason } = await context.generate({
+        prompt,
+        grammar: 'root ::= "q"',
+        ignoreEos: true,
+        ...options,
+      });
+      expect([text, finishReason]).toEqual(["q", "stop"]);
+    }
+  });
+
   it("ends where it is fulfilled, or goes on where it may", async () => {
     const { text, finishReason } = await context.generate({ prompt, grammar: 'root ::= "q" ("z")?', maxTokens: 8 });
     expect(text).toMatch(/^qz?$/);

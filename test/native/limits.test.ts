@@ -68,6 +68,18 @@ describe("small sizes", () => {
   });
 });
 
+test("a request that shifts keeps what it is told to, also more than half of the context", async () => {
+  const context = await model.createContext({ contextSize: 64, sequences: 1 });
+  const tokens = Array.from({ length: 56 }, (_, index) => 20 + index);
+  const kept = 48;
+  const request = { tokens, ignoreEos: true, temperature: 0, maxTokens: 30, contextShift: true, keepTokens: kept };
+  const { contextShifts } = await context.generate(request);
+  expect(contextShifts).toBeGreaterThan(1);
+  const again = await context.generate({ tokens: [...tokens.slice(0, kept), 9], maxTokens: 1 });
+  expect(again.usage.cachedTokens).toBe(kept);
+  await context.dispose();
+});
+
 describe("a context held by sequences", () => {
   test("a request that finds no room says so, or shifts where it may", async () => {
     const context = await model.createContext({ contextSize: 64, sequences: 1 });

@@ -115,6 +115,48 @@ test("too many tokens are CONTEXT_OVERFLOW and change nothing", async () => {
   await small.dispose();
 });
 
+test("tokens of which only some were evaluated, because a request took the room meanwhile, are taken back", async () => {
+  const own = await model.createContext({ contextSize: 256, batchSize: 64, sequences: 2 });
+  const sequence = await own.sequence();
+  await sequence.evaluate([1, 2, 3]);
+  const many = sequence.evaluate(new Int32Array(160).fill(5));
+  const request = own.generate({ tokens: new Int32Array(120).fill(7), ignoreEos: true, maxTokens: 20 });
+  const [evaluated] = await Promise.allSettled([many, request]);
+  if (evaluated.status === "rejected") {
+    expect(evaluated.reason).toMatchObject({ code: "CONTEXT_OVERFLOW", details: { length: 3 } });
+    expect(sequence.length).toBe(3);
+  } else {
+    expect(sequence.length).toBe(163);
+  }
+  const tokens = [...sequence.tokens, 4];
+  const next = argmax(await sequence.evaluate([4]));
+  const other = await model.createContext({ contextSize: 256 });
+  expect(argmax(await (await other.sequence()).evaluate(tokens))).toBe(next);
+  for (const each of [own, other]) await each.dispose();
+});
+
+test("a state that cannot be restored leaves what was there, or says that it has gone", async () => {
+  const [large, small, coarse] = await Promise.all([
+    model.createContext({ contextSize: 256 }),
+    model.createContext({ contextSize: 32 }),
+    model.createContext({ contextSize: 256, kvType: "q8_0" }),
+  ]);
+  const saved = await large.sequence();
+  await saved.evaluate(new Int32Array(40).fill(5));
+  const state = await saved.save();
+  const kept = await small.sequence();
+  await kept.evaluate([1, 2, 3]);
+  await expect(kept.restore(state)).rejects.toMatchObject({ code: "CONTEXT_OVERFLOW" });
+  expect(kept.length).toBe(3);
+  const gone = await coarse.sequence();
+  await gone.evaluate([1, 2, 3]);
+  await expect(gone.restore(state)).rejects.toMatchObject({ code: "INVALID_OPTION", details: { length: 0 } });
+  expect([gone.length, gone.logits]).toEqual([0, null]);
+  const fresh = await coarse.sequence();
+  expect(argmax(await gone.evaluate([1, 2]))).toBe(argmax(await fresh.evaluate([1, 2])));
+  for (const each of [large, small, coarse]) await each.dispose();
+});
+
 test("sequences and requests share the context; too many sequences are refused", async () => {
   const own = await model.createContext({ contextSize: 512, sequences: 1 });
   const open = [];

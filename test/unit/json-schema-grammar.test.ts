@@ -1,7 +1,61 @@
 import { describe, expect, it } from "vitest";
 
 import { jsonSchemaGrammar } from "../../src/sampling/json-schema/json-schema-grammar.js";
+import { otherKey } from "../../src/sampling/json-schema/other-keys.js";
 import { integerRange, numberRange } from "../../src/sampling/json-schema/number-range.js";
+
+describe("keywords that hold together", () => {
+  const grammar = (schema: object): string => jsonSchemaGrammar(schema);
+
+  it("stand beside a reference", () => {
+    const $defs = { s: { type: "string" } };
+    const whole = { type: "string", maxLength: 5 };
+    expect(grammar({ $ref: "#/$defs/s", maxLength: 5, $defs })).toBe(grammar({ ...whole, $defs }));
+    expect(() => grammar({ $ref: "#/$defs/s", contentEncoding: "x", $defs })).toThrow("contentEncoding");
+    expect(grammar({ $ref: "#/$defs/s", title: "A word", $defs })).toBe(grammar({ $ref: "#/$defs/s", $defs }));
+  });
+
+  it("are those of one property in several parts of allOf", () => {
+    const part = (k: object): object => ({ properties: { k } });
+    const both = grammar({ allOf: [part({ type: "string" }), part({ type: "string", maxLength: 3 })] });
+    expect(both).toBe(grammar({ allOf: [part({ type: "string", maxLength: 3 })] }));
+    expect(() => grammar({ allOf: [part({ type: "string" }), part({ type: "number" })] })).toThrow("allOf");
+  });
+
+  it("are refused where a name is required that may not be", () => {
+    const schema = { type: "object", properties: {}, required: ["a"], additionalProperties: false };
+    expect(() => grammar(schema)).toThrow("required");
+  });
+});
+
+describe("keys other than these", () => {
+  /** Classes of letters, groups and quotes, which regular expressions write almost alike. */
+  const accepts = (names: string[], key: string): boolean => {
+    const source = otherKey(names, "string")
+      .replaceAll('"\\""', "'")
+      .replaceAll('""', "")
+      .replaceAll(" ", "")
+      .replace(/\\U([0-9a-f]{8})/g, (_, hex: string) => `\\u{${hex.replace(/^0+/, "")}}`)
+      .replaceAll("'", '"');
+    return new RegExp(`^${source}$`, "u").test(`"${key}"`);
+  };
+  const names = ["a", "ab", "b-c", "]", "\u{1f600}x", "café"];
+
+  it.each(names)("are not %s", (name) => {
+    expect(accepts(names, name)).toBe(false);
+  });
+
+  it.each(["", "b", "abc", "ba", "b-", "b-cd", "]]", "^", "\u{1f600}", "\u{1f600}y", "caf", "cafe", "-"])(
+    "may be %j",
+    (key) => {
+      expect(accepts(names, key)).toBe(true);
+    },
+  );
+
+  it("are any where there are none", () => {
+    expect(otherKey([], "string")).toBe("string");
+  });
+});
 
 /** The grammar of a range holds nothing but literals, digits and groups, which regular expressions write almost alike. */
 function asPattern(range: string): RegExp {

@@ -1,6 +1,7 @@
 import { InvalidOptionError } from "../../errors.js";
 import { GrammarRules, literal, mostRepeats, oneOfThese } from "./grammar-rules.js";
 import { integerRange, numberRange } from "./number-range.js";
+import { otherKey } from "./other-keys.js";
 import { PatternError, patternGrammar } from "./pattern-grammar.js";
 
 /** A JSON schema, or true for any value. */
@@ -151,8 +152,13 @@ class Converter {
     return oneOfThese(values.map((value: unknown) => literal(JSON.stringify(value))));
   }
 
-  #reference(schema: Exclude<Schema, true>, path: string, depth: number): string {
-    const target = schema["$ref"];
+  #reference({ $ref: target, ...others }: Exclude<Schema, true>, path: string, depth: number): string {
+    // What stands beside a reference holds as well.
+    if (Object.keys(others).some((keyword) => !annotations.has(keyword))) {
+      const { allOf = [], ...own } = others;
+      if (!Array.isArray(allOf)) throw new InvalidOptionError(`${path}.allOf`, "an array of schemas", allOf);
+      return this.#value({ ...own, allOf: [{ $ref: target }, ...(allOf as unknown[])] }, path, depth + 1);
+    }
     if (typeof target !== "string" || !target.startsWith("#")) {
       throw new InvalidOptionError(`${path}.$ref`, "a reference within the schema, as #/$defs/name", target);
     }
@@ -219,11 +225,15 @@ class Converter {
     }
     if (!Array.isArray(required)) throw new InvalidOptionError(`${path}.required`, "an array of names", required);
     const missing = required.map(String).filter((name) => !Object.hasOwn(given, name));
-    const properties = [...Object.entries(given), ...missing.map((name) => [name, true] as const)];
+    if (missing.length > 0 && additionalProperties === false)
+      throw new InvalidOptionError(`${path}.required`, "names of properties, as there may be no others", missing[0]);
+    const unnamed = additionalProperties ?? true;
+    const properties = [...Object.entries(given), ...missing.map((name) => [name, unnamed] as const)];
     const others = additionalProperties ?? (schema["properties"] === undefined && properties.length === 0);
+    const names = properties.map(([key]) => key);
     const ws = this.#rules.common("ws");
     const name = lastPart(path);
-    const othersRule = others === false ? undefined : this.#additional(others, path, depth);
+    const othersRule = others === false ? undefined : this.#additional(others, names, path, depth);
     // Built from the end: what may follow property `index` with and without one before it.
     const separated = othersRule === undefined ? empty : `("," ${ws} ${othersRule})?`;
     let after = { some: separated, none: othersRule === undefined ? empty : `${othersRule}?` };
@@ -252,9 +262,10 @@ class Converter {
     };
   }
 
-  #additional(schema: unknown, path: string, depth: number): string {
+  #additional(schema: unknown, names: readonly string[], path: string, depth: number): string {
     const at = `${path}.additionalProperties`;
-    const [ws, string] = [this.#rules.common("ws"), this.#rules.common("string")];
+    const ws = this.#rules.common("ws");
+    const string = this.#rules.add(`${lastPart(path)}-key`, otherKey(names, this.#rules.common("string")));
     const value = this.#rules.add(`${lastPart(path)}-other`, this.#value(this.#asSchema(schema, at), at, depth + 1));
     const member = `${string} ":" ${ws} ${value}`;
     return `(${member} ("," ${ws} ${member})*)`;
@@ -354,9 +365,19 @@ class Converter {
 
 function mergeKeyword(keyword: string, earlier: unknown, value: unknown, path: string): unknown {
   if (earlier === undefined || JSON.stringify(earlier) === JSON.stringify(value)) return value;
-  if (keyword === "properties") return { ...(earlier as object), ...(value as object) };
+  if (keyword === "properties") return mergeProperties(earlier as object, value as object);
   if (keyword === "required") return [...(earlier as unknown[]), ...(value as unknown[])];
   throw new InvalidOptionError(`${path}.${keyword}`, "no second value within allOf", value);
+}
+
+/** A property of both has to be as both want it. */
+function mergeProperties(earlier: object, later: object): object {
+  const merged = new Map<string, unknown>(Object.entries(earlier));
+  for (const [name, schema] of Object.entries(later)) {
+    const first = merged.get(name);
+    merged.set(name, first === undefined ? schema : { allOf: [first, schema] });
+  }
+  return Object.fromEntries(merged);
 }
 
 function count(schema: Exclude<Schema, true>, keyword: string, path: string): number | undefined {
