@@ -12,6 +12,7 @@
 #include <climits>
 #include <cstring>
 #include <filesystem>
+#include <string_view>
 
 namespace llama_native {
 
@@ -157,6 +158,15 @@ uint64_t Model::fingerprint() const {
     mix(llama_model_n_layer(model));
     mix(static_cast<uint64_t>(head_count_kv()));
     mix(static_cast<uint64_t>(size));
+    // Those who trained it further changed its name, its template or its lengths, if not its size.
+    char text[512];
+    for (int32_t i = 0; i < llama_model_meta_count(model); i++) {
+        llama_model_meta_key_by_index(model, i, text, sizeof text);
+        if (std::string_view(text).substr(0, 6) == "split.") continue;  // of how its files were cut
+        for (const char * at = text; *at; at++) mix(uint8_t(*at));
+        llama_model_meta_val_str_by_index(model, i, text, sizeof text);
+        for (const char * at = text; *at; at++) mix(uint8_t(*at));
+    }
     return hash;
 }
 

@@ -241,6 +241,7 @@ void Scheduler::shift(Run & run) {
         llama_memory_seq_add(decoder.memory(), run.slot, llama_pos(keep + discard), -1, -llama_pos(discard));
         ledger.erase(run.slot, keep, keep + discard);
         run.evaluated -= discard;
+        run.pristine = std::min(run.pristine, keep);
         shifted = true;
     } else {
         const size_t left = decoder.model().can_truncate() ? keep : 0;
@@ -451,7 +452,8 @@ Error Scheduler::timed_out(const Run & run, Clock::time_point now) const {
 void Scheduler::release_slot(Run & run) {
     if (run.slot < 0) return;
     Slot & slot = slots[size_t(run.slot)];
-    if (ledger.length(run.slot) != run.evaluated) cut(run.slot, std::min(ledger.length(run.slot), run.evaluated));
+    const size_t left = std::min(run.evaluated, run.pristine);
+    if (ledger.length(run.slot) != left) cut(run.slot, std::min(ledger.length(run.slot), left));
     slot.run = nullptr;
     slot.last_used = ++tick;
     slot.tokens = std::move(run.history);
@@ -459,6 +461,7 @@ void Scheduler::release_slot(Run & run) {
     slot.use = Slot::Use::Cached;
     if (slot.tokens.empty()) drop(run.slot);
     run.slot = -1;
+    run.pristine = SIZE_MAX;
 }
 
 // llama.cpp says nothing of what is left in memory after a failure, so the sequences of the batch are given up.

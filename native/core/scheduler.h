@@ -98,6 +98,8 @@ private:
         std::vector<llama_token> history;
         size_t                   prompt_size;
         size_t                   evaluated = 0;
+        // Of these, those whose cells know of nothing that a shift has dropped: no other request may begin with more.
+        size_t                   pristine = SIZE_MAX;
         int32_t                  slot = -1;  // -1: waiting
         int32_t                  output = -1;  // index of its logits in the batch of this step
         size_t                   in_batch = 0;

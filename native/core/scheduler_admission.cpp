@@ -93,7 +93,9 @@ Scheduler::PrefixMatch Scheduler::best_prefix(const Run & run) const {
     for (int32_t slot = 0; slot < int32_t(slots.size()); slot++) {
         if (slots[size_t(slot)].use == Slot::Use::Free) continue;
         const Content held = content(slot);
-        const size_t  common = common_prefix(run.history.data(), run.history.size() - 1, held.tokens, held.size);
+        const Run *   other = slots[size_t(slot)].run;
+        const size_t  pristine = other ? std::min(held.size, other->pristine) : held.size;
+        const size_t  common = common_prefix(run.history.data(), run.history.size() - 1, held.tokens, pristine);
         PrefixMatch   usable = usable_prefix(slot, common);
         if (usable.length > best.length) best = std::move(usable);
     }
@@ -223,8 +225,12 @@ void Scheduler::store(int32_t index) {
 // Brings a sequence of the second tier back where it has more of a request's prompt than any that is in the KV cache.
 void Scheduler::fetch_stored(const Run & run) {
     const auto stored = sequence_store.find(run.history.data(), run.history.size() - 1);
-    // Behind a state that cannot be cut, only a prompt that goes on from its end can follow.
-    const bool usable = stored.entry && (decoder.model().can_truncate() || stored.common == stored.entry->tokens.size());
+    if (!stored.entry) return;
+    // Behind a state that cannot be cut, or that was saved without what its window had passed, only a prompt that goes on from its
+    // end can follow.
+    const size_t length = stored.entry->tokens.size();
+    const bool   can_cut = decoder.model().can_truncate() && (sliding_window == 0 || length <= size_t(sliding_window));
+    const bool   usable = can_cut || stored.common == length;
     if (!usable || stored.common < best_prefix(run).length + least_tokens_to_store) return;
     size_t promised = 0;
     for (const auto & other : running) promised += other->pending();
