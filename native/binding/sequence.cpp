@@ -99,11 +99,17 @@ struct Evaluation {
         try {
             done += scheduler.evaluate(sequence, tokens, done, which, logits);
         } catch (const Error & error) {
-            ErrorDetails details = error.details;
-            details["length"] = double(scheduler.take_back(sequence, before));
-            throw Error(error.code, error.what(), std::move(details), error.log);
+            throw with_length(error, scheduler);
+        } catch (const std::exception & error) {
+            throw with_length(Error("DECODE", error.what()), scheduler);
         }
         return done == tokens.size();
+    }
+
+    Error with_length(const Error & error, Scheduler & scheduler) const {
+        ErrorDetails details = error.details;
+        details["length"] = double(scheduler.take_back(sequence, before));
+        return Error(error.code, error.what(), std::move(details), error.log);
     }
 };
 

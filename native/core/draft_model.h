@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <vector>
 
@@ -47,8 +46,6 @@ public:
     double last_read_ms() const { return spent_reading; }
     double last_draft_ms() const { return spent_drafting; }
 
-    // Called while it computes, or waits for the threads.
-    void set_watch(std::function<void()> called) { decoder.set_watch(std::move(called)); }
     void shut_down() { decoder.shut_down(); }
 
 private:

@@ -196,7 +196,6 @@ bool Engine::open(const Ready & on_ready) {
         draft_model = std::move(made_draft);
         scheduler_ = std::move(scheduler);
         decoder->set_watch([this] { expire(); });
-        if (draft_model) draft_model->set_watch([this] { expire(); });
         if (stopping) decoder->shut_down();
         if (stopping && draft_model) draft_model->shut_down();
     } catch (const Error & error) {

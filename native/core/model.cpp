@@ -158,15 +158,22 @@ uint64_t Model::fingerprint() const {
     mix(llama_model_n_layer(model));
     mix(static_cast<uint64_t>(head_count_kv()));
     mix(static_cast<uint64_t>(size));
-    // Those who trained it further changed its name, its template or its lengths, if not its size.
-    char text[512];
+    // Those who trained it further changed its name, its template or its lengths, if not its size. llama.cpp has them in the order
+    // of a hash table, which a sum does not depend on.
+    const auto hash_text = [](uint64_t from, const char * text) {
+        for (const char * at = text; *at; at++) from = (from ^ uint8_t(*at)) * 1099511628211ull;
+        return from;
+    };
+    uint64_t sum = 0;
+    char     text[512];
     for (int32_t i = 0; i < llama_model_meta_count(model); i++) {
         llama_model_meta_key_by_index(model, i, text, sizeof text);
         if (std::string_view(text).substr(0, 6) == "split.") continue;  // of how its files were cut
-        for (const char * at = text; *at; at++) mix(uint8_t(*at));
+        const uint64_t key = hash_text(1469598103934665603ull, text);
         llama_model_meta_val_str_by_index(model, i, text, sizeof text);
-        for (const char * at = text; *at; at++) mix(uint8_t(*at));
+        sum += hash_text(key, text);
     }
+    mix(sum);
     return hash;
 }
 

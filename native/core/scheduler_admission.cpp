@@ -288,6 +288,7 @@ bool Scheduler::preempt_youngest() {
     drop(run.slot);
     run.slot = -1;
     run.evaluated = 0;
+    run.pristine = SIZE_MAX;
     run.in_batch = 0;
     counters.preemptions++;
     const auto position = std::find_if(waiting.begin(), waiting.end(),

@@ -176,9 +176,11 @@ std::vector<llama_token> Scheduler::restore_sequence(int32_t sequence, const std
     if (!tokens.empty()) std::memcpy(tokens.data(), state.data() + sizeof header, tokens.size() * sizeof(llama_token));
     for (const llama_token token : tokens) decoder.model().check_token(token, "restore");
 
-    const size_t own = ledger.exclusive(sequence);  // goes with what it holds now
-    if (!make_room(tokens.size() - std::min(tokens.size(), own), -1)) {
-        const size_t room = ledger.free() + own;
+    // What it holds now goes, but not before it is known that the other has room.
+    const auto room_left = [&] { return ledger.free() + ledger.exclusive(sequence); };
+    while (room_left() < tokens.size()) {
+        if (evict_one(-1)) continue;
+        const size_t room = room_left();
         throw Error("CONTEXT_OVERFLOW", "The saved sequence has " + std::to_string(tokens.size()) + " tokens, but the context has room for " +
                 std::to_string(room),
             { { "tokens", double(tokens.size()) }, { "freeTokens", double(room) }, { "contextSize", double(ledger.capacity()) } });

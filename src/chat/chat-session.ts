@@ -190,13 +190,12 @@ export class ChatSession {
     options: TurnOptions,
   ): Promise<{ turn: RenderedTurn; history: readonly PlainMessage[] }> {
     const turn = await this.#encode(conversation, options);
+    const whole = { turn, history: conversation.history };
+    if (!options.contextShift) return whole;
     const { length } = turn.tokens;
     const { contextSize } = (await this.#host.engine.get()).info;
-    const rest =
-      options.contextShift && length > contextSize
-        ? withoutOldestTurns(conversation, contextSize / 2 / length)
-        : undefined;
-    return rest === undefined ? { turn, history: conversation.history } : this.#encodeTurn(rest, options);
+    const rest = length > contextSize ? withoutOldestTurns(conversation, contextSize / 2 / length) : undefined;
+    return rest === undefined ? whole : this.#encodeTurn(rest, options);
   }
 
   async #encode(

@@ -15,6 +15,19 @@ describe("keywords that hold together", () => {
     expect(grammar({ $ref: "#/$defs/s", title: "A word", $defs })).toBe(grammar({ $ref: "#/$defs/s", $defs }));
   });
 
+  it("stand beside a reference within allOf and anyOf, too", () => {
+    const $defs = { base: { type: "object", properties: { x: { type: "string" }, y: { type: "string" } } } };
+    const required = grammar({ ...$defs.base, required: ["x"] });
+    const reference = { $ref: "#/$defs/base", required: ["x"] };
+    expect(grammar({ allOf: [reference], $defs })).toBe(required);
+    expect(grammar({ allOf: [{ $ref: "#/$defs/more" }], $defs: { ...$defs, more: reference } })).toBe(required);
+    const nothing = { type: "object" };
+    expect(grammar({ ...nothing, anyOf: [reference], $defs })).toBe(
+      grammar({ anyOf: [{ allOf: [nothing, { ...$defs.base, required: ["x"] }] }] }),
+    );
+    expect(() => grammar({ allOf: [{ $ref: "#", type: "object" }], title: "endless" })).toThrow("levels of nesting");
+  });
+
   it("are those of one property in several parts of allOf", () => {
     const part = (k: object): object => ({ properties: { k } });
     const both = grammar({ allOf: [part({ type: "string" }), part({ type: "string", maxLength: 3 })] });
@@ -51,6 +64,20 @@ describe("keys other than these", () => {
       expect(accepts(names, key)).toBe(true);
     },
   );
+
+  it("begin like none of many or long names, as far as these can be told apart", () => {
+    const long = "x".repeat(200);
+    expect([accepts([long], long), accepts([long], `${long}y`), accepts([long], "xxy"), accepts([long], "x")]).toEqual([
+      false,
+      false,
+      true,
+      true,
+    ]);
+    const many = Array.from({ length: 400 }, (_, index) => `name_of_property_${index}`);
+    for (const name of many) expect(accepts(many, name)).toBe(false);
+    expect(accepts(many, "another")).toBe(true);
+    expect(otherKey(many, "string").split("(").length).toBeLessThan(1002);
+  });
 
   it("are any where there are none", () => {
     expect(otherKey([], "string")).toBe("string");

@@ -99,7 +99,7 @@ class Converter {
     if (schema["const"] !== undefined) return literal(JSON.stringify(schema["const"]));
     if (schema["enum"] !== undefined) return this.#enumeration(schema["enum"], `${path}.enum`);
     if (schema["$ref"] !== undefined) return this.#reference(schema, path, depth);
-    if (schema["allOf"] !== undefined) return this.#value(this.#merged(schema, path), path, depth + 1);
+    if (schema["allOf"] !== undefined) return this.#value(this.#merged(schema, path, depth), path, depth + 1);
     for (const union of ["anyOf", "oneOf"]) {
       if (schema[union] !== undefined) return this.#union(schema, union, path, depth);
     }
@@ -154,7 +154,7 @@ class Converter {
 
   #reference({ $ref: target, ...others }: Exclude<Schema, true>, path: string, depth: number): string {
     // What stands beside a reference holds as well.
-    if (Object.keys(others).some((keyword) => !annotations.has(keyword))) {
+    if (this.#hasKeywords(others)) {
       const { allOf = [], ...own } = others;
       if (!Array.isArray(allOf)) throw new InvalidOptionError(`${path}.allOf`, "an array of schemas", allOf);
       return this.#value({ ...own, allOf: [{ $ref: target }, ...(allOf as unknown[])] }, path, depth + 1);
@@ -189,21 +189,20 @@ class Converter {
     }
     const alternatives = branches.map((branch: unknown, index) => {
       const at = `${path}.${keyword}[${index}]`;
-      const hasShared = Object.keys(shared).some((name) => !annotations.has(name));
-      const whole = hasShared ? { allOf: [shared, branch] } : this.#asSchema(branch, at);
+      const whole = this.#hasKeywords(shared) ? { allOf: [shared, branch] } : this.#asSchema(branch, at);
       return this.#rules.add(`${lastPart(path)}-${index}`, this.#value(whole, at, depth + 1));
     });
     return oneOfThese(alternatives);
   }
 
   /** One schema for all of `allOf`, as far as they do not contradict each other. */
-  #merged(schema: Exclude<Schema, true>, path: string): Schema {
+  #merged(schema: Exclude<Schema, true>, path: string, depth: number): Schema {
     const { allOf, ...own } = schema;
     if (!Array.isArray(allOf)) throw new InvalidOptionError(`${path}.allOf`, "an array of schemas", allOf);
     const merged: Record<string, unknown> = {};
     for (const [index, part] of [own, ...(allOf as unknown[])].entries()) {
       const at = `${path}.allOf[${index - 1}]`;
-      const resolved = this.#inlined(this.#asSchema(part, at), at);
+      const resolved = this.#inlined(this.#asSchema(part, at), at, depth);
       if (resolved === true) continue;
       for (const [keyword, value] of Object.entries(resolved)) {
         if (annotations.has(keyword)) continue;
@@ -213,9 +212,17 @@ class Converter {
     return merged;
   }
 
-  #inlined(schema: Schema, path: string): Schema {
+  #hasKeywords(schema: Exclude<Schema, true>): boolean {
+    return Object.keys(schema).some((keyword) => !annotations.has(keyword));
+  }
+
+  /** What a reference stands for, with what stands beside it. */
+  #inlined(schema: Schema, path: string, depth: number): Schema {
     if (schema === true || typeof schema["$ref"] !== "string") return schema;
-    return this.#resolve(schema["$ref"], path);
+    if (depth > deepest) throw new InvalidOptionError(path, `at most ${deepest} levels of nesting`, schema);
+    const { $ref, ...others } = schema;
+    const target = this.#inlined(this.#resolve($ref, path), path, depth + 1);
+    return this.#hasKeywords(others) ? this.#merged({ allOf: [target, others] }, path, depth + 1) : target;
   }
 
   #object(schema: Exclude<Schema, true>, path: string, depth: number): string {
