@@ -153,6 +153,7 @@ export class LlamaModel {
   #requireTemplateSource(): string {
     const source = this.#model.chatTemplateSource;
     if (source !== null) return source;
-    throw new LlamaError("TEMPLATE", "The model's file has no chat template; pass one with the template option");
+    const message = "The model's file has no chat template; pass one with the template option";
+    throw new LlamaError("TEMPLATE", message, { details: { option: "template" } });
   }
 }

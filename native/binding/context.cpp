@@ -147,14 +147,12 @@ private:
             dispatcher->release();
         }
         // A call takes its arguments from the stack, and a program may have been stopped for minutes.
+        constexpr size_t most_events = 1000;
         for (size_t from = 0; from < events.size(); from += most_events) {
-            const auto begin = events.begin() + std::ptrdiff_t(from);
-            const auto end = begin + std::ptrdiff_t(std::min(most_events, events.size() - from));
-            target->packet.send(env, target->on_events.Value(), { std::make_move_iterator(begin), std::make_move_iterator(end) });
+            const Event * begin = events.data() + from;
+            target->packet.send(env, target->on_events.Value(), begin, begin + std::min(most_events, events.size() - from));
         }
     }
-
-    static constexpr size_t most_events = 1000;
 
     std::shared_ptr<Dispatcher> dispatcher;
     std::mutex                  mutex;

@@ -80,11 +80,11 @@ Napi::Value rare_to_js(Napi::Env env, const Event & event) {
     return object;
 }
 
-Napi::Value rare_parts_to_js(Napi::Env env, const std::vector<Event> & events) {
+Napi::Value rare_parts_to_js(Napi::Env env, const Event * begin, const Event * end) {
     const auto is_rare = [](const Event & event) { return event.end || !event.logprobs.empty(); };
-    if (std::none_of(events.begin(), events.end(), is_rare)) return env.Null();
-    Napi::Array list = Napi::Array::New(env, events.size());
-    for (size_t i = 0; i < events.size(); i++) list.Set(uint32_t(i), rare_to_js(env, events[i]));
+    if (std::none_of(begin, end, is_rare)) return env.Null();
+    Napi::Array list = Napi::Array::New(env, size_t(end - begin));
+    for (const Event * event = begin; event != end; event++) list.Set(uint32_t(event - begin), rare_to_js(env, *event));
     return list;
 }
 
@@ -100,18 +100,18 @@ int32_t * EventPacket::numbers(Napi::Env env, size_t size) {
     return values;
 }
 
-void EventPacket::send(Napi::Env env, const Napi::Function & receiver, const std::vector<Event> & events) {
+void EventPacket::send(Napi::Env env, const Napi::Function & receiver, const Event * begin, const Event * end) {
     size_t size = 1;
-    for (const Event & event : events) size += 3 + event.tokens.size();
+    for (const Event * event = begin; event != end; event++) size += 3 + event->tokens.size();
     int32_t * out = numbers(env, size);
-    *out++ = int32_t(events.size());
-    std::vector<napi_value> arguments{ reference.Value(), rare_parts_to_js(env, events) };
-    for (const Event & event : events) {
-        *out++ = int32_t(event.id);
-        *out++ = event.prompt_processed;
-        *out++ = int32_t(event.tokens.size());
-        out = std::copy(event.tokens.begin(), event.tokens.end(), out);
-        arguments.push_back(Napi::String::New(env, event.text));
+    *out++ = int32_t(end - begin);
+    std::vector<napi_value> arguments{ reference.Value(), rare_parts_to_js(env, begin, end) };
+    for (const Event * event = begin; event != end; event++) {
+        *out++ = int32_t(event->id);
+        *out++ = event->prompt_processed;
+        *out++ = int32_t(event->tokens.size());
+        out = std::copy(event->tokens.begin(), event->tokens.end(), out);
+        arguments.push_back(Napi::String::New(env, event->text));
     }
     receiver.Call(arguments);
 }

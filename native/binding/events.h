@@ -4,8 +4,6 @@
 
 #include <napi.h>
 
-#include <vector>
-
 namespace llama_native {
 
 // Hands the events of one or more steps to JS in one call, of as few JS values as can be: the JS thread has been idle
@@ -16,7 +14,7 @@ namespace llama_native {
 // the text of each event. The Int32Array is used again for the next packet. JS thread only.
 class EventPacket {
 public:
-    void send(Napi::Env env, const Napi::Function & receiver, const std::vector<Event> & events);
+    void send(Napi::Env env, const Napi::Function & receiver, const Event * begin, const Event * end);
 
 private:
     int32_t * numbers(Napi::Env env, size_t size);

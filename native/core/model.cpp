@@ -4,6 +4,7 @@
 #include "core/error.h"
 #include "core/file_pages.h"
 #include "core/first_characters.h"
+#include "core/fnv1a.h"
 #include "core/gguf_file.h"
 #include "core/runtime.h"
 
@@ -150,8 +151,8 @@ Model::~Model() {
 }
 
 uint64_t Model::fingerprint() const {
-    uint64_t hash = 1469598103934665603ull;  // FNV-1a
-    const auto mix = [&](uint64_t value) { hash = (hash ^ value) * 1099511628211ull; };
+    uint64_t hash = fnv1a_start;
+    const auto mix = [&](uint64_t value) { hash = fnv1a(hash, value); };
     mix(llama_model_n_params(model));
     mix(llama_model_size(model));
     mix(llama_model_n_embd(model));
@@ -161,7 +162,7 @@ uint64_t Model::fingerprint() const {
     // Those who trained it further changed its name, its template or its lengths, if not its size. llama.cpp has them in the order
     // of a hash table, which a sum does not depend on.
     const auto hash_text = [](uint64_t from, const char * text) {
-        for (const char * at = text; *at; at++) from = (from ^ uint8_t(*at)) * 1099511628211ull;
+        for (const char * at = text; *at; at++) from = fnv1a(from, uint8_t(*at));
         return from;
     };
     uint64_t sum = 0;
@@ -169,7 +170,7 @@ uint64_t Model::fingerprint() const {
     for (int32_t i = 0; i < llama_model_meta_count(model); i++) {
         llama_model_meta_key_by_index(model, i, text, sizeof text);
         if (std::string_view(text).substr(0, 6) == "split.") continue;  // of how its files were cut
-        const uint64_t key = hash_text(1469598103934665603ull, text);
+        const uint64_t key = hash_text(fnv1a_start, text);
         llama_model_meta_val_str_by_index(model, i, text, sizeof text);
         sum += hash_text(key, text);
     }

@@ -1,5 +1,7 @@
 #include "core/prompt_lookup.h"
 
+#include "core/fnv1a.h"
+
 #include <algorithm>
 
 namespace llama_native {
@@ -7,8 +9,8 @@ namespace llama_native {
 namespace {
 
 uint64_t hash_run(const llama_token * tokens, size_t count) {
-    uint64_t hash = 1469598103934665603ull;
-    for (size_t i = 0; i < count; i++) hash = (hash ^ uint32_t(tokens[i])) * 1099511628211ull;
+    uint64_t hash = fnv1a_start;
+    for (size_t i = 0; i < count; i++) hash = fnv1a(hash, uint32_t(tokens[i]));
     return hash;
 }
 

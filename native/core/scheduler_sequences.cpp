@@ -2,6 +2,7 @@
 
 #include "core/scheduler.h"
 
+#include "core/fnv1a.h"
 #include "core/runtime.h"
 
 #include <algorithm>
@@ -20,8 +21,8 @@ struct SavedHeader {
 };
 
 uint64_t checksum(const uint8_t * data, size_t size) {
-    uint64_t hash = 1469598103934665603ull;
-    for (size_t i = 0; i < size; i++) hash = (hash ^ data[i]) * 1099511628211ull;
+    uint64_t hash = fnv1a_start;
+    for (size_t i = 0; i < size; i++) hash = fnv1a(hash, data[i]);
     return hash;
 }
 

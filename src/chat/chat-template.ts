@@ -103,6 +103,7 @@ export class ChatTemplate {
   readonly source: string;
   readonly #model: Model;
   readonly #handle: TemplateHandle;
+  readonly #forOthers = new WeakMap<Model, ChatTemplate>();
   #traits: TemplateTraits | undefined;
   #showsTools: boolean | undefined;
   #specialTokens: { bos_token: string; eos_token: string } | undefined;
@@ -114,9 +115,14 @@ export class ChatTemplate {
     this.#handle = callAddon(() => model.addon.templateCreate({ source: toUSVString(source) }));
   }
 
-  /** @internal Whether it writes for the vocabulary of this model. */
-  isOf(model: Model): boolean {
-    return model === this.#model;
+  /** @internal The same for another model, whose vocabulary is what tells control tokens from text; made once. */
+  for(model: Model): ChatTemplate {
+    if (model === this.#model) return this;
+    const present = this.#forOthers.get(model);
+    if (present !== undefined) return present;
+    const made = new ChatTemplate(model, this.source);
+    this.#forOthers.set(model, made);
+    return made;
   }
 
   /** The conversation as text. Throws `TEMPLATE` where the template fails, with its line in `details` where known. */

@@ -16,12 +16,23 @@ export interface Conversation {
 export function withoutOldestTurns({ head, history, added }: Conversation, share: number): Conversation | undefined {
   const starts = history.flatMap(({ role }, index) => (role === "user" && index > 0 ? [index] : []));
   if (history.length > 0 && added[0]?.role === "user") starts.push(history.length);
-  const whole = lengthOf([...head, ...history, ...added]);
-  const fits = (start: number): boolean => lengthOf([...head, ...history.slice(start), ...added]) <= share * whole;
+  const lengths = history.map(lengthOf);
+  const whole = sum([...lengths, ...head.map(lengthOf), ...added.map(lengthOf)]);
+  let dropped = 0;
+  let passed = 0;
+  const fits = (start: number): boolean => {
+    dropped += sum(lengths.slice(passed, start));
+    passed = start;
+    return whole - dropped <= share * whole;
+  };
   const start = starts.find(fits) ?? starts.at(-1);
   return start === undefined ? undefined : { head, history: history.slice(start), added };
 }
 
-function lengthOf(messages: readonly PlainMessage[]): number {
-  return messages.reduce((sum, message) => sum + JSON.stringify(message).length, 0);
+function lengthOf(message: PlainMessage): number {
+  return JSON.stringify(message).length;
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, one) => total + one, 0);
 }

@@ -196,10 +196,8 @@ export function aTemplate(value: unknown, name: string): ChatTemplate | string {
   throw new InvalidOptionError(name, "a ChatTemplate or the source of one", value);
 }
 
-/** One of another model is written anew with the vocabulary of this one, which is what tells control tokens from text. */
 export function resolveTemplate(template: ChatTemplate | string | undefined, model: Model): ChatTemplate | undefined {
-  if (template === undefined || (template instanceof ChatTemplate && template.isOf(model))) return template;
-  return new ChatTemplate(model, typeof template === "string" ? template : template.source);
+  return typeof template === "string" ? new ChatTemplate(model, template) : template?.for(model);
 }
 
 export type ReadSendOptions = OptionsOf<typeof sendRules>;

@@ -10,7 +10,7 @@ export async function showAnswer(
   { flags, model, before = "" }: { flags: AnswerFlags; model: string; before?: string },
 ): Promise<void> {
   const result = flags.json === true ? await generation : await streamText(generation, before);
-  if (flags.json === true) writeJson({ ...toDocument(result, model), text: before + result.text });
+  if (flags.json === true) writeJson(toDocument(result, model, before));
   writeNotes(result, flags);
 }
 
@@ -32,10 +32,10 @@ export async function streamText(generation: Generation, before = ""): Promise<G
 }
 
 /** What `--json` prints. */
-function toDocument(result: GenerationResult, model: string): object {
+function toDocument(result: GenerationResult, model: string, before: string): object {
   const { text, finishReason, stopString, usage, timings, seed, logprobs } = result;
   return {
-    text,
+    text: before + text,
     finishReason,
     stopString,
     usage,

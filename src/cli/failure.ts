@@ -7,9 +7,8 @@ import { allFlags } from "./flags/all-flags.js";
 import { ReaderLeft } from "./output.js";
 import { Stopped } from "./stops.js";
 
-/** The end of the library's message for a model without a template. */
-const withTemplate = "pass one with the template option";
-const templateFlags = "give one with --chat-template or --chat-template-file, or use `llama-native complete`";
+const noTemplate =
+  "The model's file has no chat template; give one with --chat-template or --chat-template-file, or use `llama-native complete`";
 
 const failed = 1;
 const misused = 2;
@@ -37,8 +36,8 @@ function isMisuse(error: unknown): boolean {
 
 function messageOf(error: unknown): string {
   if (error instanceof InvalidOptionError) return inFlags(error);
-  if (error instanceof LlamaError && error.code === "TEMPLATE")
-    return error.message.replace(withTemplate, templateFlags);
+  if (error instanceof LlamaError && error.code === "TEMPLATE" && error.details["option"] === "template")
+    return noTemplate;
   // What the install left to be said begins with the name already.
   if (error instanceof LlamaError || error instanceof CliError) return error.message.replace(/^llama-native: /, "");
   const message = error instanceof Error ? error.message : String(error);

@@ -96,6 +96,13 @@ describe("doctor", () => {
     });
   });
 
+  it("works where something else prints in the process that tries the addon", async () => {
+    const noisy = join(folder, "noisy.cjs");
+    writeFileSync(noisy, 'if (process.execArgv.includes("--eval")) console.log("hello");');
+    const { addon } = await examine({ NODE_OPTIONS: `--require ${noisy}` });
+    expect([addon.error, addon.system]).toEqual([null, expect.any(Object)]);
+  });
+
   it("works with an addon that cannot be loaded", async () => {
     const damaged = join(folder, "damaged.node");
     writeFileSync(damaged, "nothing to load");

@@ -78,9 +78,16 @@ describe("chat with one message", () => {
     const system = join(folder, "system.txt");
     const template = join(folder, "template.jinja");
     const grammar = join(folder, "grammar.gbnf");
-    writeFileSync(system, "You are a helpful assistant.");
+    writeFileSync(system, "You are a helpful assistant.\n");
     writeFileSync(template, "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}");
     writeFileSync(grammar, 'root ::= "Rome" | "Berlin"');
+    const spoken = ["chat", model, ...greedy, "-p", question, "--json", "--max-tokens", "2"];
+    const promptTokens = async (...flags: string[]): Promise<unknown> =>
+      (JSON.parse((await run([...spoken, ...flags])).stdout) as { usage: { promptTokens: number } }).usage.promptTokens;
+    const fromFile = await promptTokens("--system-file", system, "--chat-template-file", template);
+    expect(fromFile).toBe(
+      await promptTokens("--system", "You are a helpful assistant.", "--chat-template-file", template),
+    );
     const files = ["--system-file", system, "--chat-template-file", template, "--grammar-file", grammar];
     expect(await run(["chat", model, ...greedy, ...files, "-p", question])).toMatchObject({
       code: 0,
@@ -140,6 +147,8 @@ describe("complete", () => {
     expect(await complete(...args)).toEqual(first);
     expect(await run(["complete", model, "--threads", "1", ...args.slice(2)], { input: `${start}\n` })).toEqual(first);
     expect(await complete(...args, "--echo")).toEqual({ ...first, stdout: start + first.stdout });
+    const { text } = JSON.parse((await complete(...args, "--echo", "--json")).stdout) as { text: string };
+    expect(`${text}\n`).toBe(start + first.stdout);
   });
 
   it("writes the same with a draft model, and refuses one of another vocabulary", async () => {

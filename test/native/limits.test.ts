@@ -80,6 +80,18 @@ test("a request that shifts keeps what it is told to, also more than half of the
   await context.dispose();
 });
 
+test("all that comes while the program is stopped is told afterwards", async () => {
+  const context = await model.createContext({ contextSize: 4096, sequences: 8 });
+  const request = { tokens: [5, 6, 7], ignoreEos: true, maxTokens: 400 };
+  const generations = Array.from({ length: 8 }, (_, seed) => context.generate({ ...request, seed }));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 4000);
+  for (const { tokens, finishReason } of await Promise.all(generations)) {
+    expect([tokens.length, finishReason]).toEqual([400, "length"]);
+  }
+  await context.dispose();
+});
+
 describe("a context held by sequences", () => {
   test("a request that finds no room says so, or shifts where it may", async () => {
     const context = await model.createContext({ contextSize: 64, sequences: 1 });

@@ -471,6 +471,14 @@ describe("llama-native serve", () => {
       expect([code, stderr]).toEqual([2, expect.stringContaining("line 2")]);
     });
 
+    test("refuses a variable for keys that has none, and drafts, for which a server has no model", async () => {
+      const { outcome, child } = start(["serve", "smollm2", "--print-config"], { LLAMA_NATIVE_API_KEY: " ," });
+      child.stdin.end();
+      expect(await outcome).toMatchObject({ code: 2, stderr: expect.stringContaining("LLAMA_NATIVE_API_KEY") });
+      const { code, stderr } = await printed("--draft", "8");
+      expect([code, stderr]).toEqual([2, expect.stringContaining("--draft")]);
+    });
+
     test("refuses what the server would refuse", async () => {
       const { code, stderr } = await printed("--port", "99999");
       expect([code, stderr]).toEqual([2, expect.stringContaining("--port")]);

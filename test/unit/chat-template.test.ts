@@ -1,7 +1,8 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import { segmentPrompt } from "../../src/chat/encode-prompt.js";
 import { SpecialTextShield } from "../../src/chat/special-text-shield.js";
+import { writeError } from "../../src/cli/failure.js";
 import type { ChatMessage } from "../../src/index.js";
 import { LlamaError } from "../../src/errors.js";
 import { SpecialTexts } from "../../src/model/special-texts.js";
@@ -124,10 +125,30 @@ describe("render", () => {
     );
   });
 
+  it("of another model writes with the vocabulary of the one that reads it", async () => {
+    const [{ model: one, core }, other] = [fakeModel(), fakeModel()];
+    const { chatTemplate } = one;
+    const chat = other.model.createChat({ template: chatTemplate });
+    await one.dispose();
+    other.addon.answer = () => "Hello!";
+    expect((await chat.send("Hi")).text).toBe("Hello!");
+    expect(chatTemplate.for(core)).toBe(chatTemplate);
+    expect(chatTemplate.for(other.core)).toBe(chatTemplate.for(other.core));
+  });
+
   it("says so where the model has no template", () => {
     const { model } = fakeModel({ chatTemplate: null });
     expect(model.chatTemplateSource).toBeNull();
     expect(() => model.chatTemplate).toThrow("has no chat template");
+    const written = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    const read = (): unknown => model.chatTemplate;
+    try {
+      read();
+    } catch (error) {
+      writeError(error, false);
+    }
+    expect(written.mock.calls.join("")).toContain("--chat-template-file, or use");
+    written.mockRestore();
     expect(() => model.createChat({ template: "chatml" })).not.toThrow();
   });
 });

@@ -25,7 +25,8 @@ export interface BackendOptions {
 
 /**
  * How long a piece of text may wait for the next ones, but never the first. At least as long as the engine lets a single stream's
- * tokens wait; those of several it hands over at once, and each would cost its client a packet: here at most 200 in a second, of up to 20 streams.
+ * tokens wait; those of several it hands over at once, and each would cost its client a packet: here at
+ * most 200 in a second, of up to 20 streams.
  */
 const ticker = new Ticker({ leastMs: 25, msEach: 5, mostMs: 100, graceMs: 15 });
 

@@ -34,7 +34,7 @@ export class Ticker {
     this.#timer = setTimeout(this.#tick, ms + graceMs);
   }
 
-  /** Something has come for one that waits; what comes for the others is told next. */
+  /** Something has come for one that waits: a tick, where one is due, once what comes together with it has been told. */
   came(): void {
     if (this.#isDue || performance.now() < this.#dueMs) return;
     this.#isDue = true;
