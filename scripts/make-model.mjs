@@ -16,7 +16,7 @@ const HELP = `Usage: node scripts/make-model.mjs --shape <shape> [options] (--ou
   --shape <shape>     of Mistral: tiny, 125m, 7b (18 million, 125 million and 7.24 billion parameters), tiny-gaps (tiny
                       with tokens for filling gaps in a text); of small models
                       with other kinds of memory: recurrent (Mamba), hybrid (LFM2), sliding-window (OLMo 2),
-                      hybrid-sliding-window (LFM2), latent (DeepSeek-V2)
+                      hybrid-sliding-window (LFM2), latent (DeepSeek-V2), and encoder (BERT), without any
   --type <type>       q4_k_m, q5_k_m, q8_0, q4_0, f16 for the shapes of Mistral (default q4_k_m); f32 for
                       the others
   --out <file.gguf>   where to write

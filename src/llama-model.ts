@@ -116,14 +116,22 @@ export class LlamaModel {
     return new ChatSession(host, read);
   }
 
-  /** Embeddings of texts, in their order; vectors of `info.embeddingLength` numbers. */
-  embed(text: string, options?: EmbedOptions): Promise<Float32Array>;
-  embed(texts: readonly string[], options?: EmbedOptions): Promise<Float32Array[]>;
-  async embed(texts: string | readonly string[], options?: EmbedOptions): Promise<Float32Array | Float32Array[]> {
+  /**
+   * Embeddings of texts, or of their tokens as they are, in their order; vectors of `info.embeddingLength` numbers.
+   *
+   * @throws LlamaError `CONTEXT_OVERFLOW` for a text longer than the model's context, and `INSUFFICIENT_MEMORY` for one
+   *   whose computation would not fit in this machine's memory
+   */
+  embed(text: string | Int32Array, options?: EmbedOptions): Promise<Float32Array>;
+  embed(texts: readonly (string | Int32Array)[], options?: EmbedOptions): Promise<Float32Array[]>;
+  async embed(
+    texts: string | Int32Array | readonly (string | Int32Array)[],
+    options?: EmbedOptions,
+  ): Promise<Float32Array | Float32Array[]> {
     this.#model.assertUsable();
     requireWeights(this.#model, "embed");
     this.#embedder ??= new Embedder(this.#model);
-    if (typeof texts !== "string") return this.#embedder.embed(texts, options);
+    if (typeof texts !== "string" && !(texts instanceof Int32Array)) return this.#embedder.embed(texts, options);
     const [vector] = await this.#embedder.embed([texts], options);
     if (vector === undefined) throw new LlamaError("DECODE", "The addon returned no embedding");
     return vector;

@@ -84,6 +84,9 @@ Decoder::Decoder(std::shared_ptr<Model> model, const ContextParams & params, uin
         }
         throw Error("INVALID_OPTION", "llama.cpp cannot make a context with these options" + (reason.empty() ? "" : ": " + reason), {}, log);
     }
+    if (!params.embeddings && !memory()) {
+        throw Error("INVALID_OPTION", "This model keeps nothing of what it has read; such models can embed at most, not generate");
+    }
     batch_capacity_ = static_cast<int32_t>(llama_n_batch(context_.get()));
     max_outputs_ = params.embeddings ? batch_capacity_ : std::min(batch_capacity_, static_cast<int32_t>(native.n_outputs_max));
     batch = llama_batch_init(batch_capacity_, 0, 1);

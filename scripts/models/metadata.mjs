@@ -45,16 +45,23 @@ export function metadataOf(shape, type, vocabulary) {
     ...Object.entries(shape.hyperparameters).map(([key, value]) => parameter(`${shape.architecture}.${key}`, value)),
     ...tokenizer(shape.fillsGaps === true ? withGapMarks(vocabulary) : vocabulary),
     ...(shape.fillsGaps === true ? gapMetadata() : []),
+    ...(shape.tokenTypes === undefined ? [] : tokenTypes(shape.tokenTypes)),
   ];
 }
 
+/** @param {number} count @returns {Metadata} */
+function tokenTypes(count) {
+  return [["tokenizer.ggml.token_type_count", { kind: "uint32", value: count }]];
+}
+
 /**
- * A whole number, a list of them with one for each layer, or any other number.
+ * A truth value, a whole number, a list of them with one for each layer, or any other number.
  * @param {string} key
  * @param {import("./shapes.mjs").Hyperparameter} value
  * @returns {Metadata[number]}
  */
 function parameter(key, value) {
+  if (typeof value === "boolean") return [key, { kind: "bool", value }];
   if (Array.isArray(value)) return [key, { kind: "ints", value }];
   return typeof value === "number" ? [key, { kind: "uint32", value }] : [key, { kind: "float32", value: value.float }];
 }

@@ -1,5 +1,6 @@
 // The models that can be written, by name.
 
+import { bert } from "./bert.mjs";
 import { deepseek2 } from "./deepseek2.mjs";
 import { lfm2 } from "./lfm2.mjs";
 import { mamba } from "./mamba.mjs";
@@ -7,13 +8,14 @@ import { mistral } from "./mistral.mjs";
 import { olmo2 } from "./olmo2.mjs";
 
 /**
- * @typedef {number | number[] | { float: number }} Hyperparameter
+ * @typedef {number | boolean | number[] | { float: number }} Hyperparameter
  *
  * @typedef {object} Shape
  * @property {string} architecture llama.cpp's name of it
  * @property {string} name
  * @property {string} label the parameter count as people say it
  * @property {boolean} [fillsGaps] has tokens that mark a gap in a text
+ * @property {number} [tokenTypes] kinds of text that its embeddings tell apart
  * @property {Record<string, Hyperparameter>} hyperparameters by their GGUF keys without the architecture
  * @property {import("./metadata.mjs").FileType[]} types it can be written in, the usual one first
  * @property {(type: import("./metadata.mjs").FileType) => import("./tensors.mjs").ModelTensor[]} tensors in the order of
@@ -24,7 +26,8 @@ import { olmo2 } from "./olmo2.mjs";
 const TINY = { label: "18M", width: 256, layers: 2, heads: 4, headsKv: 2, headWidth: 64, feedForward: 512 };
 
 /**
- * Three sizes of Mistral, one with tokens for filling gaps, and one small model for each further kind of memory that llama.cpp has.
+ * Three sizes of Mistral, one with tokens for filling gaps, and one small model for each further kind of memory that llama.cpp has,
+ * and one without any.
  * @satisfies {Record<string, Shape>}
  */
 export const SHAPES = {
@@ -46,6 +49,8 @@ export const SHAPES = {
   "hybrid-sliding-window": lfm2({ slidingWindow: 64 }),
   /** One compressed vector of a position in place of keys and values. */
   latent: deepseek2,
+  /** No memory: it makes embeddings alone. */
+  encoder: bert,
 };
 
 /** @typedef {keyof typeof SHAPES} ShapeName */

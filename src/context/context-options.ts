@@ -134,6 +134,7 @@ export interface PlannedContext {
 export function planContext(options: unknown, model: Model, owner = "createContext", draft?: Model): PlannedContext {
   const read = readContextOptions(owner, options);
   requireWeights(model, owner);
+  requireGenerator(model, owner);
   const fit = fitBeside(model, draft, read);
   const most = mostTokens(read.contextSize, model.info.contextLength);
   const kvType: { k: KvType; v: KvType } =
@@ -307,4 +308,11 @@ export function requireWeights(model: Model, owner: string): void {
   if (model.info.vocabularyOnly) {
     throw new LlamaError("INVALID_OPTION", `${owner} needs the model's weights, but it was loaded with vocabularyOnly`);
   }
+}
+
+/** Such a model's context would answer with nothing at all. */
+function requireGenerator({ info }: Model, owner: string): void {
+  if (info.canGenerate) return;
+  const message = `${owner} needs a model that can generate, but this one (${info.architecture}) makes embeddings alone; use embed`;
+  throw new LlamaError("INVALID_OPTION", message, { details: { architecture: info.architecture } });
 }

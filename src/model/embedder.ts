@@ -1,7 +1,7 @@
 import { InvalidOptionError, LlamaError } from "../errors.js";
 import type { ContextHandle } from "../native/contract.js";
 import { awaitAddon } from "../native/errors.js";
-import type { RulesFor } from "../validate.js";
+import type { Check, RulesFor } from "../validate.js";
 import { aBoolean, anArrayOf, aString, oneOf, readOptions, withDefault } from "../validate.js";
 import { contextBudget } from "./fit.js";
 import { gigabytes } from "./gigabytes.js";
@@ -26,6 +26,9 @@ const rules = {
   normalize: withDefault(aBoolean, true),
 } satisfies RulesFor<EmbedOptions>;
 
+/** Of tokens, what the model shall see; nothing is put around them. */
+const aText: Check<string | Int32Array> = (value, name) => (value instanceof Int32Array ? value : aString(value, name));
+
 const smallestContext = 512;
 
 /** Makes embeddings in contexts of its own, one for each way of pooling, that grow with the texts. */
@@ -40,9 +43,9 @@ export class Embedder {
     model.adopt(this);
   }
 
-  async embed(texts: readonly string[], options: EmbedOptions | undefined): Promise<Float32Array[]> {
+  async embed(texts: readonly (string | Int32Array)[], options: EmbedOptions | undefined): Promise<Float32Array[]> {
     const { pooling, normalize } = readOptions("embed", rules, options);
-    const inputs = await this.#encode(anArrayOf(aString, "a string or an array of strings")(texts, "texts"));
+    const inputs = await this.#encode(anArrayOf(aText, "a string or an array of strings")(texts, "texts"));
     if (inputs.length === 0) return [];
     const run = this.#last.then(() => this.#run(inputs, this.#resolvePooling(pooling)));
     this.#last = run.catch(() => undefined);
@@ -58,9 +61,15 @@ export class Embedder {
     await Promise.all(handles.map((context) => awaitAddon(() => addon.contextDispose({ context }))));
   }
 
-  async #encode(texts: readonly string[]): Promise<Int32Array[]> {
+  async #encode(texts: readonly (string | Int32Array)[]): Promise<Int32Array[]> {
     const { tokenizer, info } = this.#model;
-    const inputs = await Promise.all(texts.map(async (text) => tokenizer.encodeSoon(text, { addSpecial: true })));
+    const inputs = await Promise.all(
+      texts.map(async (text, index) =>
+        typeof text === "string"
+          ? tokenizer.encodeSoon(text, { addSpecial: true })
+          : tokenizer.checkTokens(text, `texts[${index}]`),
+      ),
+    );
     for (const [index, tokens] of inputs.entries()) {
       if (tokens.length === 0)
         throw new InvalidOptionError(`texts[${index}]`, "a text of at least one token", texts[index]);
@@ -167,7 +176,7 @@ function embeddingParams(size: number, pooling: Pooling): Parameters<Model["addo
   };
 }
 
-function toUnitLength(vector: Float32Array): Float32Array {
+export function toUnitLength(vector: Float32Array): Float32Array {
   let sum = 0;
   for (const value of vector) sum += value * value;
   const length = Math.sqrt(sum);

@@ -1,4 +1,5 @@
 import type { NativeModelInfo, NativeVocabularyInfo } from "../native/contract.js";
+import { keepsNothing } from "./model-shape.js";
 
 /** Facts of a loaded model; lengths in tokens or elements. */
 export interface ModelInfo {
@@ -21,6 +22,8 @@ export interface ModelInfo {
   readonly vocabularyType: NativeVocabularyInfo["type"];
   readonly hasEncoder: boolean;
   readonly hasDecoder: boolean;
+  /** Whether it can generate text; others make embeddings alone. */
+  readonly canGenerate: boolean;
   readonly isRecurrent: boolean;
   readonly isHybrid: boolean;
   /** Whether only the vocabulary was loaded: such a model can tokenize, but not run. */
@@ -44,6 +47,7 @@ export function toModelInfo(native: NativeModelInfo, vocabularyOnly: boolean): M
     vocabularyType: native.vocabulary.type,
     hasEncoder: native.hasEncoder,
     hasDecoder: native.hasDecoder,
+    canGenerate: !native.hasEncoder && !keepsNothing(native.architecture),
     isRecurrent: native.isRecurrent,
     isHybrid: native.isHybrid,
     vocabularyOnly,

@@ -75,6 +75,11 @@ const withoutCache = new Set([
   ..."gemma-embedding wavtokenizer-dec dream llada llada-moe rnd1".split(" "),
 ]);
 
+/** Whether models of an architecture keep nothing of what they have read, and so can embed at most, not generate. */
+export function keepsNothing(architecture: string): boolean {
+  return withoutCache.has(architecture);
+}
+
 /** The facts of a whole model; of a split one the first header has the metadata and every one has tensors. */
 export function shapeOf(headers: readonly GgufHeader[]): ModelShape {
   const [first] = headers;

@@ -105,6 +105,29 @@ export interface PlainServices {
   detokenize(model: string | undefined, tokens: readonly number[], signal: AbortSignal): Promise<string>;
   renderChat(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<string>;
   countTokens(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<number>;
+  embed(model: string | undefined, request: EmbeddingRequest, signal: AbortSignal): Promise<Embeddings>;
+}
+
+/** What every dialect's request for embeddings becomes. */
+export interface EmbeddingRequest {
+  readonly texts: readonly (string | readonly number[])[];
+  /** The field they are from, and whether it has a list of them; for messages. */
+  readonly param: string;
+  readonly isList: boolean;
+  /** Numbers of each vector, which is then as long as its text's first ones; default the model's own length. */
+  readonly dimensions: number | undefined;
+  /** Whether a text that is too long loses its end. Default: it is refused. */
+  readonly truncates?: boolean;
+  /** See {@link PreparedRequest.keepMs}. */
+  readonly keepMs?: number | undefined;
+}
+
+export interface Embeddings {
+  readonly model: string;
+  /** Of length 1, in the texts' order. */
+  readonly vectors: readonly Float32Array[];
+  readonly promptTokens: number;
+  readonly loadMs: number;
 }
 
 export interface TokenizeOptions {

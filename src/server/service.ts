@@ -1,7 +1,9 @@
 import { packageVersion } from "../native/own-package.js";
-import type { PlainServices, TokenPiece } from "./dialect.js";
+import { abortable } from "./abortable.js";
+import type { EmbeddingRequest, Embeddings, PlainServices, TokenPiece } from "./dialect.js";
 import { Problem } from "./http/problem.js";
 import { Backend } from "./inference/backend.js";
+import { embed } from "./inference/embed.js";
 import type { ChatPrompt } from "./inference/request.js";
 import { factsOf } from "./models/model-facts.js";
 import { ModelPool } from "./models/model-pool.js";
@@ -125,6 +127,14 @@ export class Service implements PlainServices {
 
   countTokens(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<number> {
     return this.backend.countTokens(model, prompt, signal);
+  }
+
+  async embed(model: string | undefined, request: EmbeddingRequest, signal: AbortSignal): Promise<Embeddings> {
+    const entry = this.pool.find(model);
+    const lease = await this.pool.acquire(entry, signal);
+    // What the engine computes is computed to its end, for which the model stays.
+    const work = embed(lease, request, signal).finally(() => lease.release(request.keepMs));
+    return await abortable(work, signal);
   }
 
   async #prepare(): Promise<void> {

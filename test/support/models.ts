@@ -28,6 +28,11 @@ export async function memoryModel(shape: MemoryShape): Promise<string> {
   return generated({ shape, type: "f32" });
 }
 
+/** BERT's shape: 3 layers, 128 wide; makes embeddings alone, of texts of up to 512 tokens. */
+export async function encoderModel(): Promise<string> {
+  return generated({ shape: "encoder", type: "f32" });
+}
+
 /** Mistral's shape: 2 layers, 256 wide; 12 MB. `seed` picks the weights. */
 export async function tinyModel(type: WeightType = "q4_k_m", seed = 1): Promise<string> {
   return generated({ type, seed });

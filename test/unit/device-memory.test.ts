@@ -52,6 +52,7 @@ vi.mock("../../src/load-model.js", () => ({
     take(1);
     return {
       metadata: {},
+      info: { canGenerate: true },
       createContext: async () => ({ disposed: true }), // so that nobody asks for its statistics
       dispose: async () => take(-1),
     };

@@ -40,7 +40,7 @@ vi.mock("../../src/load-model.js", () => ({
       if (failure !== undefined) throw failure;
       return gate.passed;
     };
-    return { metadata: {}, createContext: async () => ({}), dispose };
+    return { metadata: {}, info: { canGenerate: true }, createContext: async () => ({}), dispose };
   },
 }));
 

@@ -5,6 +5,7 @@ import type { ChatTemplate } from "../../chat/chat-template.js";
 import type { GenerateOptions } from "../../chat/prompt-source.js";
 import { showTools, toolSyntax } from "../../chat/tools/plan-tools.js";
 import type { Generation } from "../../generation/generation.js";
+import type { LlamaContext } from "../../llama-context.js";
 import type { LlamaModel } from "../../llama-model.js";
 import { jsonObjectGrammar, jsonSchemaGrammar } from "../../sampling/json-schema/json-schema-grammar.js";
 import { abortable } from "../abortable.js";
@@ -139,12 +140,13 @@ export class Backend {
 
   async #start(request: InferenceRequest, lease: Lease, filtered: FilteredRequest, options: RunOptions): Promise<Run> {
     const [first] = request.prompts;
+    const context = contextOf(lease);
     const promptTokens = request.countsPrompt && first !== undefined ? await countPrompt(first, lease) : 0;
     options.signal.throwIfAborted();
-    assertRoom(request.prompts.length * request.n, lease);
+    assertRoom(request.prompts.length * request.n, context);
     const plans = await Promise.all(request.prompts.map((prompt) => planPrompt(prompt, request, lease)));
     options.signal.throwIfAborted();
-    const answers = new Answers(request, lease, { ...this.#options.defaults }, options.signal);
+    const answers = new Answers(request, lease, context, { ...this.#options.defaults }, options.signal);
     answers.start(plans, () => lease.release(options.keepMs));
     const { filter } = this.#options;
     const output = filter?.output?.bind(filter);
@@ -202,15 +204,23 @@ class Answers {
   readonly queue = new BatchQueue<InferenceEvent>(ticker);
   readonly #request: InferenceRequest;
   readonly #lease: Lease;
+  readonly #context: LlamaContext;
   readonly #defaults: BackendOptions["defaults"];
   /** Ends all generations when one of them fails, or the client leaves. */
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #generations: Generation[] = [];
 
-  constructor(request: InferenceRequest, lease: Lease, defaults: BackendOptions["defaults"], signal: AbortSignal) {
+  constructor(
+    request: InferenceRequest,
+    lease: Lease,
+    context: LlamaContext,
+    defaults: BackendOptions["defaults"],
+    signal: AbortSignal,
+  ) {
     this.#request = request;
     this.#lease = lease;
+    this.#context = context;
     this.#defaults = defaults;
     this.#signal = signal;
   }
@@ -242,7 +252,7 @@ class Answers {
 
   #generate(choice: number, copy: number, plan: PromptPlan): void {
     const { queue } = this;
-    const { context } = this.#lease;
+    const context = this.#context;
     const options = { ...this.#request.options, ...plan.options };
     const { seed } = { ...this.#defaults, ...options };
     const reader = new AnswerReader({
@@ -292,8 +302,13 @@ function inRequestTerms({ toolSchemaField }: PromptPlan, generate: () => Generat
   }
 }
 
+function contextOf({ entry, context }: Lease): LlamaContext {
+  if (context !== null) return context;
+  throw new Problem("unsupported", `Not supported: ${entry.id} makes embeddings alone`, { param: "model" });
+}
+
 /** Trying again would not help a request that is too large for an idle engine. */
-function assertRoom(answers: number, { context }: Lease): void {
+function assertRoom(answers: number, context: LlamaContext): void {
   const { sequences } = context.info;
   const room = sequences + context.queueSize;
   if (answers <= room) return;

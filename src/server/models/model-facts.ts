@@ -13,8 +13,10 @@ export interface ModelFacts {
 }
 
 export interface LoadedFacts {
+  /** Tokens of all its answers together, or of one text where it makes embeddings alone. */
   readonly contextSize: number;
   readonly sequences: number;
+  readonly canGenerate: boolean;
   readonly trainedContextSize: number;
   readonly architecture: string;
   readonly parameterCount: number;
@@ -49,8 +51,8 @@ function loadedFacts({ loaded, needs, served }: PooledModel): LoadedFacts | null
   const { info } = model;
   const { fimPrefix, fimSuffix, fimMiddle } = model.tokenizer.special;
   return {
-    contextSize: context.info.contextSize,
-    sequences: context.info.sequences,
+    contextSize: context?.info.contextSize ?? info.contextLength,
+    sequences: context?.info.sequences ?? 0,
     trainedContextSize: info.contextLength,
     architecture: info.architecture,
     parameterCount: info.parameterCount,
@@ -62,11 +64,12 @@ function loadedFacts({ loaded, needs, served }: PooledModel): LoadedFacts | null
     canFillGaps: fimPrefix !== null && fimSuffix !== null && fimMiddle !== null,
     metadata: model.metadata,
     estimatedBytes: needs?.bytes ?? null,
+    canGenerate: info.canGenerate,
     deviceBytes: deviceBytes(model, context),
   };
 }
 
-function deviceBytes({ fit: weights }: LlamaModel, { fit: cache }: LlamaContext): number {
-  const onDevices = (cache?.shares ?? []).filter(({ where }) => weights?.devices.includes(where) === true);
+function deviceBytes({ fit: weights }: LlamaModel, context: LlamaContext | null): number {
+  const onDevices = (context?.fit?.shares ?? []).filter(({ where }) => weights?.devices.includes(where) === true);
   return Math.round(onDevices.reduce((sum, { neededBytes }) => sum + neededBytes, weights?.weightBytes ?? 0));
 }

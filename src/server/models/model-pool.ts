@@ -237,7 +237,9 @@ export class ModelPool {
     const model = await loadModel(path, { ...load, ...needs.load, signal });
     try {
       if (template !== undefined) model.createChatTemplate(template); // a broken one shows now
-      const made = await model.createContext({ ...contextDefaults, ...context, ...needs.context });
+      const made = model.info.canGenerate
+        ? await model.createContext({ ...contextDefaults, ...context, ...needs.context })
+        : null;
       signal.throwIfAborted();
       entry.needs = needs;
       entry.keepMs = this.#options.idleUnloadMs; // what a request asked for ended with that load

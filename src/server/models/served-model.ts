@@ -24,8 +24,8 @@ export interface ServedModel {
   readonly template?: string | undefined;
 }
 
-/** A model that is loaded, with the context all its requests share. */
+/** A model that is loaded, with the context all its requests share; null where the model makes embeddings alone. */
 export interface LoadedModel {
   readonly model: LlamaModel;
-  readonly context: LlamaContext;
+  readonly context: LlamaContext | null;
 }

@@ -69,7 +69,7 @@ function toEnd(
   };
 }
 
-function nanoseconds(milliseconds: number): number {
+export function nanoseconds(milliseconds: number): number {
   return Math.round(milliseconds * 1e6);
 }
 

@@ -8,6 +8,7 @@ import type { InferenceRequest } from "../inference/request.js";
 import type { ModelFacts } from "../models/model-facts.js";
 import type { WithoutPrompt } from "./answers.js";
 import { chatAnswer, generateAnswer, ndjson, OllamaStream, toChatAnswer, toGenerateAnswer } from "./answers.js";
+import { embeddingRoutes } from "./embeddings.js";
 import { chatBody, fixedTemplate, generateBody, toChatRequest, toGenerateRequest, toKeepMs } from "./requests.js";
 
 const chat = generationRoute({
@@ -115,16 +116,21 @@ const numbers = new Set([
   "general.alignment",
 ]);
 
+function toCapabilities({ details }: ModelFacts): string[] {
+  if (details?.canGenerate === false) return ["embedding"];
+  return details?.canFillGaps === true ? ["completion", "insert", "tools"] : ["completion", "tools"];
+}
+
 async function show(name: string | undefined, signal: AbortSignal, services: PlainServices): Promise<object> {
   const facts = await services.loadedModel(name, signal);
-  const { metadata = {}, template, canFillGaps = false } = facts.details ?? {};
+  const { metadata = {}, template } = facts.details ?? {};
   return {
     modelfile: `FROM ${facts.id}\n`,
     parameters: "",
     template: template ?? "",
     details: toDetails(facts),
     model_info: toModelInfo(metadata),
-    capabilities: canFillGaps ? ["completion", "insert", "tools"] : ["completion", "tools"],
+    capabilities: toCapabilities(facts),
     modified_at: new Date(facts.createdMs).toISOString(),
   };
 }
@@ -184,5 +190,5 @@ export const ollama: Dialect = {
   owns: (path) => path.startsWith("/api/"),
   error: ({ message }) => ({ body: { error: message } }),
   problem: z.strictObject({ error: z.string() }),
-  routes: [chat, generate, ...lists],
+  routes: [chat, generate, ...embeddingRoutes, ...lists],
 };

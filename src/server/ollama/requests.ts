@@ -10,7 +10,7 @@ const share = z.number().min(0).max(1);
 export const fixedTemplate = "the template is the model's own";
 const ofTheServer = "this is set when the server is started";
 
-const options = z.strictObject({
+export const requestOptions = z.strictObject({
   num_predict: maybe(z.int().min(-2).max(0x7fffffff)),
   temperature: maybe(z.number().min(0)),
   top_k: maybe(count),
@@ -39,7 +39,7 @@ const options = z.strictObject({
 const format = z.union([z.literal(["json", ""]), jsonObject]);
 /** A sum of Go's units, or whole seconds. */
 const duration = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$|^[+-]?\d+$/;
-const keepAlive = z.union([
+export const keepAlive = z.union([
   z.number(),
   z.string().regex(duration, 'Expected a duration in h, m, s, ms, us or ns, such as "1h30m", or whole seconds'),
 ]);
@@ -48,7 +48,7 @@ const common = {
   model: z.string(),
   stream: maybe(z.boolean()),
   format: maybe(format),
-  options: maybe(options),
+  options: maybe(requestOptions),
   keep_alive: maybe(keepAlive),
   think: refused("thinking", false),
   logprobs: refused("log-probabilities; OpenAI's routes have them", false),
@@ -164,7 +164,7 @@ function toFormat(wanted: CommonBody["format"]): AnswerFormat {
   return wanted === "json" ? { type: "json" } : { type: "schema", schema: wanted, param: "format" };
 }
 
-function toOptions(given: Partial<z.output<typeof options>>): InferenceRequest["options"] {
+function toOptions(given: Partial<z.output<typeof requestOptions>>): InferenceRequest["options"] {
   const { num_predict: most, seed } = given;
   assertMirostat(given);
   // Negative ones ask for no limit and for any seed, also where the server has another default: there, and undefined.
@@ -199,7 +199,7 @@ function toOptions(given: Partial<z.output<typeof options>>): InferenceRequest["
   return { ...Object.fromEntries(entries), ...off };
 }
 
-function assertMirostat(given: Partial<z.output<typeof options>>): void {
+function assertMirostat(given: Partial<z.output<typeof requestOptions>>): void {
   if (typeof given.mirostat === "number") return;
   const alone = (["mirostat_tau", "mirostat_eta"] as const).find((name) => typeof given[name] === "number");
   if (alone === undefined) return;

@@ -4,6 +4,7 @@ import { eventStream, sse } from "../http/event-stream.js";
 import { chatChunk, chatCompletion, ChatStream, toChatCompletion } from "./chat-answer.js";
 import { chatBody, toChatRequest } from "./chat-request.js";
 import { completionRoute } from "./completions.js";
+import { embeddingRoute } from "./embeddings.js";
 import { modelRoutes } from "./models.js";
 import { problemBody, toProblemBody } from "./problem-body.js";
 import { responseRoute } from "./responses.js";
@@ -31,5 +32,5 @@ export const openai: Dialect = {
   owns: () => false, // what no other owns is OpenAI's
   error: (problem) => ({ body: toProblemBody(problem) }),
   problem: problemBody,
-  routes: [chat, completionRoute, responseRoute, ...modelRoutes],
+  routes: [chat, completionRoute, responseRoute, embeddingRoute, ...modelRoutes],
 };

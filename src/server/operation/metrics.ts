@@ -1,5 +1,6 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
+import type { LlamaContext } from "../../llama-context.js";
 import type { AnswerEnd, RequestUsage } from "../inference/events.js";
 import type { ModelPool } from "../models/model-pool.js";
 
@@ -29,7 +30,8 @@ export class Metrics {
         collect() {
           this.reset();
           for (const { id, loaded } of pool.models) {
-            if (loaded !== undefined && !loaded.context.disposed) this.set({ model: id }, read(loaded.context.stats()));
+            const context = loaded?.context;
+            if (context && !context.disposed) this.set({ model: id }, read(context.stats()));
           }
         },
       });
@@ -102,4 +104,4 @@ export class Metrics {
   }
 }
 
-type Stats = ReturnType<NonNullable<ModelPool["models"][number]["loaded"]>["context"]["stats"]>;
+type Stats = ReturnType<LlamaContext["stats"]>;

@@ -31,10 +31,17 @@ export function statusesOf(route: Route, { error }: Pick<Dialect, "error">): num
   const codes: ProblemCode[] = ["host_not_allowed", "internal", ...(route.problems ?? [])];
   if (route.open !== true) codes.push("unauthorized");
   if (route.body !== undefined) {
-    codes.push("invalid_request", "body_too_large", "unsupported_media_type", "model_not_found", "loading");
+    codes.push(
+      "invalid_request",
+      "body_too_large",
+      "unsupported_media_type",
+      "model_not_found",
+      "loading",
+      "queue_full",
+    );
   }
   if (route.path.includes(":")) codes.push("model_not_found");
-  if (route.kind === "generation") codes.push("queue_full", "content_filter");
+  if (route.kind === "generation") codes.push("content_filter");
   const statuses = codes.map((code) => {
     const problem = new Problem(code, "");
     return error(problem, "").status ?? problem.status;
