@@ -29,6 +29,7 @@ export const bert = {
     "attention.causal": false,
     pooling_type: MEAN_POOLING,
   },
+  marksEnd: true,
   tokenTypes: TOKEN_TYPES,
   types: ["f32"],
   tensors: () => [

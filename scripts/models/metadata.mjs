@@ -43,7 +43,7 @@ export function metadataOf(shape, type, vocabulary) {
     ["general.file_type", { kind: "uint32", value: FILE_TYPE[type] }],
     [`${shape.architecture}.vocab_size`, { kind: "uint32", value: VOCABULARY_SIZE }],
     ...Object.entries(shape.hyperparameters).map(([key, value]) => parameter(`${shape.architecture}.${key}`, value)),
-    ...tokenizer(shape.fillsGaps === true ? withGapMarks(vocabulary) : vocabulary),
+    ...tokenizer(shape.fillsGaps === true ? withGapMarks(vocabulary) : vocabulary, shape.marksEnd === true),
     ...(shape.fillsGaps === true ? gapMetadata() : []),
     ...(shape.tokenTypes === undefined ? [] : tokenTypes(shape.tokenTypes)),
   ];
@@ -83,9 +83,10 @@ function gapMetadata() {
 
 /**
  * @param {import("./sentencepiece.mjs").SentencePieceModel} vocabulary
+ * @param {boolean} marksEnd
  * @returns {Metadata}
  */
-function tokenizer(vocabulary) {
+function tokenizer(vocabulary, marksEnd) {
   const { pieces } = vocabulary;
   if (pieces.length !== VOCABULARY_SIZE || pieces[3]?.type !== PIECE_TYPE.byte) {
     throw new Error(`Expected Mistral's vocabulary of ${VOCABULARY_SIZE} pieces but received one of ${pieces.length}`);
@@ -100,7 +101,7 @@ function tokenizer(vocabulary) {
     ["tokenizer.ggml.eos_token_id", { kind: "uint32", value: vocabulary.eos }],
     ["tokenizer.ggml.unknown_token_id", { kind: "uint32", value: vocabulary.unknown }],
     ["tokenizer.ggml.add_bos_token", { kind: "bool", value: true }],
-    ["tokenizer.ggml.add_eos_token", { kind: "bool", value: false }],
+    ["tokenizer.ggml.add_eos_token", { kind: "bool", value: marksEnd }],
     ["tokenizer.ggml.add_space_prefix", { kind: "bool", value: vocabulary.addDummyPrefix }],
     ["tokenizer.chat_template", { kind: "string", value: CHAT_TEMPLATE }],
   ];

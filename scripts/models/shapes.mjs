@@ -15,6 +15,7 @@ import { olmo2 } from "./olmo2.mjs";
  * @property {string} name
  * @property {string} label the parameter count as people say it
  * @property {boolean} [fillsGaps] has tokens that mark a gap in a text
+ * @property {boolean} [marksEnd] has a token put behind each text
  * @property {number} [tokenTypes] kinds of text that its embeddings tell apart
  * @property {Record<string, Hyperparameter>} hyperparameters by their GGUF keys without the architecture
  * @property {import("./metadata.mjs").FileType[]} types it can be written in, the usual one first

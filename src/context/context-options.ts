@@ -313,6 +313,10 @@ export function requireWeights(model: Model, owner: string): void {
 /** Such a model's context would answer with nothing at all. */
 function requireGenerator({ info }: Model, owner: string): void {
   if (info.canGenerate) return;
-  const message = `${owner} needs a model that can generate, but this one (${info.architecture}) makes embeddings alone; use embed`;
+  const what =
+    info.hasEncoder && info.hasDecoder
+      ? "has an encoder and a decoder, and such models are not supported"
+      : "makes embeddings alone; use embed";
+  const message = `${owner} needs a model that can generate, but this one (${info.architecture}) ${what}`;
   throw new LlamaError("INVALID_OPTION", message, { details: { architecture: info.architecture } });
 }

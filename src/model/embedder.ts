@@ -2,7 +2,7 @@ import { InvalidOptionError, LlamaError } from "../errors.js";
 import type { ContextHandle } from "../native/contract.js";
 import { awaitAddon } from "../native/errors.js";
 import type { Check, RulesFor } from "../validate.js";
-import { aBoolean, anArrayOf, aString, oneOf, readOptions, withDefault } from "../validate.js";
+import { aBoolean, anAbortSignal, anArrayOf, aString, oneOf, optional, readOptions, withDefault } from "../validate.js";
 import { contextBudget } from "./fit.js";
 import { gigabytes } from "./gigabytes.js";
 import { embeddingBytes, embeddingSequences } from "./memory-estimate.js";
@@ -17,6 +17,8 @@ export interface EmbedOptions {
   pooling?: "default" | "mean" | "cls" | "last" | undefined;
   /** Scale each vector to length 1. Default true. */
   normalize?: boolean | undefined;
+  /** Rejects with its reason where it is aborted before the texts are computed; what has begun is computed to its end. */
+  signal?: AbortSignal | undefined;
 }
 
 type Pooling = "default" | "mean" | "cls" | "last";
@@ -24,12 +26,15 @@ type Pooling = "default" | "mean" | "cls" | "last";
 const rules = {
   pooling: withDefault(oneOf("default", "mean", "cls", "last"), "default"),
   normalize: withDefault(aBoolean, true),
+  signal: optional(anAbortSignal),
 } satisfies RulesFor<EmbedOptions>;
 
 /** Of tokens, what the model shall see; nothing is put around them. */
 const aText: Check<string | Int32Array> = (value, name) => (value instanceof Int32Array ? value : aString(value, name));
 
 const smallestContext = 512;
+/** Tokens: larger contexts, whose buffers grow with the square of it, go when nobody waits for one. */
+const largestKept = 2048;
 
 /** Makes embeddings in contexts of its own, one for each way of pooling, that grow with the texts. */
 export class Embedder {
@@ -37,6 +42,7 @@ export class Embedder {
   readonly #contexts = new Map<Pooling, { size: number; handle: ContextHandle }>();
   /** Contexts are remade between calls, so that these take turns. */
   #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
 
   constructor(model: Model) {
     this.#model = model;
@@ -44,30 +50,52 @@ export class Embedder {
   }
 
   async embed(texts: readonly (string | Int32Array)[], options: EmbedOptions | undefined): Promise<Float32Array[]> {
-    const { pooling, normalize } = readOptions("embed", rules, options);
-    const inputs = await this.#encode(anArrayOf(aText, "a string or an array of strings")(texts, "texts"));
+    const { pooling, normalize, signal } = readOptions("embed", rules, options);
+    const inputs = await this.#encode(
+      anArrayOf(aText, "a string, its tokens as an Int32Array, or an array of these")(texts, "texts"),
+    );
     if (inputs.length === 0) return [];
-    const run = this.#last.then(() => this.#run(inputs, this.#resolvePooling(pooling)));
-    this.#last = run.catch(() => undefined);
+    this.#waiting++;
+    const run = this.#last.then(() => {
+      signal?.throwIfAborted();
+      return this.#run(inputs, this.#resolvePooling(pooling));
+    });
+    this.#last = run.then(
+      () => this.#leave(),
+      () => this.#leave(),
+    );
     const vectors = await run;
     return normalize ? vectors.map(toUnitLength) : vectors;
   }
 
+  /** Ends what is being computed. */
   async dispose(): Promise<void> {
+    await this.#disposeContexts(() => true);
     await this.#last;
+    await this.#disposeContexts(() => true); // one may have been in the making
+  }
+
+  /** The last one that goes leaves no large context behind. */
+  async #leave(): Promise<void> {
+    this.#waiting--;
+    if (this.#waiting === 0) await this.#disposeContexts(({ size }) => size > largestKept).catch(() => undefined);
+  }
+
+  async #disposeContexts(isMeant: (context: { size: number }) => boolean): Promise<void> {
+    const meant = [...this.#contexts].filter(([, context]) => isMeant(context));
+    for (const [pooling] of meant) this.#contexts.delete(pooling);
     const { addon } = this.#model;
-    const handles = [...this.#contexts.values()].map(({ handle }) => handle);
-    this.#contexts.clear();
-    await Promise.all(handles.map((context) => awaitAddon(() => addon.contextDispose({ context }))));
+    await Promise.all(meant.map(([, { handle: context }]) => awaitAddon(() => addon.contextDispose({ context }))));
   }
 
   async #encode(texts: readonly (string | Int32Array)[]): Promise<Int32Array[]> {
     const { tokenizer, info } = this.#model;
     const inputs = await Promise.all(
-      texts.map(async (text, index) =>
-        typeof text === "string"
-          ? tokenizer.encodeSoon(text, { addSpecial: true })
-          : tokenizer.checkTokens(text, `texts[${index}]`),
+      texts.map(
+        async (text, index) =>
+          typeof text === "string"
+            ? tokenizer.encodeSoon(text, { addSpecial: true })
+            : tokenizer.checkTokens(text, `texts[${index}]`).slice(), // its owner may write into it meanwhile
       ),
     );
     for (const [index, tokens] of inputs.entries()) {

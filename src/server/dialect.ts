@@ -86,6 +86,14 @@ export interface PlainInput {
   readonly body: unknown;
   readonly param: (name: string) => string;
   readonly signal: AbortSignal;
+  /** Tells the log and the metrics. */
+  readonly note: (facts: RequestFacts) => void;
+}
+
+export interface RequestFacts {
+  readonly model: string;
+  readonly promptTokens: number;
+  readonly user?: string | undefined;
 }
 
 /** What plain routes may ask of the server. */
@@ -118,13 +126,15 @@ export interface EmbeddingRequest {
   readonly dimensions: number | undefined;
   /** Whether a text that is too long loses its end. Default: it is refused. */
   readonly truncates?: boolean;
+  /** Whether vectors are of length 1. Default true. */
+  readonly normalizes?: boolean;
   /** See {@link PreparedRequest.keepMs}. */
   readonly keepMs?: number | undefined;
 }
 
 export interface Embeddings {
   readonly model: string;
-  /** Of length 1, in the texts' order. */
+  /** In the texts' order. */
   readonly vectors: readonly Float32Array[];
   readonly promptTokens: number;
   readonly loadMs: number;

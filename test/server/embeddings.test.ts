@@ -10,7 +10,7 @@ import { embeddingList } from "../../src/server/openai/embeddings.js";
 import type { LlamaServer } from "../../src/server/index.js";
 import { createServer } from "../../src/server/index.js";
 import { encoderModel, smollm2 } from "../support/models.js";
-import { expectShape, openaiClient, post } from "./support.js";
+import { expectShape, metric, openaiClient, post } from "./support.js";
 
 const texts = ["The cat sleeps on the sofa.", "Stock prices fell sharply today."];
 
@@ -52,7 +52,9 @@ describe("/v1/embeddings", () => {
     const client = openaiClient(server);
     const tokens = texts.map((text) => library.tokenizer.encode(text, { addSpecial: true }).length);
     const counted = tokens.reduce((sum, count) => sum + count, 0);
+    const counter = 'llama_native_prompt_tokens_total{model="smollm2"}';
     for (const format of ["float", "base64", undefined] as const) {
+      const before = (await metric(server, counter)) || 0;
       const answer = await client.embeddings.create({
         ...{ model: "smollm2", input: texts },
         ...(format === undefined ? {} : { encoding_format: format }),
@@ -63,6 +65,7 @@ describe("/v1/embeddings", () => {
         ["embedding", 0],
         ["embedding", 1],
       ]);
+      expect((await metric(server, counter)) - before).toBe(counted);
       if (format !== "base64")
         expectAlike(
           answer.data.map(({ embedding }) => embedding),
@@ -117,7 +120,10 @@ describe("/v1/embeddings", () => {
     [{ input: "a", dimensions: 100_000 }, 400, "dimensions"],
     [{ input: "a", encoding_format: "hex" }, 400, "encoding_format"],
     [{ input: "a", model: "none" }, 404, "model"],
-    [{ input: "word ".repeat(10_000), model: "smollm2" }, 400, null],
+    [{ input: ["a", "word ".repeat(10_000)], model: "smollm2" }, 400, "input[1]"],
+    // Each element could be an issue of each kind's, and of each an object.
+    [{ input: Array(3_000_000).fill({}) }, 400, "input"],
+    [{ input: ["a", ...Array(2000).fill(7)] }, 400, "input[1]"],
   ])("%# refuses what cannot be", async (body, status, param) => {
     const response = await post(server, "/v1/embeddings", body);
     expect(response.status).toBe(status);
@@ -159,15 +165,36 @@ describe("Ollama's client", () => {
     expect(answer).toMatchObject({ model: "smollm2", prompt_eval_count: expect.any(Number) });
     expect(answer.total_duration).toBeGreaterThan(0);
     const old = await client().embeddings({ model: "smollm2", prompt: texts[0] ?? "" });
-    expectAlike([old.embedding], vectors.slice(0, 1));
+    const length = Math.hypot(...old.embedding);
+    expectAlike([old.embedding.map((value) => value / length)], vectors.slice(0, 1));
+    // It is as long as the model made it.
+    const raw = await library.embed(texts[0] ?? "", { normalize: false });
+    expect(length / Math.hypot(...raw)).toBeCloseTo(1, 2);
     expect((await client().embed({ model: "smollm2", input: "" })).embeddings).toEqual([]);
   });
 
-  test("cuts off what is too long, unless it is told not to", async () => {
+  test("cuts off what is too long but for the mark of its end, unless it is told not to", async () => {
     const input = "word ".repeat(600);
     const cut = await client().embed({ model: "encoder", input });
     expect(cut.prompt_eval_count).toBe(512);
-    await expect(client().embed({ model: "encoder", input, truncate: false })).rejects.toThrow(/602 tokens/);
+    const encoder = await loadModel(await encoderModel());
+    try {
+      const tokens = encoder.tokenizer.encode(input, { addSpecial: true });
+      const [last] = tokens.slice(-1);
+      expect([tokens.length, last]).toEqual([603, encoder.tokenizer.eos]);
+      const vector = await encoder.embed(Int32Array.of(...tokens.slice(0, 511), last ?? -1));
+      expectAlike(cut.embeddings, [Array.from(vector)]);
+    } finally {
+      await encoder.dispose();
+    }
+    await expect(client().embed({ model: "encoder", input, truncate: false })).rejects.toThrow(/603 tokens/);
+  });
+
+  test("loads a model without a text, and unloads it", async () => {
+    const answer = await post(server, "/api/generate", { model: "encoder", keep_alive: 0, stream: false });
+    expect([answer.status, await answer.json()]).toMatchObject([200, { done_reason: "unload" }]);
+    const loaded = await post(server, "/api/embed", { model: "encoder" });
+    expect([loaded.status, await loaded.json()]).toMatchObject([200, { embeddings: [], prompt_eval_count: 0 }]);
   });
 });
 

@@ -155,6 +155,8 @@ interface Loading {
 export class FakeAddon implements NativeAddon {
   readonly contexts: FakeContext[] = [];
   readonly calls: string[] = [];
+  /** What embeddings were made of. */
+  readonly embedded: Int32Array[][] = [];
   readonly loads: Loading[] = [];
   readonly tokenized: { text: string; parseSpecial: boolean }[] = [];
   modelsFreed = 0;
@@ -373,6 +375,7 @@ export class FakeAddon implements NativeAddon {
   }
 
   async contextEmbed({ inputs }: { context: ContextHandle; inputs: Int32Array[] }): Promise<Float32Array[]> {
+    this.embedded.push(inputs.map((tokens) => tokens.slice()));
     return inputs.map(() => Float32Array.of(3, 4, 0, 0));
   }
 

@@ -168,6 +168,36 @@ describe("embed", () => {
     expect(await model.embed([])).toEqual([]);
   });
 
+  it("takes tokens, as they are when it is called", async () => {
+    const { model, addon } = fakeModel();
+    const tokens = Int32Array.of(1, 5);
+    const made = model.embed([tokens]);
+    await settle();
+    tokens.fill(7);
+    expect(await made).toEqual([Float32Array.of(0.6, 0.8, 0, 0)]);
+    expect(addon.embedded.at(-1)).toEqual([Int32Array.of(1, 5)]);
+    await expect(model.embed([Int32Array.of(-1)])).rejects.toThrow("for texts[0][0] but received -1");
+  });
+
+  it("computes nothing for those who have left while others had their turn", async () => {
+    const { model, addon } = fakeModel();
+    const stop = new AbortController();
+    const first = model.embed("a");
+    const left = model.embed("b", { signal: stop.signal });
+    stop.abort(new Error("gone"));
+    await expect(left).rejects.toThrow("gone");
+    await first;
+    expect(addon.embedded).toHaveLength(1);
+  });
+
+  it("keeps no large context when nobody waits for it", async () => {
+    const { model, addon } = fakeModel();
+    await model.embed("x".repeat(4000));
+    await vi.waitFor(() => expect(addon.contexts.at(-1)?.disposed).toBe(true));
+    await model.embed("a");
+    expect(addon.contexts.at(-1)?.params.contextSize).toBe(512);
+  });
+
   it("keeps one context for each pooling and makes a larger one for a longer text", async () => {
     const { model, addon } = fakeModel();
     await Promise.all([model.embed("a"), model.embed("b"), model.embed("c", { pooling: "last" })]);

@@ -20,7 +20,7 @@ function ps(entry: PooledModel): unknown {
   const route = ollama.routes.find(({ path }) => path === "/api/ps");
   if (route?.kind !== "plain") throw new Error("Expected a plain route at /api/ps");
   const services = { models: () => [factsOf(entry)] } as unknown as PlainServices;
-  const input = { body: undefined, param: () => "", signal: AbortSignal.abort() };
+  const input = { body: undefined, param: () => "", note: () => undefined, signal: AbortSignal.abort() };
   return (route.handle(input, services) as { models: unknown[] }).models[0];
 }
 

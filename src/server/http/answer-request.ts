@@ -51,15 +51,16 @@ export async function generate(route: GenerationRoute, exchange: Exchange): Prom
 
 /** Answers a request for something else. One with a body may have to wait, for that or for a model, and is bounded like all. */
 export async function answerPlain(route: PlainRoute, exchange: Exchange): Promise<Response> {
-  const { request, param, service } = exchange;
+  const { request, param, service, record } = exchange;
+  const note = record.note.bind(record);
   if (route.body === undefined)
-    return toResponse(await route.handle({ body: undefined, param, signal: request.signal }, service));
+    return toResponse(await route.handle({ body: undefined, param, note, signal: request.signal }, service));
   const stop = new AbortController();
   const counted = service.begin(stop);
   const release = stopInTime(stop, request.signal, service.options.timeLimitMs);
   try {
     const body = await readBodyOf(route, exchange, stop.signal);
-    return toResponse(await route.handle({ body, param, signal: stop.signal }, service));
+    return toResponse(await route.handle({ body, param, note, signal: stop.signal }, service));
   } finally {
     release();
     counted();

@@ -140,6 +140,10 @@ export class Backend {
 
   async #start(request: InferenceRequest, lease: Lease, filtered: FilteredRequest, options: RunOptions): Promise<Run> {
     const [first] = request.prompts;
+    if (request.prompts.length === 0) {
+      lease.release(options.keepMs);
+      return onlyLoaded(lease);
+    }
     const context = contextOf(lease);
     const promptTokens = request.countsPrompt && first !== undefined ? await countPrompt(first, lease) : 0;
     options.signal.throwIfAborted();
@@ -188,6 +192,10 @@ function asksToUnload({ prompts }: InferenceRequest, { keepMs }: RunOptions): bo
 /** Of a model that is not there, for which others would have to go only to be without it again. */
 function nothingToDo(entry: PooledModel): Run {
   return { info: infoOf(entry, 0, 0), next: () => Promise.resolve(undefined) };
+}
+
+function onlyLoaded({ entry, loadMs }: Lease): Run {
+  return { info: infoOf(entry, 0, loadMs), next: () => Promise.resolve(undefined) };
 }
 
 /** With a schema for all answers as its grammar: made once, and a request's own grammar takes its place. */

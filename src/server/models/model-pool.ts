@@ -237,9 +237,12 @@ export class ModelPool {
     const model = await loadModel(path, { ...load, ...needs.load, signal });
     try {
       if (template !== undefined) model.createChatTemplate(template); // a broken one shows now
-      const made = model.info.canGenerate
-        ? await model.createContext({ ...contextDefaults, ...context, ...needs.context })
-        : null;
+      // Models that can neither generate nor embed are refused by it.
+      const { canGenerate, hasEncoder, hasDecoder } = model.info;
+      const made =
+        canGenerate || (hasEncoder && hasDecoder)
+          ? await model.createContext({ ...contextDefaults, ...context, ...needs.context })
+          : null;
       signal.throwIfAborted();
       entry.needs = needs;
       entry.keepMs = this.#options.idleUnloadMs; // what a request asked for ended with that load

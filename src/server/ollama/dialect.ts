@@ -118,7 +118,14 @@ const numbers = new Set([
 
 function toCapabilities({ details }: ModelFacts): string[] {
   if (details?.canGenerate === false) return ["embedding"];
-  return details?.canFillGaps === true ? ["completion", "insert", "tools"] : ["completion", "tools"];
+  // Some were made for embeddings though they can generate: their metadata say how to pool.
+  const pooling = details?.metadata[`${details.architecture}.pooling_type`];
+  return [
+    "completion",
+    ...(details?.canFillGaps === true ? ["insert"] : []),
+    "tools",
+    ...(["1", "2", "3"].includes(pooling ?? "") ? ["embedding"] : []),
+  ];
 }
 
 async function show(name: string | undefined, signal: AbortSignal, services: PlainServices): Promise<object> {

@@ -1,15 +1,13 @@
 import { z } from "zod";
 
 import { plainRoute } from "../dialect.js";
-import { maybe } from "../http/schema.js";
+import { maybe, textsOrTokens } from "../http/schema.js";
 
-const text = z.string().min(1);
-const tokens = z.array(z.int().min(0)).min(1);
 const mostTexts = 2048;
 
 const embeddingBody = z.strictObject({
   model: maybe(z.string().min(1)),
-  input: z.union([text, z.array(text).min(1).max(mostTexts), tokens, z.array(tokens).min(1).max(mostTexts)]),
+  input: textsOrTokens({ most: mostTexts, emptyTexts: false }),
   encoding_format: maybe(z.enum(["float", "base64"])),
   dimensions: maybe(z.int().min(1)),
   user: maybe(z.string()),
@@ -35,12 +33,13 @@ export const embeddingRoute = plainRoute({
   body: embeddingBody,
   answer: embeddingList,
   problems: ["context_length_exceeded"],
-  async handle({ body, signal }, services): Promise<z.output<typeof embeddingList>> {
+  async handle({ body, signal, note }, services): Promise<z.output<typeof embeddingList>> {
     const { input, dimensions } = body;
     const isList = Array.isArray(input) && typeof input[0] !== "number";
     const texts = (isList ? input : [input]) as (string | number[])[];
     const request = { texts, param: "input", isList, dimensions: dimensions ?? undefined };
     const { model, vectors, promptTokens } = await services.embed(body.model ?? undefined, request, signal);
+    note({ model, promptTokens, user: body.user ?? undefined });
     const encode = body.encoding_format === "base64" ? toBase64 : (vector: Float32Array) => Array.from(vector);
     return {
       object: "list",

@@ -1,3 +1,4 @@
+import type { RequestFacts } from "../dialect.js";
 import type { AnswerEnd, InferenceEvent } from "../inference/events.js";
 import { totalUsage } from "../inference/events.js";
 import type { ServerLog } from "./log.js";
@@ -23,6 +24,7 @@ export class RequestRecord {
   readonly #ends: AnswerEnd[] = [];
   readonly #log: ServerLog;
   readonly #metrics: Metrics;
+  #promptTokens = 0;
   #done = false;
 
   constructor(facts: { id: string; method: string; path: string }, log: ServerLog, metrics: Metrics) {
@@ -37,13 +39,21 @@ export class RequestRecord {
     if (event.type === "end") this.#ends[event.choice] = event;
   }
 
+  /** Of a request for something else than text. */
+  note({ model, user, promptTokens }: RequestFacts): void {
+    this.model = model;
+    this.user = user;
+    this.#promptTokens = promptTokens;
+  }
+
   /** Writes it all down, once. */
   end(): void {
     if (this.#done) return;
     this.#done = true;
     const ms = performance.now() - this.#started;
     this.#metrics.request(this.route, this.status, ms / 1000, this.abandoned);
-    const usage = totalUsage(this.#ends, this.answersPerPrompt);
+    const answers = totalUsage(this.#ends, this.answersPerPrompt);
+    const usage = { ...answers, promptTokens: answers.promptTokens + this.#promptTokens };
     this.#metrics.usage(this.model ?? "", usage);
     this.#ends.forEach((end) => this.#metrics.answer(this.model ?? "", end));
     const { id: requestId, method, path, status, model, user, abandoned, error } = this;
@@ -56,7 +66,7 @@ export class RequestRecord {
       model,
       user,
       abandoned: abandoned || undefined,
-      ...(this.#ends.length === 0 ? {} : usage),
+      ...(this.#ends.length === 0 && this.#promptTokens === 0 ? {} : usage),
     };
     if (error !== undefined) this.#log.error({ ...facts, err: error }, "request failed");
     else this.#log.info(facts, "request");

@@ -259,7 +259,7 @@ const info = plainRoute({
     return {
       model_id: id,
       model_dtype: details?.fileType ?? null,
-      max_concurrent_requests: details?.sequences ?? null,
+      max_concurrent_requests: details?.canGenerate === true ? details.sequences : null,
       max_total_tokens: details?.contextSize ?? null,
       version: services.version,
       router: "llama-native",
