@@ -16,13 +16,12 @@ import { proveRuns } from "./arm64/runs.mjs";
 import { judgeRuns } from "./arm64/judgement.mjs";
 import { cachedModel } from "./models/cached-model.mjs";
 import { smollm2 } from "./models/smollm2.mjs";
-import { install } from "./package/installs.mjs";
 import { publish } from "./package/page.mjs";
-import { serveSupplies } from "./package/registry.mjs";
 import { gatherGoods } from "./prebuilt/goods.mjs";
+import { installFor } from "./prebuilt/place.mjs";
 import { describeProof, runProof } from "./prebuilt/proof.mjs";
 
-/** What npm goes by on such a machine; install scripts would run here, and not there. */
+/** What npm goes by on such a machine. */
 const MACHINE = { npm_config_os: "linux", npm_config_cpu: "arm64", npm_config_libc: "glibc" };
 const NODE = "22.23.5";
 /** Besides SmolLM2: small, of random weights, in the types that models of users mostly are. */
@@ -38,7 +37,7 @@ await runProof("arm64", async ({ work, reporter }) => {
   const check = await checkPackage(folder);
   const { path: local } = await buildAddon({ backend: "cpu", reporter });
   const goods = await gatherGoods([folder], work);
-  const place = await installPackage(goods, work);
+  const place = await installFor(MACHINE, goods, work);
   const node = await fetchNode(NODE, join(work, "node"));
   const { compiler, variants } = readJson(join(folder, "build.json"));
   const runs = await proveRuns({
@@ -53,24 +52,6 @@ await runProof("arm64", async ({ work, reporter }) => {
   });
   return [...check.problems, ...judgeRuns(runs, basename(folder), variants)];
 });
-
-/**
- * Installs llama-native from a registry of this machine that has the package among those of other platforms.
- * @param {import("./prebuilt/goods.mjs").Goods} goods
- * @param {string} work
- * @returns {Promise<import("./package/installs.mjs").Place>}
- */
-async function installPackage({ folder, supplies, npm }, work) {
-  const registry = await serveSupplies(folder, supplies);
-  try {
-    const env = { LLAMA_NATIVE_CACHE_DIR: join(work, "cache") };
-    const place = { folder: join(work, "program"), npm, registry: registry.url, env };
-    await install("llama-native", { ...place, env: { ...MACHINE, npm_config_ignore_scripts: "true" } });
-    return place;
-  } finally {
-    await registry.close();
-  }
-}
 
 /** @returns {Promise<import("./arm64/runs.mjs").Model[]>} */
 async function gatherModels() {

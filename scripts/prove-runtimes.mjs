@@ -2,7 +2,6 @@
 // runs this has built, and looks whether Electron can be had from the registry. Writes docs/package-runtimes.json and its part
 // of docs/package.md, and fails where a runtime fails.
 
-import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,6 +12,7 @@ import { npm } from "./package/supplies.mjs";
 import { publish } from "./package/page.mjs";
 import { lookForElectron } from "./runtimes/electron.mjs";
 import { proveSingleExecutable } from "./runtimes/single-executable.mjs";
+import { prove } from "./runtimes/prove.mjs";
 
 const PLATFORM = `${process.platform}-${process.arch}`;
 /** By the packages that carry their binaries. */
@@ -25,21 +25,8 @@ const RUNTIMES = [
   { name: "bun", spec: `@oven/bun-${PLATFORM}@1.4.5`, binary: "bin/bun" },
 ];
 const ELECTRON = "45.5.0";
-const ENDINGS = [
-  { end: "idle", check: "ends by itself, nothing disposed", code: 0 },
-  { end: "exit", check: "process.exit() in mid-stream", code: 7 },
-  { end: "throw", check: "an exception in mid-stream", code: 1 },
-];
-const RUN_MS = 300_000;
-/** From the last line that a program prints to its end. */
-const END_MS = 5000;
-
 /**
- * @typedef {object} Row
- * @property {string} runtime
- * @property {Record<string, string>} checks each "ok", or what went wrong
- *
- * @typedef {{ builtWith: string, addonHash: string, rows: Row[], electron: import("./runtimes/electron.mjs").ElectronFound, single: import("./runtimes/single-executable.mjs").SingleExecutable }} Runtimes
+ * @typedef {{ builtWith: string, addonHash: string, rows: import("./runtimes/prove.mjs").Row[], electron: import("./runtimes/electron.mjs").ElectronFound, single: import("./runtimes/single-executable.mjs").SingleExecutable }} Runtimes
  */
 
 const folder = mkdtempSync(join(tmpdir(), "llama-native-runtimes-"));
@@ -57,7 +44,9 @@ async function main() {
   await npm(["install", "--ignore-scripts", "--no-bin-links", ...specs, `electron@${ELECTRON}`], folder);
   const model = await smollm2();
   const hash = hashOf(addon);
-  const rows = RUNTIMES.map(({ name, binary }) => prove(join(folder, "node_modules", name, binary), model));
+  const rows = RUNTIMES.map(({ name, binary }) =>
+    prove(join(folder, "node_modules", name, binary), join(packageDir, "dist"), model),
+  );
   const newNode = join(folder, "node_modules", "node-24.22.3", "bin", "node");
   const electron = lookForElectron(folder, newNode, ELECTRON);
   const newestNode = join(folder, "node_modules", "node-26.12.1", "bin", "node");
@@ -82,33 +71,6 @@ async function main() {
   for (const line of failed) console.log(line);
   console.log(failed.length === 0 ? `All ${rows.length} runtimes do all of it.` : `${failed.length} checks failed.`);
   return failed.length === 0 ? 0 : 1;
-}
-
-/** @param {string} binary @param {string} model @returns {Row} */
-function prove(binary, model) {
-  const { status, signal, stdout, stderr, lingered } = start(binary, "smoke.mjs", [model]);
-  const line = stdout.trim().split("\n").at(-1) ?? "";
-  if (!line.startsWith("{"))
-    throw new Error(`${binary} ended with ${status ?? signal} before it told anything:\n${stderr}`);
-  /** @type {import("./runtimes/smoke.mjs").Findings} */
-  const { runtime, checks } = JSON.parse(line);
-  console.log(runtime);
-  const ended = status === 0 && lingered < END_MS;
-  checks["ends by itself with 0"] = ended ? "ok" : `ended with ${status ?? signal} after ${Math.round(lingered)} ms`;
-  for (const { end, check, code } of ENDINGS) {
-    const outcome = start(binary, "ending.mjs", [model, end]);
-    checks[check] =
-      outcome.status === code ? "ok" : `ended with ${outcome.status ?? outcome.signal}: ${outcome.stderr}`;
-  }
-  return { runtime, checks };
-}
-
-/** @param {string} binary @param {string} program @param {string[]} args */
-function start(binary, program, args) {
-  const path = join(packageDir, "scripts", "runtimes", program);
-  const child = spawnSync(binary, [path, join(packageDir, "dist"), ...args], { encoding: "utf8", timeout: RUN_MS });
-  const printed = Number(/"at":(\d+)/.exec(child.stdout)?.[1] ?? Date.now());
-  return { ...child, lingered: Date.now() - printed };
 }
 
 /** @param {string} path */

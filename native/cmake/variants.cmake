@@ -29,6 +29,9 @@ function(add_ggml_with_variants)
   endforeach()
   foreach(name ggml ggml-base)
     set_target_properties(${name} PROPERTIES OUTPUT_NAME llama-native-${LLAMA_NATIVE_VERSION}-${LLAMA_NATIVE_BACKEND}-${name})
+    if(MINGW)
+      target_sources(${name} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/mingw_exports.c)
+    endif()
   endforeach()
   # Before a kernel's library is chosen, it is asked whether it runs here.
   if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
@@ -74,7 +77,7 @@ function(make_portable target)
   elseif(NOT MSVC)
     set_target_properties(${target} PROPERTIES INSTALL_RPATH "$ORIGIN")
     # Calls within a library stay there: C++ templates are visible whatever the compiler is told, and Node has some of its own.
-    target_link_options(${target} PRIVATE -Wl,--gc-sections -Wl,--exclude-libs,ALL -Wl,-Bsymbolic -static-libstdc++
-      -static-libgcc $<$<CONFIG:Release>:-s>)
+    target_link_options(${target} PRIVATE -Wl,--gc-sections ${LLAMA_NATIVE_EXCLUDE_LIBS} $<$<NOT:$<BOOL:${WIN32}>>:-Wl,-Bsymbolic>
+      -static-libstdc++ -static-libgcc $<$<CONFIG:Release>:-s>)
   endif()
 endfunction()

@@ -41,6 +41,7 @@ const SHOWN_ERROR_LINES = 15;
  * @property {boolean} verbose
  * @property {NodeJS.ProcessEnv} env
  * @property {import("./reporter.mjs").Reporter} reporter
+ * @property {NodeJS.Platform} [targetOs] that the addon is for, where it is not this one
  */
 
 /**
@@ -70,7 +71,7 @@ export async function runCmake(build) {
   } finally {
     await log.close();
   }
-  return addonIn(build.buildDir);
+  return addonIn(build.buildDir, build.targetOs);
 }
 
 /**

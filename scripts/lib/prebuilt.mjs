@@ -2,11 +2,12 @@
 // llama-native names those for the CPU as its optional dependencies, so that npm installs the one for this machine. The library
 // finds them by src/native/prebuilt.ts, which must agree with this.
 
-import { closeSync, existsSync, openSync, readSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { ADDON } from "./addon-store.mjs";
 import { readJson } from "./files.mjs";
+import { usesMusl } from "./c-library.mjs";
 import { checkRuns } from "./load-check.mjs";
 import { clearNotBuilt } from "./not-built.mjs";
 import { distDir, packageDir } from "./paths.mjs";
@@ -15,7 +16,7 @@ import { distDir, packageDir } from "./paths.mjs";
  * @typedef {import("./settings.mjs").Backend} Backend
  *
  * @typedef {object} Platform
- * @property {string} os as process.platform
+ * @property {NodeJS.Platform} os
  * @property {string} arch as process.arch
  * @property {"glibc" | "musl" | null} libc null where systems have but one
  */
@@ -29,17 +30,6 @@ export function prebuiltName({ os, arch, libc }, backend) {
 export function thisPlatform() {
   const libc = process.platform !== "linux" ? null : usesMusl(process.execPath) ? "musl" : "glibc";
   return { os: process.platform, arch: process.arch, libc };
-}
-
-/** Whether a program names musl's loader, as its first bytes tell. @param {string} program */
-function usesMusl(program) {
-  const bytes = Buffer.alloc(4096);
-  const file = openSync(program, "r");
-  try {
-    return bytes.subarray(0, readSync(file, bytes)).includes("/ld-musl-");
-  } finally {
-    closeSync(file);
-  }
 }
 
 /**

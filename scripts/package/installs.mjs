@@ -102,7 +102,7 @@ export async function inPlace(program, args, place) {
 }
 
 /** Settings of the npm that started this, and of this package, are not a user's. @param {Place} place */
-function environment({ folder, registry, env }) {
+export function environment({ folder, registry, env }) {
   const clean = Object.entries(process.env).filter(([name]) => !/^(npm_|llama_native_)/i.test(name));
   const own = { HOME: folder, npm_config_cache: join(folder, ".npm-cache"), npm_config_registry: registry };
   return { ...Object.fromEntries(clean), ...own, ...env };

@@ -19,6 +19,7 @@ export const SECTIONS = [
   { name: "installs", figures: ["package-installs.json", "prebuilt.json"], write: writeInstalls },
   { name: "scripts", figures: ["package-installs.json"], write: writeScripts },
   { name: "runtimes", figures: ["package-runtimes.json"], write: writeRuntimes },
+  { name: "systems", figures: ["systems.json"], write: writeSystems },
 ];
 
 /**
@@ -114,6 +115,26 @@ function writeRuntimes({ builtWith, rows, single, electron }) {
     `A single executable of Node (\`node --build-sea\`, ${single.node}), into which esbuild has bundled the library and the server:`,
     markdownTable([["", "runs a model and the server"], ...singles], "left"),
   ].join("\n\n");
+}
+
+/** @param {{ rows: import("../systems/runs.mjs").SystemRow[] }} figures */
+function writeSystems({ rows }) {
+  const facts = [
+    ["Node", ...rows.map(({ runtime }) => runtime.replace("Node ", ""))],
+    ["package", ...rows.map((row) => `\`${row.package.name}\``)],
+    [
+      "installed, and its tarball",
+      ...rows.map((row) => [row.package.bytes, row.package.tarballBytes].map(megabytes).join(", ")),
+    ],
+    ["kernels chosen, of how many", ...rows.map(({ variant, variants }) => `\`${variant}\`, ${variants.length}`)],
+    ["least cosine of logits beside this machine's addon", ...rows.map((row) => row.leastCosine.toFixed(4))],
+    ["the likeliest token is the same", ...rows.map((row) => `${Math.round(100 * row.likeliestEqual)} %`)],
+  ];
+  const checks = Object.keys(rows[0]?.checks ?? {}).map((check) => [
+    check,
+    ...rows.map((row) => (row.checks[check] === "ok" ? "yes" : `no: ${row.checks[check]}`)),
+  ]);
+  return markdownTable([["", ...rows.map(({ system }) => system)], ...facts, ...checks], "left");
 }
 
 /**

@@ -1,8 +1,10 @@
-// A project on a machine that has no compilers.
+// Projects on other machines than this: one that has no compilers, and those of other systems.
 
 import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { findExecutable } from "../lib/executables.mjs";
+import { install } from "../package/installs.mjs";
+import { serveSupplies } from "../package/registry.mjs";
 
 /** All that is on the PATH. */
 const PROGRAMS = ["node", "sh"];
@@ -26,4 +28,24 @@ export function preparePlace({ work, npm, registry }) {
     npm_config_foreground_scripts: "true",
   };
   return { folder: join(work, "program"), npm: { ...npm, node: join(bin, "node") }, registry, env };
+}
+
+/**
+ * Installs llama-native from a registry of this machine, as npm does on another that has its package among those of all platforms.
+ * @param {NodeJS.ProcessEnv} machine what npm goes by there
+ * @param {import("./goods.mjs").Goods} goods
+ * @param {string} work
+ * @returns {Promise<import("../package/installs.mjs").Place>}
+ */
+export async function installFor(machine, { folder, supplies, npm }, work) {
+  const registry = await serveSupplies(folder, supplies);
+  try {
+    const env = { LLAMA_NATIVE_CACHE_DIR: join(work, "cache") };
+    const place = { folder: join(work, "program"), npm, registry: registry.url, env };
+    // Install scripts would run here, and not there.
+    await install("llama-native", { ...place, env: { ...machine, npm_config_ignore_scripts: "true" } });
+    return place;
+  } finally {
+    await registry.close();
+  }
 }

@@ -51,7 +51,7 @@ export async function buildPackage({ backend, target, out, reporter, verbose }) 
   await withLock(lockPath(cache, key), () =>
     inBuildFolder({ cache, key, fresh: false, generator: toolchain.generator }, async (buildDir) => {
       const addon = await runCmake({
-        ...{ nativeDir, buildDir, llamaDir, toolchain, backend, verbose, env, reporter },
+        ...{ nativeDir, buildDir, llamaDir, toolchain, backend, verbose, env, reporter, targetOs: platform.os },
         ...{ portable: true, gpuSettings: settings, cpuNamespace: "release", jobs: defaultJobs(env, backend) },
         logPath: join(cache, "logs", `${key}.log`),
       });

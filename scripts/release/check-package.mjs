@@ -8,6 +8,7 @@ import { checkRuns } from "../lib/load-check.mjs";
 import { cacheDir, packageDir } from "../lib/paths.mjs";
 import { thisPlatform } from "../lib/prebuilt.mjs";
 import { compareVersions, inspectBinary, newestVersion } from "./binaries.mjs";
+import { PLATFORMS } from "./platforms.mjs";
 
 /** What everyone installs may take this much on disk, all files together. */
 export const MAX_CPU_BYTES = 30e6;
@@ -15,7 +16,8 @@ const BINARY = /\.(?:node|so|dylib|dll)$/;
 
 /** Libraries that every system has, or that come with a GPU's driver or toolkit. @type {Record<string, RegExp[]>} */
 const ALLOWED = {
-  linux: [/^lib(?:c|m|dl|rt|pthread)\.so\.\d$/, /^ld-linux-[\w-]+\.so\.\d$/, /^libc\.musl-\w+\.so\.1$/],
+  linux: [/^lib(?:c|m|dl|rt|pthread)\.so\.\d$/, /^ld-linux-[\w-]+\.so\.\d$/],
+  musl: [/^libc\.musl-\w+\.so\.1$/, /^libc\.so$/], // musl is found by any name that begins with "libc."
   darwin: [/^\/usr\/lib\/lib(?:System\.B|c\+\+\.1|objc\.A)\.dylib$/, /^\/System\/Library\/Frameworks\//],
   win32: [/^(?:kernel32|advapi32|user32|dbghelp|ws2_32|bcrypt|node)\.(?:dll|exe)$/i, /^api-ms-win-[\w-]+\.dll$/i],
   vulkan: [/^libvulkan\.so\.1$/, /^vulkan-1\.dll$/i],
@@ -42,7 +44,8 @@ export async function checkPackage(folder, { maxGlibc, maxMacos } = {}) {
   const files = readdirSync(folder).sort();
   const binaries = files.filter((file) => BINARY.test(file));
   const bytes = files.reduce((sum, file) => sum + statSync(join(folder, file)).size, 0);
-  const needs = binaries.map((file) => ({ file, ...inspectBinary(join(folder, file)) }));
+  const os = targetOs(target);
+  const needs = binaries.map((file) => ({ file, ...inspectBinary(join(folder, file), os) }));
   const versions = needs.flatMap((each) => each.versions);
   const glibc = newestVersion(versions, "GLIBC");
   const macos = newestVersion(versions, "macOS");
@@ -51,7 +54,7 @@ export async function checkPackage(folder, { maxGlibc, maxMacos } = {}) {
   const isRefused = failure !== null && !lacksDriver(backend, failure);
   const problems = [
     ...sizeProblems(backend, bytes),
-    ...needs.flatMap((each) => libraryProblems(each, files, backend)),
+    ...needs.flatMap((each) => libraryProblems(each, files, [os, libc, backend])),
     ...needs.flatMap((each) => machineProblems(each, target)),
     ...binaries.flatMap((file) => pathProblems(join(folder, file), file)),
     ...(isRefused ? [`it does not run here: ${failure}`] : []),
@@ -64,7 +67,7 @@ export async function checkPackage(folder, { maxGlibc, maxMacos } = {}) {
     `needs: ${[...new Set(needs.flatMap(({ libraries }) => libraries.filter((name) => !isOwn(name, files))))].join(" ")}`,
     ...(glibc === null ? [] : [`glibc ${glibc} or newer`]),
     ...(macos === null ? [] : [`macOS ${macos} or newer`]),
-    ...(foreign ? [`not run: it is for ${target}`] : []),
+    ...(foreign ? [`not run: it is for ${target}${libc === "musl" ? " with musl" : ""}`] : []),
     ...(failure !== null && !isRefused ? [`not run: ${failure}`] : []),
   ];
   return { lines, problems };
@@ -94,11 +97,10 @@ export function versionProblems(what, needed, limit) {
 /**
  * @param {{ file: string, libraries: string[], searched: string[], versions: string[] }} needs
  * @param {string[]} files that lie beside it
- * @param {string} backend
- * @param {NodeJS.Platform} [platform]
+ * @param {(string | null)[]} kinds the system, its C library and the backend
  */
-export function libraryProblems({ file, libraries, searched, versions }, files, backend, platform = process.platform) {
-  const allowed = [...(ALLOWED[platform] ?? []), ...(ALLOWED[backend] ?? [])];
+export function libraryProblems({ file, libraries, searched, versions }, files, kinds) {
+  const allowed = kinds.flatMap((kind) => ALLOWED[kind ?? ""] ?? []);
   const foreign = libraries.filter((name) => !isOwn(name, files) && !allowed.some((pattern) => pattern.test(name)));
   const folders = searched.filter((path) => path !== "$ORIGIN" && path !== "@loader_path");
   return [
@@ -113,6 +115,11 @@ export function machineProblems({ file, machine }, target) {
   const expected = MACHINES[target?.split("-")[1] ?? ""];
   if (machine === null || expected === undefined || machine === expected) return [];
   return [`${file} is for ${machine}, not ${expected}`];
+}
+
+/** @param {string | undefined} target a package's @returns {NodeJS.Platform} */
+function targetOs(target) {
+  return PLATFORMS.find(({ os, arch }) => target === `${os}-${arch}`)?.os ?? process.platform;
 }
 
 /** Whether a package is for another system than this. @param {{ target?: string, libc?: string | null }} what */

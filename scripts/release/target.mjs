@@ -1,15 +1,36 @@
-// The platform that a package is for: this one, or another Linux that a cross compiler here builds for.
+// The platform that a package is for: this one, or another that a compiler here builds for.
 
 import { BuildError } from "../lib/errors.mjs";
 import { thisPlatform } from "../lib/prebuilt.mjs";
+import { zigTools } from "./zig.mjs";
 
 /**
- * What tells a platform's compilers and CMake from others, as Debian and Fedora name them.
- * @type {Record<string, { arch: string, processor: string }>}
+ * @typedef {object} Cross
+ * @property {import("../lib/prebuilt.mjs").Platform} platform
+ * @property {string} system as CMake names it
+ * @property {string} processor the same
+ * @property {string} [tools] what the names of GCC for it begin with, in Debian and Fedora
+ * @property {string} [zig] as Zig names it, with the oldest glibc that Node itself runs on
  */
+
+/** Platforms by the names that --target takes. @type {Record<string, Cross>} */
 const CROSS = {
-  "linux-x64": { arch: "x64", processor: "x86_64" },
-  "linux-arm64": { arch: "arm64", processor: "aarch64" },
+  "linux-x64": {
+    platform: { os: "linux", arch: "x64", libc: "glibc" },
+    ...{ system: "Linux", processor: "x86_64", tools: "x86_64-linux-gnu-", zig: "x86_64-linux-gnu.2.28" },
+  },
+  "linux-arm64": {
+    platform: { os: "linux", arch: "arm64", libc: "glibc" },
+    ...{ system: "Linux", processor: "aarch64", tools: "aarch64-linux-gnu-" },
+  },
+  "linux-x64-musl": {
+    platform: { os: "linux", arch: "x64", libc: "musl" },
+    ...{ system: "Linux", processor: "x86_64", zig: "x86_64-linux-musl" },
+  },
+  "win32-x64": {
+    platform: { os: "win32", arch: "x64", libc: null },
+    ...{ system: "Windows", processor: "AMD64", zig: "x86_64-windows-gnu" },
+  },
 };
 
 /**
@@ -19,28 +40,49 @@ const CROSS = {
  * @property {string[]} settings for CMake
  * @property {boolean} isForeign
  *
+ * @typedef {object} Choice
+ * @property {boolean} [zig] Zig's compiler, also where another would serve
+ * @property {import("../lib/prebuilt.mjs").Platform} [here]
+ *
  * @param {string | undefined} name
  * @param {NodeJS.ProcessEnv} env
- * @param {import("../lib/prebuilt.mjs").Platform} [here]
+ * @param {Choice} [choice]
  * @returns {Target}
  */
-export function readTarget(name, env, here = thisPlatform()) {
-  if (name === undefined || name === `${here.os}-${here.arch}`) {
-    return { platform: here, env, settings: [], isForeign: false };
-  }
-  const isKnown = here.os === "linux" && here.libc === "glibc" && Object.hasOwn(CROSS, name);
-  const cross = isKnown ? CROSS[name] : undefined;
-  if (cross === undefined) {
-    const names = Object.keys(CROSS).join(", ");
-    const message = `llama-native: Expected one of ${names} for --target, on Linux with glibc, but received "${name}"`;
-    throw new BuildError("build-failed", message);
-  }
-  const { arch, processor } = cross;
-  const tools = `${processor}-linux-gnu-`;
+export function readTarget(name, env, { zig = false, here = thisPlatform() } = {}) {
+  const own = nameOf(here);
+  if (!zig && (name === undefined || name === own)) return { platform: here, env, settings: [], isForeign: false };
+  const cross = crossOf(name ?? own, here);
+  const tools = toolsFor(cross, zig, env);
   return {
-    platform: { os: "linux", arch, libc: "glibc" },
-    env: { ...env, CC: env.CC || `${tools}gcc`, CXX: env.CXX || `${tools}g++` },
-    settings: ["-DCMAKE_SYSTEM_NAME=Linux", `-DCMAKE_SYSTEM_PROCESSOR=${processor}`],
-    isForeign: true,
+    platform: cross.platform,
+    env: { ...env, CC: tools.cCompiler, CXX: tools.compiler },
+    settings: [
+      ...[`-DCMAKE_SYSTEM_NAME=${cross.system}`, `-DCMAKE_SYSTEM_PROCESSOR=${cross.processor}`],
+      ...tools.settings,
+    ],
+    isForeign: nameOf(cross.platform) !== own,
   };
+}
+
+/** @param {string} name @param {import("../lib/prebuilt.mjs").Platform} here */
+function crossOf(name, { os, libc }) {
+  const cross = os === "linux" && libc === "glibc" && Object.hasOwn(CROSS, name) ? CROSS[name] : undefined;
+  if (cross !== undefined) return cross;
+  const names = Object.keys(CROSS).join(", ");
+  const message = `llama-native: Expected one of ${names} for --target, on Linux with glibc, but received "${name}"`;
+  throw new BuildError("build-failed", message);
+}
+
+/** @param {import("../lib/prebuilt.mjs").Platform} platform */
+function nameOf({ os, arch, libc }) {
+  return `${os}-${arch}${libc === "musl" ? "-musl" : ""}`;
+}
+
+/** @param {Cross} cross @param {boolean} wantsZig @param {NodeJS.ProcessEnv} env */
+function toolsFor({ platform, tools, zig }, wantsZig, env) {
+  if (zig !== undefined && (wantsZig || tools === undefined)) return zigTools(zig, env);
+  if (!wantsZig) return { cCompiler: env.CC || `${tools}gcc`, compiler: env.CXX || `${tools}g++`, settings: [] };
+  // Clang's names of instruction sets, which ggml gives its kernels for ARM, are others than Zig's.
+  throw new BuildError("build-failed", `llama-native: ${nameOf(platform)} is not built with Zig`);
 }

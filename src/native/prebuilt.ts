@@ -1,5 +1,7 @@
-import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+
+import { usesMusl } from "#c-library";
 
 import type { Backend } from "./backends.js";
 import { packageRoot, packageVersion, requireOf } from "./own-package.js";
@@ -31,7 +33,7 @@ export function findPrebuilt(backend: Backend): Prebuilt | undefined {
 }
 
 export function prebuiltName(backend: Backend): string {
-  const system = `${process.platform}-${process.arch}${usesMusl() ? "-musl" : ""}`;
+  const system = `${process.platform}-${process.arch}${isOnMusl() ? "-musl" : ""}`;
   return `llama-native-${system}${backend === "cpu" ? "" : `-${backend}`}`;
 }
 
@@ -45,18 +47,8 @@ function readManifest(path: string): { version?: unknown } | undefined {
 
 let musl: boolean | undefined;
 
-/** Whether this Node is linked with musl, whose loader a program then names in its first bytes. */
-function usesMusl(): boolean {
-  musl ??= process.platform === "linux" && readStart(process.execPath).includes("/ld-musl-");
+/** Whether this Node is linked with musl. */
+function isOnMusl(): boolean {
+  musl ??= process.platform === "linux" && usesMusl(process.execPath);
   return musl;
-}
-
-function readStart(path: string): Buffer {
-  const bytes = Buffer.alloc(4096);
-  const file = openSync(path, "r");
-  try {
-    return bytes.subarray(0, readSync(file, bytes));
-  } finally {
-    closeSync(file);
-  }
 }

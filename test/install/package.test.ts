@@ -66,7 +66,13 @@ describe("the published package", () => {
 
   it("carries the notices of what is compiled into the addon", () => {
     const notices = readFileSync(join(packageDir, "THIRD_PARTY_NOTICES"), "utf8");
-    for (const holder of ["The ggml authors", "Niels Lohmann", "Mozilla Foundation", "Node.js API collaborators"]) {
+    for (const holder of [
+      "The ggml authors",
+      "Niels Lohmann",
+      "Mozilla Foundation",
+      "Node.js API collaborators",
+      "mingw-w64",
+    ]) {
       expect(notices).toContain(holder);
     }
   });

@@ -1,4 +1,14 @@
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -18,6 +28,7 @@ import {
 import { createManifest } from "../../scripts/release/manifest.mjs";
 import { GPU_PACKAGES, PLATFORMS, publishedDependencies } from "../../scripts/release/platforms.mjs";
 import { readTarget } from "../../scripts/release/target.mjs";
+import { usesMusl } from "../../scripts/lib/c-library.mjs";
 import { prebuiltName } from "../../scripts/lib/prebuilt.mjs";
 import { parseYaml } from "../support/yaml.js";
 import { builtAddon, packageDir } from "./sandbox.js";
@@ -69,17 +80,48 @@ it("no build has ggml's backend for BLAS, which ggml turns on for Macs", () => {
   expect(before.match(/^\s*if\(/gm)?.length).toBe(before.match(/^\s*endif\(/gm)?.length);
 });
 
+describe("the C library of a program", () => {
+  /** One entry of something else, one for the loader, which is named behind `gap` bytes. */
+  const program = (loader: string, gap: number): string => {
+    const bytes = Buffer.alloc(64 + 2 * 56 + gap + loader.length);
+    bytes.write("\x7fELF", "latin1");
+    bytes.writeBigUInt64LE(64n, 32);
+    bytes.writeUInt16LE(56, 54);
+    bytes.writeUInt16LE(2, 56);
+    bytes.writeUInt32LE(1, 64);
+    bytes.writeUInt32LE(3, 64 + 56);
+    bytes.writeBigUInt64LE(BigInt(64 + 2 * 56 + gap), 64 + 56 + 8);
+    bytes.writeBigUInt64LE(BigInt(loader.length), 64 + 56 + 32);
+    bytes.write(loader, bytes.length - loader.length);
+    const path = join(folder, `program-${gap}-${loader.length}`);
+    writeFileSync(path, bytes);
+    return path;
+  };
+
+  it.each([0, 100_000])("is musl where the file says so, %i bytes behind its head", (gap) => {
+    expect(usesMusl(program("/lib/ld-musl-x86_64.so.1\0", gap))).toBe(true);
+    expect(usesMusl(program("/lib64/ld-linux-x86-64.so.2\0", gap))).toBe(false);
+  });
+
+  it("is this Node's", () => {
+    const report = process.report?.getReport() as { header: { glibcVersionRuntime?: string } };
+    if (process.platform === "linux") {
+      expect(usesMusl(process.execPath)).toBe(report.header.glibcVersionRuntime === undefined);
+    }
+  });
+});
+
 describe("the platform that a package is built for", () => {
   const env = { CXX: "/opt/bin/g++" };
 
   it("is this one where none is named", () => {
     const own = { platform: glibc, env, settings: [], isForeign: false };
-    expect(readTarget(undefined, env, glibc)).toEqual(own);
-    expect(readTarget("linux-x64", env, glibc)).toEqual(own);
+    expect(readTarget(undefined, env, { here: glibc })).toEqual(own);
+    expect(readTarget("linux-x64", env, { here: glibc })).toEqual(own);
   });
 
   it("can be Linux on another processor, with compilers for it", () => {
-    expect(readTarget("linux-arm64", env, glibc)).toEqual({
+    expect(readTarget("linux-arm64", env, { here: glibc })).toEqual({
       platform: { os: "linux", arch: "arm64", libc: "glibc" },
       env: { CC: "aarch64-linux-gnu-gcc", CXX: "/opt/bin/g++" },
       settings: ["-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64"],
@@ -87,13 +129,43 @@ describe("the platform that a package is built for", () => {
     });
   });
 
+  it.runIf(process.platform !== "win32").each([
+    ["linux-x64-musl", { os: "linux", arch: "x64", libc: "musl" }, "Linux", "x86_64", "x86_64-linux-musl"],
+    ["win32-x64", { os: "win32", arch: "x64", libc: null }, "Windows", "AMD64", "x86_64-windows-gnu"],
+    ["linux-x64", glibc, "Linux", "x86_64", "x86_64-linux-gnu.2.28"],
+  ])("can be %s, with Zig's compiler", (name, platform, system, processor, triple) => {
+    const tools = join(folder, name);
+    mkdirSync(tools);
+    const zig = join(tools, "zig");
+    // Tells how it is called, but for its version.
+    writeFileSync(zig, '#!/bin/sh\n[ "$1" = version ] && echo 0.17.1 || echo "$@"\n', { mode: 0o755 });
+    const there = { ...env, PATH: `${tools}:${process.env["PATH"]}`, LLAMA_NATIVE_CACHE_DIR: join(tools, "cache") };
+    const target = readTarget(name, there, { zig: true, here: glibc });
+    expect(target).toMatchObject({ platform, isForeign: name !== "linux-x64" });
+    expect(target.settings).toEqual(
+      expect.arrayContaining([`-DCMAKE_SYSTEM_NAME=${system}`, `-DCMAKE_SYSTEM_PROCESSOR=${processor}`]),
+    );
+    const said = execFileSync(target.env["CXX"] ?? "", ["-c", "a b.cpp"], { encoding: "utf8" });
+    expect(said.trim()).toBe(`c++ -target ${triple} -c a b.cpp`);
+    const compiler = statSync(target.env["CC"] ?? "");
+    // Otherwise ccache would take it for another compiler each time.
+    readTarget(name, there, { zig: true, here: glibc });
+    expect(statSync(target.env["CC"] ?? "").mtimeMs).toBe(compiler.mtimeMs);
+  });
+
+  it("says which platforms Zig is not for", () => {
+    expect(() => readTarget("linux-arm64", env, { zig: true, here: glibc })).toThrow(
+      "linux-arm64 is not built with Zig",
+    );
+  });
+
   it.each([
     ["darwin-arm64", glibc],
     ["toString", glibc],
     ["linux-arm64", { ...glibc, libc: "musl" }],
   ] as const)("is not %s on %j", (name, here) => {
-    expect(() => readTarget(name, env, here)).toThrow(
-      /^llama-native: Expected one of linux-x64, linux-arm64 for --target/,
+    expect(() => readTarget(name, env, { here })).toThrow(
+      /^llama-native: Expected one of linux-x64, linux-arm64, linux-x64-musl, win32-x64 for --target/,
     );
   });
 });
@@ -107,18 +179,19 @@ describe("the checks of a package", () => {
   };
 
   it("let pass what systems have and what lies beside", () => {
-    expect(libraryProblems(needs, ["a.node", "libb.so"], "cpu", "linux")).toEqual([]);
+    expect(libraryProblems(needs, ["a.node", "libb.so"], ["linux", "glibc", "cpu"])).toEqual([]);
     const vulkan = { ...needs, libraries: ["libvulkan.so.1"] };
-    expect(libraryProblems(vulkan, [], "vulkan", "linux")).toEqual([]);
+    expect(libraryProblems(vulkan, [], ["linux", "glibc", "vulkan"])).toEqual([]);
   });
 
   it.each([
     [{ libraries: ["libgomp.so.1"] }, "a.node needs libgomp.so.1, which a system may not have"],
+    [{ libraries: ["libc.so"] }, "a.node needs libc.so, which a system may not have"],
     [{ libraries: ["libvulkan.so.1"] }, "a.node needs libvulkan.so.1, which a system may not have"],
     [{ searched: ["/home/builder/lib"] }, "a.node looks for libraries in /home/builder/lib"],
     [{ versions: ["GLIBCXX_3.4.30"] }, "a.node needs GLIBCXX_3.4.30"],
   ])("find %j", (change, problem) => {
-    expect(libraryProblems({ ...needs, ...change }, ["libb.so"], "cpu", "linux")).toEqual([problem]);
+    expect(libraryProblems({ ...needs, ...change }, ["libb.so"], ["linux", "glibc", "cpu"])).toEqual([problem]);
   });
 
   it("find a package that is too large", () => {

@@ -215,8 +215,9 @@ function hostCompilerFor({ version, newestGcc, clangBelow }, { name, major }, gc
 /** @param {GpuFacts} facts @returns {Finding} */
 function examineVulkan(facts) {
   const { glslc, headers, includeDir, loader, hasSpirvHeaders } = facts.vulkan;
+  const library = facts.platform === "win32" ? "vulkan-1.lib" : "libvulkan.so";
   const missing = [
-    ...(loader === null ? ["the Vulkan loader to link with (libvulkan.so)"] : []),
+    ...(loader === null ? [`the Vulkan loader to link with (${library})`] : []),
     ...(headers === null ? ["Vulkan's headers"] : []),
     ...(hasSpirvHeaders ? [] : ["SPIRV-Headers"]),
     ...(glslc === null ? ["the shader compiler glslc"] : []),
