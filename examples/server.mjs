@@ -15,6 +15,9 @@ const server = await createServer({ models: model, port: 0 }); // the default po
 await server.ready;
 const response = await fetch(`${server.url}/v1/chat/completions`, request);
 console.log((await response.json()).choices[0].message.content);
+const texts = { input: ["A cat sleeps on the sofa.", "A kitten naps on the couch."] };
+const embeddings = await fetch(`${server.url}/v1/embeddings`, { ...request, body: JSON.stringify(texts) });
+console.log((await embeddings.json()).data.length, "vectors");
 await server.close();
 
 // The same as a function, for a framework's routes or as the `fetch` of a client.

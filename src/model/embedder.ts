@@ -34,7 +34,7 @@ const aText: Check<string | Int32Array> = (value, name) => (value instanceof Int
 
 const smallestContext = 512;
 /** Tokens: larger contexts, whose buffers grow with the square of it, go when nobody waits for one. */
-const largestKept = 2048;
+export const largestKept = 2048;
 
 /** Makes embeddings in contexts of its own, one for each way of pooling, that grow with the texts. */
 export class Embedder {

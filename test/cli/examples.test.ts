@@ -24,7 +24,7 @@ const expected: Record<string, RegExp> = {
   "ram-cache.mjs": /^4\d\d of 4\d\d prompt tokens came from the cache\n$/,
   "require.cjs": /Paris/,
   "save-session.mjs": /Rome/,
-  "server.mjs": /Tokyo.*\n\d+ tokens\n/,
+  "server.mjs": /Tokyo.*\n2 vectors\n\d+ tokens\n/,
   "tools.mjs": /^temperature\(\{"city":"Rome"\}\)\nThe .*28 degrees/,
   "score.mjs": /hot: [\d.]+\ncold: [\d.]+\nblue: [\d.]+\nthe fork has 14 tokens, the question still 13\n/,
 };

@@ -46,15 +46,15 @@ describe.runIf(onLinux)("the memory that is estimated by a file's header", () =>
     const prompt = name.startsWith("SmolLM2") && contextSize > 1000 ? { promptTokens: 1000 } : {};
     const path = await model();
     // V8 keeps or returns three megabytes of its heap when it likes, a tenth of what the tiny model takes.
+    // So most of five, or of three, must be right, and measuring ends when they are.
     const ratios: number[] = [];
-    const runs = name.startsWith("tiny") ? 5 : 3;
-    for (let run = 0; run < runs; run++) {
+    const [runs, most] = name.startsWith("tiny") ? [5, 3] : [3, 2];
+    const right = (): number => ratios.filter((ratio) => ratio > 0.95 && ratio < 1.05).length;
+    while (ratios.length < runs && right() < most) {
       const { estimatedBytes, measuredBytes } = await measureMemory(path, { contextSize, kvType, ...prompt });
       ratios.push(estimatedBytes / measuredBytes);
     }
-    const median = ratios.sort((a, b) => a - b)[(runs - 1) / 2];
-    expect(median).toBeGreaterThan(0.95);
-    expect(median).toBeLessThan(1.05);
+    expect(right(), ratios.join(" ")).toBe(most);
   });
 });
 

@@ -6,6 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import type { LlamaModel } from "../../src/index.js";
 import { loadModel } from "../../src/index.js";
+import { embeddingBytes, overheadBytes } from "../../src/model/memory-estimate.js";
+import { readModelShape } from "../../src/model/model-memory.js";
+import { modelNeeds } from "../../src/server/models/model-needs.js";
 import { embeddingList } from "../../src/server/openai/embeddings.js";
 import type { LlamaServer } from "../../src/server/index.js";
 import { createServer } from "../../src/server/index.js";
@@ -121,8 +124,8 @@ describe("/v1/embeddings", () => {
     [{ input: "a", encoding_format: "hex" }, 400, "encoding_format"],
     [{ input: "a", model: "none" }, 404, "model"],
     [{ input: ["a", "word ".repeat(10_000)], model: "smollm2" }, 400, "input[1]"],
-    // Each element could be an issue of each kind's, and of each an object.
-    [{ input: Array(3_000_000).fill({}) }, 400, "input"],
+    // Each element could be an issue of each kind's, and each issue an object.
+    [{ input: Array(5_000_000).fill({}) }, 400, "input[0]"],
     [{ input: ["a", ...Array(2000).fill(7)] }, 400, "input[1]"],
   ])("%# refuses what cannot be", async (body, status, param) => {
     const response = await post(server, "/v1/embeddings", body);
@@ -217,6 +220,14 @@ describe("a model that makes embeddings alone", () => {
     expect(await response.json()).toMatchObject({
       error: { param: "model", message: "Not supported: encoder makes embeddings alone" },
     });
+  });
+
+  test("is counted in a server's budget with what it keeps, and nothing for answers", async () => {
+    const path = await encoderModel();
+    const { bytes, context } = await modelNeeds(path, { context: { ramCacheSize: 1e9 } }, Infinity, []);
+    const shape = await readModelShape(path);
+    expect(context).toEqual({});
+    expect(bytes).toBe(Math.round(shape.weightBytes + overheadBytes(shape) + embeddingBytes(shape, 512)));
   });
 
   test("makes no contexts to generate in", async () => {

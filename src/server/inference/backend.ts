@@ -61,7 +61,8 @@ export class Backend {
     const entry = this.pool.find(request.model);
     const filtered = this.#filteredRequest(request, entry, options);
     await this.#askFilter(request, filtered);
-    if (asksToUnload(request, options) && !entry.isWanted) return nothingToDo(entry);
+    // For one that is not there others would have to go, only to be without it again.
+    if (asksToUnload(request, options) && !entry.isWanted) return nothingToDo(entry, 0);
     const lease = await this.pool.acquire(entry, options.signal);
     try {
       return await this.#start(request, lease, filtered, options);
@@ -142,7 +143,7 @@ export class Backend {
     const [first] = request.prompts;
     if (request.prompts.length === 0) {
       lease.release(options.keepMs);
-      return onlyLoaded(lease);
+      return nothingToDo(lease.entry, lease.loadMs);
     }
     const context = contextOf(lease);
     const promptTokens = request.countsPrompt && first !== undefined ? await countPrompt(first, lease) : 0;
@@ -189,12 +190,7 @@ function asksToUnload({ prompts }: InferenceRequest, { keepMs }: RunOptions): bo
   return prompts.length === 0 && keepMs !== undefined && keepMs < 0;
 }
 
-/** Of a model that is not there, for which others would have to go only to be without it again. */
-function nothingToDo(entry: PooledModel): Run {
-  return { info: infoOf(entry, 0, 0), next: () => Promise.resolve(undefined) };
-}
-
-function onlyLoaded({ entry, loadMs }: Lease): Run {
+function nothingToDo(entry: PooledModel, loadMs: number): Run {
   return { info: infoOf(entry, 0, loadMs), next: () => Promise.resolve(undefined) };
 }
 

@@ -3,11 +3,12 @@ import type { ContextOptions } from "../../context/context-options.js";
 import type { ContextFit, ContextWish } from "../../model/fit.js";
 import { contextBudget, fitContext } from "../../model/fit.js";
 import { divide } from "../../model/devices.js";
+import { largestKept } from "../../model/embedder.js";
 import { placeLayers } from "../../model/gpu-layers.js";
 import type { LoadModelOptions } from "../../model/load-options.js";
 import { readLoadOptions } from "../../model/load-options.js";
 import type { ContextPlan } from "../../model/memory-estimate.js";
-import { microBatchSizeOf, overheadBytes } from "../../model/memory-estimate.js";
+import { embeddingBytes, microBatchSizeOf, overheadBytes } from "../../model/memory-estimate.js";
 import { availableMemory } from "../../model/memory-ledger.js";
 import { readModelShape } from "../../model/model-memory.js";
 import type { ModelShape } from "../../model/model-shape.js";
@@ -20,8 +21,8 @@ import type { ServedModel } from "./served-model.js";
 import { contextDefaults } from "./served-model.js";
 
 export interface ModelNeeds {
-  /** What the options of its context left open. */
-  readonly context: Pick<ContextFit, "contextSize" | "kvType">;
+  /** What the options of its context left open; nothing where it gets none. */
+  readonly context: Partial<Pick<ContextFit, "contextSize" | "kvType">>;
   /** What those of its load left open, so that its layers go where they were planned. */
   readonly load: Pick<LoadModelOptions, "gpuLayers" | "tensorSplit">;
   /** Of weights, KV cache, buffers and the RAM tier. */
@@ -50,10 +51,22 @@ export async function modelNeeds(
   const division = divide(devices, loadOptions, available.bytes);
   const { placement } = placeLayers(shape, loadOptions.gpuLayers, division, path, planOf(wish));
   const model = weightNeeds(shape, placement);
-  model.ram += overheadBytes(shape) + (context.ramCacheSize ?? 0);
+  model.ram += overheadBytes(shape);
+  const onDevices = new Map(placement.devices.map(({ name }, index) => [name, model.devices[index] ?? 0]));
+  if (!shape.hasCache) {
+    // It makes embeddings alone. A context for longer texts than these is there while they are computed, if there is room then.
+    const embedding = embeddingBytes(shape, Math.min(shape.contextLength || largestKept, largestKept));
+    const memories = addUp([new Map([[ramMemory, model.ram + embedding]]), onDevices]);
+    return {
+      context: {},
+      load: layersOf(placement),
+      memories,
+      bytes: Math.round(totalBytes(model, placement) + embedding),
+    };
+  }
+  model.ram += context.ramCacheSize ?? 0;
   const isOpen = wish.contextSize === "auto" || wish.kvType === "auto";
   const budget = isOpen ? Math.min(ramBytes - model.ram, contextBudget(available, model.ram)) : Infinity;
-  const onDevices = new Map(placement.devices.map(({ name }, index) => [name, model.devices[index] ?? 0]));
   const deviceBytes = new Map(
     placement.devices.map(({ name, freeBytes }) => [name, Math.max(0, freeBytes - (onDevices.get(name) ?? 0))]),
   );

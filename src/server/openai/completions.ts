@@ -4,7 +4,7 @@ import type { GenerationRoute, StreamEncoder } from "../dialect.js";
 import { generationRoute } from "../dialect.js";
 import { eventStream, sse } from "../http/event-stream.js";
 import { Problem } from "../http/problem.js";
-import { maybe, refused, textsOrTokens } from "../http/schema.js";
+import { maybe, refused } from "../http/schema.js";
 import type { Answer, AnswerEnd, AnswerInfo, InferenceEvent, PlacedLogprob } from "../inference/events.js";
 import { finiteLogprob, totalUsage } from "../inference/events.js";
 import type { InferenceRequest, Prompt } from "../inference/request.js";
@@ -13,11 +13,17 @@ import { lastOf } from "./chat-answer.js";
 import { assertStreams, commonFields, streamOptions } from "./chat-request.js";
 import { assertOneFormat, compact, extensionFields, samplingFields, toOptions } from "./request-fields.js";
 
+const tokenList = z.array(z.int().min(0)).min(1);
 const mostPrompts = 128;
 
 const completionBody = z.strictObject({
   ...commonFields,
-  prompt: textsOrTokens({ most: mostPrompts, emptyTexts: true }),
+  prompt: z.union([
+    z.string(),
+    z.array(z.string()).min(1).max(mostPrompts),
+    tokenList,
+    z.array(tokenList).min(1).max(mostPrompts),
+  ]),
   suffix: maybe(z.string()),
   echo: maybe(z.boolean()),
   max_tokens: maybe(z.int().min(0).max(0x7fffffff)),

@@ -1,13 +1,15 @@
 import { z } from "zod";
 
 import { plainRoute } from "../dialect.js";
-import { maybe, textsOrTokens } from "../http/schema.js";
+import { maybe } from "../http/schema.js";
 
+const text = z.string().min(1);
+const tokens = z.array(z.int().min(0)).min(1);
 const mostTexts = 2048;
 
 const embeddingBody = z.strictObject({
   model: maybe(z.string().min(1)),
-  input: textsOrTokens({ most: mostTexts, emptyTexts: false }),
+  input: z.union([text, z.array(text).min(1).max(mostTexts), tokens, z.array(tokens).min(1).max(mostTexts)]),
   encoding_format: maybe(z.enum(["float", "base64"])),
   dimensions: maybe(z.int().min(1)),
   user: maybe(z.string()),
