@@ -94,7 +94,10 @@ export function checkBody<Schema extends z.ZodType>(schema: Schema, body: unknow
  * Only the first issue is told. Without `abortEarly`, which zod has for `z.validate` and its types do not show, it would make one of each
  * element of a list, and that for every kind of list that a field may be: gigabytes for a body of a few megabytes.
  */
-const firstIssueOnly: z.core.ParseContext<z.core.$ZodIssue> = Object.assign({ reportInput: true }, { abortEarly: true });
+const firstIssueOnly: z.core.ParseContext<z.core.$ZodIssue> = Object.assign(
+  { reportInput: true },
+  { abortEarly: true },
+);
 
 interface FoundIssue {
   readonly path: readonly PropertyKey[];
