@@ -30,6 +30,7 @@ export const workload = {
       prompts: [{ tokens: position, seed: 1 }],
       contextSize: position + 1024,
       sequences: 1,
+      mostTimesSlower: 5,
     })),
 };
 

@@ -11,8 +11,11 @@ import { faults } from "./outcome.mjs";
  * @property {number} different with another text than the library gave for the prompt alone
  * @property {number} failed requests that came to no good end
  *
+ * @typedef {Record<"alone" | "library" | "server", Side>} Round the library by itself, with the clients, and the server
+ *
  * @typedef {object} Findings
- * @property {Record<"alone" | "library" | "server", Side>[]} rounds the library by itself, with the clients, and the server
+ * @property {Round[]} rounds of the small model
+ * @property {Round[]} large those of the large one
  * @property {number} sent requests of the storm
  * @property {number} silent requests of it whose clients left before they had heard anything
  * @property {Record<string, import("./outcome.mjs").Tally>} kinds
@@ -37,14 +40,25 @@ export function failures(findings, bounds) {
 }
 
 /** @param {Findings} findings @param {Bounds} bounds */
-function throughput({ rounds }, { leastShare, mostDifferent }) {
-  const share = median(shares(rounds, "library", "server"));
+function throughput({ rounds, large }, bounds) {
+  return [
+    ...throughputOf(rounds, "library", "the server's throughput", bounds),
+    ...throughputOf(large, "alone", "the server's throughput with the large model", bounds),
+  ];
+}
+
+/**
+ * @param {readonly Round[]} rounds @param {"library" | "alone"} than which side it must come near @param {string} what
+ * @param {Bounds} bounds
+ */
+function throughputOf(rounds, than, what, { leastShare, mostDifferent }) {
+  const share = median(shares(rounds, than, "server"));
   const failures = sum(rounds.flatMap((round) => Object.values(round).map((side) => side.failed)));
   const different = (/** @type {"alone" | "library" | "server"} */ side) =>
     sum(rounds.map((round) => round[side].different)) / sum(rounds.map((round) => round[side].answers));
   const own = different("alone");
   return [
-    ...failed(share >= leastShare, `the server's throughput is ${share} of the library's, and must be ${leastShare}`),
+    ...failed(share >= leastShare, `${what} is ${share} of the library's, and must be ${leastShare}`),
     ...failed(failures === 0, `${failures} requests of the rounds came to no good end`),
     ...failed(
       different("server") <= own + mostDifferent,

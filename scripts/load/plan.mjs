@@ -26,7 +26,10 @@ export const hastyMs = 20;
 
 /** The bounds; see `judgement.mjs`. */
 export const bounds = {
-  /** Of the throughput of the library with the same clients, as the median of all rounds. */
+  /**
+   * Of the small model's throughput with the library and the same clients, and of the large one's with the library by itself, as
+   * the medians of all rounds.
+   */
   leastShare: 0.95,
   /** MiB a minute, after a full garbage collection each. */
   mostHeapSlope: 2,
@@ -55,18 +58,22 @@ export const prompts = subjects
     `Number ${index + 1}: why do people think of ${subject} as`,
   ]);
 
+/** How many of them the rounds with the large model have: two for each sequence. */
+export const largePrompts = 2 * context.sequences;
+
 /** Where in its answer a request's client leaves: early, in the middle, late. */
 export function leavingPoint(/** @type {number} */ id) {
   return 20 + ((id * 37) % 100);
 }
 
 /**
- * The same work for both sides of a comparison: every prompt once, of which each third is left in mid-answer.
+ * The same work for both sides of a comparison: each of the first prompts once, of which each third is left in mid-answer.
  * @param {number} round shifts who leaves, so that all prompts are read to their end in one round or another
+ * @param {number} count of prompts
  * @returns {Task[]}
  */
-export function roundTasks(round) {
-  return prompts.map((_, index) => {
+export function roundTasks(round, count) {
+  return prompts.slice(0, count).map((_, index) => {
     const leaves = (index + round) % 3 === 0;
     return {
       id: index,

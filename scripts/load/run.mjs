@@ -28,52 +28,57 @@ const program = (/** @type {string} */ name) => join(packageDir, "scripts", "loa
 /**
  * Every round is the same work three times, in turns: with the library by itself, with the library and the clients, and with the
  * server and the clients. These cost the same core time on both sides, which all share.
- * @param {string} model path of its file @param {number} count
+ * @param {string} model path of its file @param {number} count of rounds @param {number} promptCount requests of a side
  */
-export async function runRounds(model, count) {
+export async function runRounds(model, count, promptCount) {
   const [library, server, clients] = [new Part(program("library")), openServer(), new Part(program("client"))];
   try {
     await library.ask("open", { model });
     const [plain, full] = [await library.ask("listen"), await server.ask("open", { model })];
-    const references = await learn(library);
-    /** @type {[keyof Round, (round: number) => Promise<Side>][]} */
+    const references = await learn(library, promptCount);
+    /** @type {[keyof Round, (tasks: Task[]) => Promise<Side>][]} */
     const sides = [
-      ["alone", (round) => roundAlone(library, references, round)],
-      ["library", (round) => roundOfClients({ part: library, clients, url: plain.url }, references, round)],
-      ["server", (round) => roundOfClients({ part: server, clients, url: full.url }, references, round)],
+      ["alone", (tasks) => roundAlone(library, references, tasks)],
+      ["library", (tasks) => roundOfClients({ part: library, clients, url: plain.url }, references, tasks)],
+      ["server", (tasks) => roundOfClients({ part: server, clients, url: full.url }, references, tasks)],
     ];
-    for (const [, side] of sides) await side(0); // nothing is compiled yet
+    for (const [, side] of sides) await side(roundTasks(0, promptCount)); // nothing is compiled yet
     const rounds = [];
-    for (let round = 0; round < count; round++) rounds.push(await runRound(sides, round));
+    for (let round = 0; round < count; round++) rounds.push(await runRound(sides, round, promptCount));
     return rounds;
   } finally {
     for (const part of [library, server, clients]) part.end();
   }
 }
 
-/** Each side is the first in its turn. @param {[keyof Round, (round: number) => Promise<Side>][]} sides @param {number} round */
-async function runRound(sides, round) {
+/**
+ * Each side is the first in its turn.
+ * @param {[keyof Round, (tasks: Task[]) => Promise<Side>][]} sides @param {number} round @param {number} promptCount
+ */
+async function runRound(sides, round, promptCount) {
   const first = round % sides.length;
   /** @type {Partial<Round>} */
   const results = {};
-  for (const [name, side] of [...sides.slice(first), ...sides.slice(0, first)]) results[name] = await side(round);
+  for (const [name, side] of [...sides.slice(first), ...sides.slice(0, first)]) {
+    results[name] = await side(roundTasks(round, promptCount));
+  }
   return /** @type {Round} */ (results);
 }
 
-/** @param {Part} library @param {References} references @param {number} round @returns {Promise<Side>} */
-async function roundAlone(library, references, round) {
-  const { texts, ...cost } = await library.ask("round", { tasks: roundTasks(round), workers });
+/** @param {Part} library @param {References} references @param {Task[]} tasks @returns {Promise<Side>} */
+async function roundAlone(library, references, tasks) {
+  const { texts, ...cost } = await library.ask("round", { tasks, workers });
   const likeness = texts.map((/** @type {Text} */ { prompt, text, left }) => references.compare(prompt, text, !left));
   return { ...rounded(cost), ...countLikeness(likeness), characters: lengthOf(texts), clientSeconds: 0, failed: 0 };
 }
 
 /**
- * @param {{ part: Part, clients: Part, url: string }} parts @param {References} references @param {number} round
+ * @param {{ part: Part, clients: Part, url: string }} parts @param {References} references @param {Task[]} tasks
  * @returns {Promise<Side>}
  */
-async function roundOfClients({ part, clients, url }, references, round) {
+async function roundOfClients({ part, clients, url }, references, tasks) {
   await part.ask("measure");
-  const { taken, ...cost } = await clients.ask("round", { url, tasks: roundTasks(round), workers });
+  const { taken, ...cost } = await clients.ask("round", { url, tasks, workers });
   const own = rounded(await part.ask("measured"));
   /** @type {ReturnType<typeof judge>[]} */
   const judged = taken.map((/** @type {Taken} */ one) => judge(one, references));
@@ -100,9 +105,9 @@ function rounded({ seconds, cpuSeconds, jsSeconds }) {
   };
 }
 
-/** What the library gives for every prompt alone. @param {Part} library */
-async function learn(library) {
-  const tasks = prompts.map((_, prompt) => ({
+/** What the library gives for each of the first prompts alone. @param {Part} library @param {number} count */
+async function learn(library, count) {
+  const tasks = prompts.slice(0, count).map((_, prompt) => ({
     id: prompt,
     kind: "plain",
     prompt,
@@ -119,7 +124,7 @@ export async function runStorm(model, order) {
   const [library, server, clients] = [new Part(program("library")), openServer(), new Part(program("client"))];
   try {
     await library.ask("open", { model });
-    const references = await learn(library);
+    const references = await learn(library, prompts.length);
     library.end();
     const { url } = await server.ask("open", { model });
     const samples = sampleMemory(server);

@@ -5,15 +5,20 @@ import { median, shares, slopePerMinute } from "./figures.mjs";
 /** @typedef {Awaited<ReturnType<typeof import("./run.mjs").runRounds>>} Rounds */
 /** @typedef {Awaited<ReturnType<typeof import("./run.mjs").runStorm>>} Storm */
 
-/** @param {{ when: string, seconds: number, clients: number, rounds: Rounds, storm: Storm, failed: string[] }} result */
-export function toMarkdown({ when, seconds, clients, rounds, storm, failed }) {
+/**
+ * @param {{ when: string, seconds: number, clients: number, rounds: Rounds, large: Rounds, storm: Storm, failed: string[] }} result
+ */
+export function toMarkdown({ when, seconds, clients, rounds, large, storm, failed }) {
   return [
     "# Load test",
     `Made by \`npm run test:load\` on ${when.slice(0, 10)}; [server.md](server.md#load) says what it does.`,
     failed.length === 0 ? "Everything that must hold does." : `What does not hold: ${failed.join("; ")}.`,
-    "## Throughput",
-    roundsTable(rounds),
+    "## Throughput, 125 million parameters",
     roundsText(rounds),
+    roundsTable(rounds),
+    "## Throughput, Mistral-7B's size",
+    roundsText(large),
+    roundsTable(large),
     `## ${clients} clients for ${seconds} seconds`,
     kindsTable(storm.kinds),
     serverText(storm),
@@ -46,7 +51,7 @@ function roundsText(rounds) {
     `${rounds.reduce((sum, round) => sum + round[side].different, 0)} of ${rounds.reduce((sum, round) => sum + round[side].answers, 0)}`;
   return (
     `Median share of the library with the same clients: **${median(shares(rounds, "library", "server")).toFixed(3)}**. Of the ` +
-    `library alone, whose engine has all cores: ${ofAlone("server")}, and ${ofAlone("library")} for the library with clients. ` +
+    `library alone, whose engine has all cores: **${ofAlone("server")}**, and ${ofAlone("library")} for the library with clients. ` +
     `Drifted: ${different("alone")} answers of the library alone, ${different("library")} with clients, ${different("server")} of the server. Seconds of JavaScript's thread and of the clients are core time.`
   );
 }

@@ -21,6 +21,11 @@ function passed(): Findings {
       { alone: side(9), library: side(12), server: side(12.1) },
       { alone: side(9), library: side(11), server: side(30) }, // another process had the machine
     ],
+    large: [
+      { alone: side(60), library: side(61), server: side(61) },
+      { alone: side(62), library: side(61), server: side(63) },
+      { alone: side(61), library: side(90), server: side(120) }, // so had it here
+    ],
     sent: 500,
     silent: 90,
     kinds: {
@@ -55,6 +60,12 @@ describe("it is failed", () => {
     const slow = after(({ rounds }) => rounds.forEach((round) => (round.server = side(round.library.seconds / 0.94))));
     expect(slow).toEqual([expect.stringMatching(/throughput is 0\.94\d* of the library's, and must be 0\.95/)]);
     expect(after((findings) => (findings.rounds = []))).toContainEqual(expect.stringContaining("throughput is NaN"));
+  });
+
+  test("by a server that is slower than the library by itself with the large model", () => {
+    const slow = after(({ large }) => large.forEach((round) => (round.server = side(round.alone.seconds / 0.94))));
+    expect(slow).toEqual([expect.stringMatching(/large model is 0\.94\d* of the library's, and must be 0\.95/)]);
+    expect(after((findings) => (findings.large = []))).toContainEqual(expect.stringContaining("large model is NaN"));
   });
 
   test.each(["alone", "library", "server"] as const)("by a request of a round (%s) that came to nothing", (which) => {
