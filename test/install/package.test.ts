@@ -36,6 +36,13 @@ describe("the published package", () => {
     expect(files).toContain(path);
   });
 
+  it("carries what its README links to", () => {
+    const readme = readFileSync(join(packageDir, "README.md"), "utf8");
+    const links = [...readme.matchAll(/\]\((?!https?:|#)([^)#]+)/g)].map(([, path]) => path);
+    expect(links).toContain("docs/server.md");
+    expect(links.filter((link) => !files.some((file) => file === link || file.startsWith(`${link}/`)))).toEqual([]);
+  });
+
   it("carries no model, no build and no test", () => {
     const foreign = files.filter((path) => /\.(gguf|node|whl|tgz|log)$|^native\/dist\/|^test\//.test(path));
     expect(foreign).toEqual([]);
