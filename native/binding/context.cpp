@@ -2,8 +2,10 @@
 #include "binding/handles.h"
 #include "binding/promise.h"
 
+#include <exception>
 #include <map>
 #include <mutex>
+#include <utility>
 
 namespace llama_native {
 
@@ -125,11 +127,16 @@ public:
     void push(std::vector<Event> && events) {
         {
             std::lock_guard<std::mutex> lock(mutex);
-            const bool scheduled = !waiting.empty();
             waiting.insert(waiting.end(), std::make_move_iterator(events.begin()), std::make_move_iterator(events.end()));
-            if (scheduled) return;
+            if (std::exchange(scheduled, true)) return;
         }
-        dispatcher->post([self = shared_from_this()](Napi::Env env) { self->deliver(env); });
+        try {
+            dispatcher->post([self = shared_from_this()](Napi::Env env) { self->deliver(env); });
+        } catch (...) {
+            std::lock_guard<std::mutex> lock(mutex);
+            scheduled = false;  // the next push tries again
+            throw;
+        }
     }
 
 private:
@@ -138,6 +145,7 @@ private:
         {
             std::lock_guard<std::mutex> lock(mutex);
             events.swap(waiting);
+            scheduled = false;
         }
         const auto target = context.lock();
         if (!target) return;
@@ -148,15 +156,22 @@ private:
         }
         // A call takes its arguments from the stack, and a program may have been stopped for minutes.
         constexpr size_t most_events = 1000;
+        std::exception_ptr failure;
         for (size_t from = 0; from < events.size(); from += most_events) {
             const Event * begin = events.data() + from;
-            target->packet.send(env, target->on_events.Value(), begin, begin + std::min(most_events, events.size() - from));
+            try {
+                target->packet.send(env, target->on_events.Value(), begin, begin + std::min(most_events, events.size() - from));
+            } catch (...) {
+                if (!failure) failure = std::current_exception();  // the others' events come all the same
+            }
         }
+        if (failure) std::rethrow_exception(failure);
     }
 
     std::shared_ptr<Dispatcher> dispatcher;
     std::mutex                  mutex;
     std::vector<Event>          waiting;
+    bool                        scheduled = false;  // `deliver` is about to come
 };
 
 // --- Functions ------------------------------------------------------------------------------------------------------

@@ -36,6 +36,9 @@ void Dispatcher::run(Napi::Env env, Napi::Function, Dispatcher * self, void *) {
             // Thrown by a JS callback: an uncaught exception, as anywhere. (An environment that is being terminated
             // takes none; then there is nobody to tell.)
             napi_fatal_exception(env, error.Value());
+        } catch (const std::exception & error) {
+            // Through Node's own frames it would end the process without a word.
+            napi_fatal_exception(env, Napi::Error::New(env, error.what()).Value());
         }
     }
 }

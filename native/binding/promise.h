@@ -34,6 +34,8 @@ public:
                 self->deferred.Reject(to_js(env, error));
             } catch (const Napi::Error & error) {
                 self->deferred.Reject(error.Value());
+            } catch (const std::exception & error) {
+                self->deferred.Reject(to_js(env, Error("DECODE", error.what())));
             }
             self->dispatcher->release();
         });
@@ -84,6 +86,8 @@ private:
             else deferred.Resolve(convert(Env(), std::move(*result)));
         } catch (const Napi::Error & failure) {
             reject(failure);
+        } catch (const std::exception & failure) {
+            reject(Napi::Error::New(Env(), failure.what()));
         }
     }
 

@@ -31,6 +31,15 @@ function(patch_llama_cpp)
   patch_source(llama llama-context.cpp ""
     "bool has_logits     = true\;" "bool has_logits     = !cparams.embeddings || cparams.pooling_type == LLAMA_POOLING_TYPE_NONE\;")
 
+  # Grammars have limits, see the header; and what the check for left recursion has found out of a rule it does not look for again.
+  set(in_progress "    if ((*rules_in_progress)[rule_index]) {\n        return true\\;\n    }\n")
+  set(is_new "if (std::find(new_stacks.begin(), new_stacks.end(), curr_stack) == new_stacks.end())")
+  patch_source(llama llama-grammar.cpp grammar_limits.h
+    "${in_progress}" "${in_progress}    if ((*rules_visited)[rule_index]) return false\\;\n    const llama_native::FirstRule nested\\;\n"
+    "todo.push_back(std::move(next_stack))\\;"
+    "llama_native::spend_grammar_work(16 * (next_stack.size() + 1))\\;\n                todo.push_back(std::move(next_stack))\\;"
+    "${is_new}" "llama_native::spend_grammar_work(new_stacks.size() + 1)\\;\n            ${is_new}")
+
   # AMX works whatever the compiler; see the header.
   patch_source("${cpu}" mmq.cpp tile_config.h)
 

@@ -9,6 +9,19 @@ size_t CellLedger::exclusive(int32_t sequence) const {
     return static_cast<size_t>(std::count_if(held.begin(), held.end(), [&](uint32_t cell) { return owners[cell] == 1; }));
 }
 
+size_t CellLedger::held_by(const std::vector<Part> & parts) const {
+    std::vector<bool> held(owners.size());
+    size_t            count = 0;
+    for (const auto & [sequence, length] : parts) {
+        const auto & own = cells[size_t(sequence)];
+        for (size_t i = 0; i < std::min(length, own.size()); i++) {
+            count += !held[own[i]];
+            held[own[i]] = true;
+        }
+    }
+    return count;
+}
+
 void CellLedger::append(int32_t sequence, size_t count) {
     auto & held = cells[size_t(sequence)];
     for (size_t i = 0; i < count; i++) {

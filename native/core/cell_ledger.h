@@ -22,6 +22,13 @@ public:
     size_t exclusive(int32_t sequence) const;
     bool   shares_nothing(int32_t sequence) const { return exclusive(sequence) == length(sequence); }
 
+    // Cells that the first `length` positions of any of these sequences hold, each counted once.
+    struct Part {
+        int32_t sequence = -1;
+        size_t  length = 0;
+    };
+    size_t held_by(const std::vector<Part> & parts) const;
+
     // The caller has made sure that `count` cells are free.
     void append(int32_t sequence, size_t count);
     void truncate(int32_t sequence, size_t length) { erase(sequence, length, this->length(sequence)); }

@@ -61,7 +61,7 @@ Decoder::Decoder(std::shared_ptr<Model> model, const ContextParams & params, uin
     native.abort_callback = [](void * self) {
         const auto & decoder = *static_cast<const Decoder *>(self);
         decoder.watch();
-        return decoder.aborted.load(std::memory_order_relaxed) || decoder.is_shut_down();
+        return decoder.is_told_to_stop();
     };
     native.abort_callback_data = this;
     if (ggml_is_quantized(native.type_v) && params.flash_attention == LLAMA_FLASH_ATTN_TYPE_DISABLED) {
@@ -115,10 +115,16 @@ Decoder::Outcome Decoder::decode() {
     int32_t result;
     try {
         // llama.cpp chooses the pool by micro-batch, so a decode may use both. Everybody locks the larger one last.
+        const auto goes_on = [this] {
+            watch();
+            return !is_told_to_stop();
+        };
         const bool                      same = pool == batch_pool;
-        ThreadPool::Turn                first(threads_ <= batch_threads_ ? *pool : *batch_pool, watch);
+        ThreadPool::Turn                first(threads_ <= batch_threads_ ? *pool : *batch_pool, goes_on);
+        if (!first.holds()) return Outcome::Aborted;
         std::optional<ThreadPool::Turn> second;
-        if (!same) second.emplace(threads_ <= batch_threads_ ? *batch_pool : *pool, watch);
+        if (!same) second.emplace(threads_ <= batch_threads_ ? *batch_pool : *pool, goes_on);
+        if (second && !second->holds()) return Outcome::Aborted;
         result = llama_decode(context_.get(), batch);
         llama_synchronize(context_.get());
     } catch (const std::exception & error) {

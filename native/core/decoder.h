@@ -74,6 +74,7 @@ public:
     // May be called from any thread: stops this decode and every later one.
     void shut_down() { shut.store(true, std::memory_order_relaxed); }
     bool is_shut_down() const { return shut.load(std::memory_order_relaxed); }
+    bool is_told_to_stop() const { return aborted.load(std::memory_order_relaxed) || is_shut_down(); }
 
     // The position after the sequence's last token in memory.
     llama_pos position_end(llama_seq_id sequence) const { return llama_memory_seq_pos_max(memory(), sequence) + 1; }

@@ -195,7 +195,14 @@ bool Engine::open(const Ready & on_ready) {
         decoder = std::move(made);
         draft_model = std::move(made_draft);
         scheduler_ = std::move(scheduler);
-        decoder->set_watch([this] { expire(); });
+        decoder->set_watch([this] {
+            try {
+                expire();
+            } catch (const std::exception &) {
+                // Called from among ggml's threads, which none may leave: the next call tries again.
+                scheduler_->alarm.add(Clock::now());
+            }
+        });
         if (stopping) decoder->shut_down();
         if (stopping && draft_model) draft_model->shut_down();
     } catch (const Error & error) {
@@ -212,39 +219,56 @@ bool Engine::open(const Ready & on_ready) {
 
 void Engine::loop() {
     std::deque<Job>      jobs;
-    std::vector<Request> requests;
+    std::deque<Request>  requests;
     std::vector<int64_t> cancelled;
-    while (true) {
-        {
-            std::unique_lock<std::mutex> lock(mutex);
-            wake.wait(lock, [&] {
-                return stopping || !jobs.empty() || !scheduler_->idle() || !new_requests.empty() || !new_jobs.empty() || !cancels.empty();
-            });
-            if (scheduler_->idle() && info_.sequences > 1) gather(lock);
-            std::move(new_jobs.begin(), new_jobs.end(), std::back_inserter(jobs));
-            new_jobs.clear();
-            requests.swap(new_requests);
-            cancelled.swap(cancels);
-            if (stopping) break;
-        }
-        for (auto & request : requests) scheduler_->add(std::move(request));
-        for (const int64_t id : cancelled) scheduler_->cancel(id);
-        requests.clear();
-        cancelled.clear();
-        if (!jobs.empty()) {
-            scheduler_->flush();
-            run_job(jobs);
-        }
-        expire();
+    bool                 ends = false;
+    while (!ends) {
         try {
-            scheduler_->step();
+            ends = !turn(jobs, requests, cancelled);
         } catch (const std::exception & error) {
-            scheduler_->fail_all(Error("DECODE", std::string("The engine failed: ") + error.what()));
+            recover(Error("DECODE", std::string("The engine failed: ") + error.what()));
         }
     }
     for (auto & request : requests) scheduler_->add(std::move(request));
     scheduler_->cancel_all();
     abandon_jobs(jobs);
+}
+
+// Takes what has come, and makes a step; false where it was told to stop. What is in the arguments was taken and not seen to.
+bool Engine::turn(std::deque<Job> & jobs, std::deque<Request> & requests, std::vector<int64_t> & cancelled) {
+    {
+        std::unique_lock<std::mutex> lock(mutex);
+        wake.wait(lock, [&] {
+            return stopping || !jobs.empty() || !requests.empty() || !cancelled.empty() || !scheduler_->idle() || !new_requests.empty() ||
+                !new_jobs.empty() || !cancels.empty();
+        });
+        if (scheduler_->idle() && info_.sequences > 1) gather(lock);
+        std::move(new_jobs.begin(), new_jobs.end(), std::back_inserter(jobs));
+        new_jobs.clear();
+        std::move(new_requests.begin(), new_requests.end(), std::back_inserter(requests));
+        new_requests.clear();
+        cancelled.insert(cancelled.end(), cancels.begin(), cancels.end());
+        cancels.clear();
+        if (stopping) return false;
+    }
+    for (; !requests.empty(); requests.pop_front()) scheduler_->add(std::move(requests.front()));
+    for (; !cancelled.empty(); cancelled.pop_back()) scheduler_->cancel(cancelled.back());
+    if (!jobs.empty()) {
+        scheduler_->flush();
+        run_job(jobs);
+    }
+    expire();
+    scheduler_->step();
+    return true;
+}
+
+// Fails the requests, as nobody knows what the failure left of them.
+void Engine::recover(const Error & error) {
+    try {
+        scheduler_->fail_all(error);
+    } catch (const std::exception &) {
+        // There is no memory to say so with: those that are left fail with the next step, or go on.
+    }
 }
 
 // Requests that are made together arrive one after the other; an engine that began with the first would have all the others

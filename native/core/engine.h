@@ -74,6 +74,8 @@ private:
     void run(const Ready & on_ready);
     bool open(const Ready & on_ready);
     void loop();
+    bool turn(std::deque<Job> & jobs, std::deque<Request> & requests, std::vector<int64_t> & cancelled);
+    void recover(const Error & error);
     void gather(std::unique_lock<std::mutex> & lock);
     void expire();
     void run_job(std::deque<Job> & jobs);

@@ -1,5 +1,6 @@
 #include "core/grammar.h"
 
+#include "cmake/grammar_limits.h"
 #include "core/error.h"
 #include "core/first_characters.h"
 #include "core/runtime.h"
@@ -19,6 +20,13 @@ constexpr size_t deepest_grammar = 128;       // of parentheses; llama.cpp's par
 constexpr size_t most_grammar_rules = 10000;  // llama.cpp's check for left recursion recurses from rule to rule
 constexpr size_t most_repeated_bytes = 4 << 20;
 
+// Some seconds of llama.cpp's work at its worst, and some milliseconds; usual grammars take a thousandth of it for a token.
+constexpr size_t most_work = size_t(1) << 28;
+constexpr size_t work_for_token = size_t(1) << 22;
+
+// The end of the comment that begins at `i`.
+size_t comment_end(const std::string & source, size_t i) { return std::min(source.find_first_of("\r\n", i), source.size()); }
+
 // Refuses what would overflow the stack or fill the memory of llama.cpp's parser: depth of parentheses, and repetitions
 // {n} or {n,m}, which are written out, of long items.
 void check_grammar_size(const std::string & source) {
@@ -31,6 +39,8 @@ void check_grammar_size(const std::string & source) {
             i++;
         } else if (quote) {
             if (c == quote) quote = 0;
+        } else if (c == '#') {
+            i = comment_end(source, i) - 1;
         } else if (c == '"' || c == '[') {
             quote = c == '[' ? ']' : c;
         } else if (c == '(') {
@@ -42,6 +52,7 @@ void check_grammar_size(const std::string & source) {
         } else if (c == '{') {
             size_t largest = 0, number = 0;
             for (i++; i < source.size() && source[i] != '}'; i++) {
+                if (source[i] == '#') i = comment_end(source, i) - 1;
                 number = source[i] >= '0' && source[i] <= '9' ? std::min<size_t>(number * 10 + size_t(source[i] - '0'), 1 << 20) : 0;
                 largest = std::max(largest, number);
             }
@@ -106,10 +117,30 @@ bool is_token(const llama_grammar_element * element) {
     return element->type == LLAMA_GRETYPE_TOKEN || element->type == LLAMA_GRETYPE_TOKEN_NOT;
 }
 
-llama_grammar * parse(const Model & model, const std::string & source) {
+// Lets this thread work on a grammar, for as long as what it has left allows.
+class Work {
+public:
+    explicit Work(size_t & left) : left(left) { grammar_work = left; }
+    ~Work() {
+        left = grammar_work;
+        grammar_work = SIZE_MAX;
+    }
+    Work(const Work &) = delete;
+    Work & operator=(const Work &) = delete;
+
+private:
+    size_t & left;
+};
+
+Error cannot_be_used(const std::string & reason, const std::string & log = "") {
+    return Error("GRAMMAR", "The grammar cannot be used: " + reason, {}, log);
+}
+
+llama_grammar * parse(const Model & model, const std::string & source, size_t & work) {
     if (source.rfind("%llguidance", 0) == 0) throw Error("GRAMMAR", "llguidance grammars are not supported; use GBNF");
     check_grammar(model.vocab(), source);
     Guard guard;
+    const Work      limited(work);
     llama_grammar * grammar = nullptr;
     std::string     reason;
     try {
@@ -119,20 +150,20 @@ llama_grammar * parse(const Model & model, const std::string & source) {
     }
     if (grammar) return grammar;
     const std::string log = guard.log();
-    throw Error("GRAMMAR", "The grammar cannot be used: " + (log.empty() ? reason : log.substr(0, log.find('\n'))), {}, log);
+    throw cannot_be_used(log.empty() ? reason : log.substr(0, log.find('\n')), log);
 }
 
 } // namespace
 
 Grammar::Grammar(const Model & model, const std::string & source) :
-    model(model), state(parse(model, source), llama_grammar_free_impl) {}
+    model(model), work(most_work), state(parse(model, source, work), llama_grammar_free_impl) {}
 
 Grammar::~Grammar() = default;
 
 bool Grammar::allows(llama_token token) const {
     llama_token_data       candidate{ token, 0, 0 };
     llama_token_data_array array{ &candidate, 1, -1, false };
-    llama_grammar_apply_impl(*state, &array);
+    apply(array);
     return candidate.logit != -INFINITY;
 }
 
@@ -180,14 +211,27 @@ void Grammar::add_possible(const float * logits, std::vector<llama_token_data> &
 // Leaves out what the logits forbid, too.
 void Grammar::keep_allowed(std::vector<llama_token_data> & candidates) const {
     llama_token_data_array array{ candidates.data(), candidates.size(), -1, false };
-    llama_grammar_apply_impl(*state, &array);
+    apply(array);
     const auto is_out = [](const llama_token_data & candidate) { return !(candidate.logit > -INFINITY); };
     candidates.erase(std::remove_if(candidates.begin(), candidates.end(), is_out), candidates.end());
 }
 
+void Grammar::apply(llama_token_data_array & candidates) const {
+    const Work limited(work);
+    try {
+        llama_grammar_apply_impl(*state, &candidates);
+    } catch (const GrammarLimit & limit) {
+        throw cannot_be_used(limit.what());
+    }
+}
+
 void Grammar::accept(llama_token token) {
+    work = std::min(work + work_for_token, most_work);
+    const Work limited(work);
     try {
         llama_grammar_accept_impl(*state, token);
+    } catch (const GrammarLimit & limit) {
+        throw cannot_be_used(limit.what());
     } catch (const std::exception & error) {
         throw Error("GRAMMAR", std::string("No token of the model continues the grammar: ") + error.what());
     }

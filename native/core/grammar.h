@@ -16,7 +16,8 @@ namespace llama_native {
 // llama.cpp decides what a grammar allows, but is asked about few tokens: trying a whole vocabulary takes milliseconds.
 class Grammar {
 public:
-    // Throws GRAMMAR for a source that cannot be parsed, with the line.
+    // Throws GRAMMAR for a source that cannot be parsed, with the line, and for one that llama.cpp could not cope with. So do all
+    // functions where a text can go on in so many ways that looking at them would take memory and time without end.
     Grammar(const Model & model, const std::string & source);
     ~Grammar();
     Grammar(const Grammar &) = delete;
@@ -34,10 +35,12 @@ public:
     void accept(llama_token token);
 
 private:
+    void apply(llama_token_data_array & candidates) const;
     void keep_allowed(std::vector<llama_token_data> & candidates) const;
     void add_possible(const float * logits, std::vector<llama_token_data> & out) const;
 
-    const Model &                  model;
+    const Model & model;
+    mutable size_t work;  // that may still be spent on it, see cmake/grammar_limits.h; each accepted token adds to it
     std::unique_ptr<llama_grammar, void (*)(llama_grammar *)> state;
 };
 

@@ -14,6 +14,9 @@ namespace llama_native {
 
 namespace {
 
+// llama.cpp reads the whole vocabulary once for each, while the context's other requests wait.
+constexpr size_t most_sequence_breakers = 16;
+
 enum common_sampler_type sampler_type(const std::string & name) {
     const auto types = common_sampler_types_from_names({ name });
     if (types.empty() || name == "infill" || name == "adaptive_p") {
@@ -120,6 +123,9 @@ private:
 Sampler::Sampler(const Model & model, SamplingParams params, int32_t context_size) : model(model) {
     Guard guard;
     if (!params.grammar.empty()) grammar = std::make_unique<Grammar>(model, params.grammar);
+    if (params.dry_sequence_breakers.size() > most_sequence_breakers) {
+        throw Error("INVALID_OPTION", "Expected at most " + std::to_string(most_sequence_breakers) + " sequence breakers for dry");
+    }
     if (params.mirostat < 0 || params.mirostat > 2) throw Error("INVALID_OPTION", "Expected 0, 1 or 2 for mirostat");
     for (const auto & bias : params.logit_bias) model.check_token(bias.token, "logitBias");
     if (params.ignore_eos) {

@@ -28,7 +28,8 @@ Scheduler::Run::Run(Request && in) :
 Scheduler::Scheduler(Decoder & decoder, DraftModel * draft_model, const ContextParams & params, uint32_t slot_count, EventSink sink) :
     decoder(decoder), draft_model(draft_model), sink(std::move(sink)), packet_interval_ms(params.packet_interval_ms), max_running(params.sequences),
     ledger(slot_count, params.context_size ? params.context_size : llama_n_ctx(decoder.context())), slots(slot_count),
-    checkpoint_budget(checkpoint_bytes), sequence_store(params.ram_cache_bytes),
+    checkpoint_budget(checkpoint_bytes),
+    sequence_store(params.ram_cache_bytes, [this](size_t length, size_t common) { return goes_on(length, common); }),
     sliding_window(llama_model_n_swa(decoder.model().get())) {
     counters.total_cells = ledger.capacity();
     update_stats();
@@ -37,7 +38,15 @@ Scheduler::Scheduler(Decoder & decoder, DraftModel * draft_model, const ContextP
 // --- Requests come and go -------------------------------------------------------------------------------------------
 
 void Scheduler::add(Request && request) {
-    auto run = std::make_unique<Run>(std::move(request));
+    const int64_t id = request.id;
+    try {
+        add_run(std::make_unique<Run>(std::move(request)));
+    } catch (const std::exception & error) {
+        report_lost(id, Error("DECODE", std::string("The request cannot be taken: ") + error.what()));
+    }
+}
+
+void Scheduler::add_run(std::unique_ptr<Run> run) {
     run->urgency = { run->request.priority, arrivals++ };
     if (const auto now = Clock::now(); run->request.deadline <= now) {
         finish(*run, EndReason::Error, timed_out(*run, now));
@@ -244,9 +253,7 @@ void Scheduler::shift(Run & run) {
         run.pristine = std::min(run.pristine, keep);
         shifted = true;
     } else {
-        const size_t left = decoder.model().can_truncate() ? keep : 0;
-        cut(run.slot, left);
-        run.evaluated = left;
+        run.evaluated = cut(run.slot, decoder.model().can_truncate() ? keep : 0);
     }
     run.history.erase(run.history.begin() + std::ptrdiff_t(keep), run.history.begin() + std::ptrdiff_t(keep + discard));
     run.lookup.reset();
@@ -327,8 +334,7 @@ void Scheduler::account_for_abort() {
         held = std::min(held, run->evaluated + run->in_batch);
         // The last token's logits are lost even where its cell is not.
         held = std::min(held, run->history.size() - 1);
-        cut(run->slot, held);
-        run->evaluated = held;
+        run->evaluated = cut(run->slot, held);
     }
 }
 
@@ -408,13 +414,11 @@ void Scheduler::finish(Run & run, EndReason reason, std::optional<Error> error, 
 
 // Ends a request for its caller, while a decode may still be at work on its sequence; `remove_ended` does the rest.
 void Scheduler::report_end(Run & run, EndReason reason, std::optional<Error> error, std::optional<llama_token> stop_token) {
-    run.ended = true;
     const auto    now = Clock::now();
     const bool    began = run.admitted != Clock::time_point();
     const bool    answered = run.first_token != Clock::time_point();
     Event &       event = event_of(run);
     GenerationEnd end{};
-    event.text += run.text.finish();
     end.reason = reason;
     if (run.text.stop_string()) end.stop_string = *run.text.stop_string();
     end.stop_token = stop_token;
@@ -430,9 +434,22 @@ void Scheduler::report_end(Run & run, EndReason reason, std::optional<Error> err
     end.drafted_tokens = run.drafted;
     end.accepted_tokens = run.accepted;
     end.error = std::move(error);
+    event.text += run.text.finish();
+    // Behind all that may fail for want of memory: a request that counts as ended and never says so would be waited for for ever.
+    run.ended = true;
     event.end = std::move(end);
     outbox_urgent = true;
     settle_drafts(run);
+}
+
+// Ends a request that is no run, or none any more.
+void Scheduler::report_lost(int64_t id, const Error & error) {
+    GenerationEnd end{};
+    end.reason = EndReason::Error;
+    end.error = error;
+    if (outbox.empty()) outbox_since = Clock::now();
+    outbox.push_back({ id, {}, {}, {}, 0, std::move(end) });
+    outbox_urgent = true;
 }
 
 Error Scheduler::timed_out(const Run & run, Clock::time_point now) const {

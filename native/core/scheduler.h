@@ -147,6 +147,7 @@ private:
     enum class Admission { Admitted, Later, NoRoom };
 
     // Admission
+    void        add_run(std::unique_ptr<Run> run);
     void        admit();
     Admission   try_admit(Run & run);
     PrefixMatch best_prefix(const Run & run) const;
@@ -165,7 +166,12 @@ private:
     void    store(int32_t slot);
     bool    load_state(int32_t slot, const uint8_t * state, size_t size);
     bool    make_room(size_t cells, int32_t keep);
-    void    cut(int32_t slot, size_t length);
+    size_t  cells_of(const Run & run) const;
+    size_t  promised() const;
+    bool    may_fit(const Run & run, const PrefixMatch & match) const;
+    size_t  room_without_cached(CellLedger::Part kept) const;
+    bool    goes_on(size_t length, size_t common) const;
+    size_t  cut(int32_t slot, size_t length);
     void    drop(int32_t slot);
     bool    preempt_youngest();
     bool    reclaim();
@@ -198,6 +204,7 @@ private:
     // Endings
     void finish(Run & run, EndReason reason, std::optional<Error> error = {}, std::optional<llama_token> stop_token = {});
     void report_end(Run & run, EndReason reason, std::optional<Error> error = {}, std::optional<llama_token> stop_token = {});
+    void report_lost(int64_t id, const Error & error);
     Error timed_out(const Run & run, Clock::time_point now) const;
     void release_slot(Run & run);
     void fail_batch(const Error & error);

@@ -3,6 +3,7 @@
 #include "core/scheduler.h"
 
 #include <algorithm>
+#include <new>
 
 namespace llama_native {
 
@@ -48,15 +49,14 @@ Scheduler::Admission Scheduler::try_admit(Run & run) {
         forget_cached();
     }
 
-    // Room for the rest of the prompt and the first generated token, beside what was promised to those that run.
-    size_t promised = 0;
-    for (const auto & other : running) promised += other->pending();
-    const auto need = [&] { return std::min(run.history.size() + 1, ledger.capacity()) - match.length + promised; };
+    // Nothing has to go for a request that would have no room then either.
+    if (!may_fit(run, match)) return Admission::NoRoom;
+    const auto need = [&] { return cells_of(run) - match.length + promised(); };
     if (!make_room(need(), match.slot)) {
         if (match.slot < 0 || slots[size_t(match.slot)].use != Slot::Use::Cached) return Admission::NoRoom;
         // What the matching sequence has beyond the match is in the way, or even the match itself is.
         store(match.slot);
-        if (decoder.model().can_truncate()) cut(match.slot, match.length);
+        if (decoder.model().can_truncate()) match.length = cut(match.slot, match.length);
         if (!make_room(need(), match.slot)) {
             drop(match.slot);
             match = {};
@@ -78,6 +78,36 @@ Scheduler::Admission Scheduler::try_admit(Run & run) {
         counters.cache_hits += match.length > 0;
     }
     return Admission::Admitted;
+}
+
+// Room for the prompt and the first generated token.
+size_t Scheduler::cells_of(const Run & run) const { return std::min(run.history.size() + 1, ledger.capacity()); }
+
+// What those that run have yet to evaluate.
+size_t Scheduler::promised() const {
+    size_t cells = 0;
+    for (const auto & run : running) cells += run->pending();
+    return cells;
+}
+
+// Cells that would be free if all cached sequences went, but for the beginning of one.
+size_t Scheduler::room_without_cached(CellLedger::Part kept) const {
+    std::vector<CellLedger::Part> parts;
+    for (size_t i = 0; i < slots.size(); i++) {
+        if (slots[i].use == Slot::Use::Running || slots[i].use == Slot::Use::LowLevel) parts.push_back({ int32_t(i), ledger.length(int32_t(i)) });
+    }
+    if (kept.length > 0) parts.push_back(kept);
+    return ledger.capacity() - ledger.held_by(parts);
+}
+
+// Whether a request fits once everything cached has gone, with or without the sequence that it could begin with.
+bool Scheduler::may_fit(const Run & run, const PrefixMatch & match) const {
+    const size_t need = cells_of(run) + promised();
+    if (match.slot < 0) return room_without_cached({}) >= need;
+    const bool   is_cached = slots[size_t(match.slot)].use == Slot::Use::Cached;
+    const size_t kept = decoder.model().can_truncate() ? match.length : ledger.length(match.slot);
+    if (is_cached && room_without_cached({}) >= need) return true;
+    return room_without_cached({ match.slot, kept }) >= need - match.length;
 }
 
 Scheduler::Content Scheduler::content(int32_t index) const {
@@ -116,11 +146,11 @@ Scheduler::PrefixMatch Scheduler::usable_prefix(int32_t slot, size_t common) con
     return window_is_whole(slot, common) ? PrefixMatch{ slot, common, nullptr } : PrefixMatch{};
 }
 
-// Whether the memory has all that a token behind the first `length` ones attends to: saving a sequence leaves out what
-// its sliding window has passed.
+// Whether the memory has all that a token behind the first `length` ones attends to: cells that a sequence's sliding window has
+// passed are used for others, and saving it leaves them out.
 bool Scheduler::window_is_whole(int32_t slot, size_t length) const {
     if (sliding_window <= 0) return true;
-    return llama_memory_seq_pos_min(decoder.memory(), slot) <= std::max(0, llama_pos(length) - sliding_window);
+    return llama_memory_seq_pos_min(decoder.memory(), slot) <= std::max(0, llama_pos(length) - sliding_window + 1);
 }
 
 bool Scheduler::worth_waiting_for_prefix(const Run & run, size_t found) const {
@@ -158,7 +188,7 @@ int32_t Scheduler::place(PrefixMatch & match) {
     if (match.checkpoint) {
         if (!rewind(slot, *match.checkpoint)) match = {};
     } else if (slot == match.slot) {
-        cut(slot, match.length);
+        match.length = cut(slot, match.length);
     }
     return slot;
 }
@@ -179,12 +209,16 @@ void Scheduler::save_checkpoint(const Run & run) {
     if (run.evaluated != next_checkpoint(run.evaluated - 1, run.prompt_size)) return;  // cut short by its budget
     Checkpoints & checkpoints = slots[size_t(run.slot)].checkpoints;
     if (!checkpoints.empty() && checkpoints.back()->position >= run.evaluated) return;
-    const auto checkpoint = std::make_shared<Checkpoint>(Checkpoint{ run.evaluated, {}, 0 });
-    auto &     state = checkpoint->state;
-    state.resize(llama_state_seq_get_size_ext(decoder.context(), run.slot, LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY));
-    const size_t written = llama_state_seq_get_data_ext(decoder.context(), state.data(), state.size(), run.slot,
-        LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY);
-    if (written == state.size() && written > 0 && checkpoint_budget.admit(checkpoint)) checkpoints.push_back(checkpoint);
+    try {
+        const auto checkpoint = std::make_shared<Checkpoint>(Checkpoint{ run.evaluated, {}, 0 });
+        auto &     state = checkpoint->state;
+        state.resize(llama_state_seq_get_size_ext(decoder.context(), run.slot, LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY));
+        const size_t written = llama_state_seq_get_data_ext(decoder.context(), state.data(), state.size(), run.slot,
+            LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY);
+        if (written == state.size() && written > 0 && checkpoint_budget.admit(checkpoint)) checkpoints.push_back(checkpoint);
+    } catch (const std::bad_alloc &) {
+        // As in `store`.
+    }
 }
 
 int32_t Scheduler::take_free_slot(int32_t keep) {
@@ -217,28 +251,31 @@ void Scheduler::store(int32_t index) {
     if (tokens.size() < least_tokens_to_store) return;
     const size_t size = llama_state_seq_get_size(decoder.context(), index);
     if (!sequence_store.wants(tokens, size)) return;
-    std::vector<uint8_t> state(size);
-    if (llama_state_seq_get_data(decoder.context(), state.data(), size, index) != size) return;
-    sequence_store.put({ tokens, std::move(state) });
+    try {
+        std::vector<uint8_t> state(size);
+        if (llama_state_seq_get_data(decoder.context(), state.data(), size, index) != size) return;
+        sequence_store.put({ tokens, std::move(state) });
+    } catch (const std::bad_alloc &) {
+        // Evaluating it again costs time; failing for it would cost the requests.
+    }
+}
+
+// Whether a sequence can go on behind `common` of a stored one's tokens: behind a state that cannot be cut, or that was saved without
+// what its window had passed, only at its end.
+bool Scheduler::goes_on(size_t length, size_t common) const {
+    if (common == length) return true;
+    return decoder.model().can_truncate() && (sliding_window == 0 || length <= size_t(sliding_window));
 }
 
 // Brings a sequence of the second tier back where it has more of a request's prompt than any that is in the KV cache.
 void Scheduler::fetch_stored(const Run & run) {
     const auto stored = sequence_store.find(run.history.data(), run.history.size() - 1);
-    if (!stored.entry) return;
-    // Behind a state that cannot be cut, or that was saved without what its window had passed, only a prompt that goes on from its
-    // end can follow.
-    const size_t length = stored.entry->tokens.size();
-    const bool   can_cut = decoder.model().can_truncate() && (sliding_window == 0 || length <= size_t(sliding_window));
-    const bool   usable = can_cut || stored.common == length;
-    if (!usable || stored.common < best_prefix(run).length + least_tokens_to_store) return;
-    size_t promised = 0;
-    for (const auto & other : running) promised += other->pending();
-    const size_t beyond = run.history.size() - stored.common + 1;
-    if (stored.entry->tokens.size() + beyond + promised > ledger.capacity()) return;
+    if (!stored.entry || stored.common < best_prefix(run).length + least_tokens_to_store) return;
+    const size_t need = stored.entry->tokens.size() + run.history.size() - stored.common + 1 + promised();
+    if (need > room_without_cached({})) return;
     // Making room may store others, which must not push this one out.
     const SequenceStore::Entry entry = sequence_store.take(stored.entry);
-    const int32_t              index = make_room(entry.tokens.size() + beyond + promised, -1) ? take_free_slot(-1) : -1;
+    const int32_t              index = make_room(need, -1) ? take_free_slot(-1) : -1;
     if (index < 0 || !load_state(index, entry.state.data(), entry.state.size())) return;
     ledger.append(index, entry.tokens.size());
     Slot & slot = slots[size_t(index)];
@@ -297,8 +334,10 @@ bool Scheduler::preempt_youngest() {
     return true;
 }
 
-// Keeps the first `length` tokens of a sequence.
-void Scheduler::cut(int32_t index, size_t length) {
+// Keeps the first `length` tokens of a sequence, or nothing where its memory cannot go on from there; returns what is left.
+size_t Scheduler::cut(int32_t index, size_t length) {
+    const bool shortens = llama_pos(length) < decoder.position_end(index);
+    if (shortens && !window_is_whole(index, length)) length = 0;
     if (length == 0 || !llama_memory_seq_rm(decoder.memory(), index, llama_pos(length), -1)) {
         llama_memory_seq_rm(decoder.memory(), index, -1, -1);
         length = 0;
@@ -307,6 +346,7 @@ void Scheduler::cut(int32_t index, size_t length) {
     truncate_checkpoints(slots[size_t(index)].checkpoints, length);
     auto & tokens = slots[size_t(index)].tokens;
     if (tokens.size() > length) tokens.resize(length);
+    return length;
 }
 
 void Scheduler::drop(int32_t index) {

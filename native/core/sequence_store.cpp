@@ -18,14 +18,16 @@ size_t common_with(const SequenceStore::Entry & entry, const llama_token * token
 
 bool SequenceStore::wants(const std::vector<llama_token> & tokens, size_t state_bytes) const {
     if (tokens.size() * sizeof(llama_token) + state_bytes > limit) return false;
-    return std::none_of(entries.begin(), entries.end(),
-        [&](const Entry & entry) { return common_with(entry, tokens.data(), tokens.size()) == tokens.size(); });
+    return std::none_of(entries.begin(), entries.end(), [&](const Entry & entry) {
+        return common_with(entry, tokens.data(), tokens.size()) == tokens.size() && goes_on(entry.tokens.size(), tokens.size());
+    });
 }
 
 void SequenceStore::put(Entry && entry) {
     for (auto it = entries.begin(); it != entries.end();) {
         const auto next = std::next(it);
-        if (common_with(*it, entry.tokens.data(), entry.tokens.size()) == it->tokens.size()) remove(it);
+        const size_t length = it->tokens.size();
+        if (common_with(*it, entry.tokens.data(), entry.tokens.size()) == length && goes_on(entry.tokens.size(), length)) remove(it);
         it = next;
     }
     used += entry.bytes();
@@ -37,7 +39,7 @@ SequenceStore::Match SequenceStore::find(const llama_token * tokens, size_t size
     Match best{ nullptr, 0 };
     for (const Entry & entry : entries) {
         const size_t common = common_with(entry, tokens, size);
-        if (common > best.common) best = { &entry, common };
+        if (common > best.common && goes_on(entry.tokens.size(), common)) best = { &entry, common };
     }
     return best;
 }

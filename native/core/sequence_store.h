@@ -4,7 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
+#include <utility>
 #include <vector>
 
 namespace llama_native {
@@ -19,15 +21,16 @@ public:
         size_t bytes() const { return tokens.size() * sizeof(llama_token) + state.size(); }
     };
 
-    explicit SequenceStore(size_t bytes) : limit(bytes) {}
+    // `goes_on` tells whether a sequence can go on behind `common` tokens of a stored one of `length`: not every memory can be cut.
+    using GoesOn = std::function<bool(size_t length, size_t common)>;
+    SequenceStore(size_t bytes, GoesOn goes_on) : limit(bytes), goes_on(std::move(goes_on)) {}
 
-    // Whether a sequence of so many tokens and bytes of state should be put: it fits, and no other begins with it.
+    // Whether a sequence of so many tokens and bytes of state should be put: it fits, and no other can stand for it.
     bool wants(const std::vector<llama_token> & tokens, size_t state_bytes) const;
-    // Takes the place of those that are its beginning.
+    // Takes the place of those that it can stand for: its beginnings.
     void put(Entry && entry);
 
-    // The entry that has most of its tokens in common with the beginning of `tokens`, and how many; null where none has
-    // any.
+    // The entry that most tokens of the beginning of `tokens` can be taken from, and how many; null where there is none.
     struct Match {
         const Entry * entry;
         size_t        common;
@@ -43,6 +46,7 @@ private:
     void remove(std::list<Entry>::iterator entry);
 
     size_t           limit;
+    GoesOn           goes_on;
     size_t           used = 0;
     std::list<Entry> entries;  // most recently put first
 };

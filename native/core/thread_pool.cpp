@@ -41,20 +41,33 @@ ThreadPool::ThreadPool(int threads) {
 
 ThreadPool::~ThreadPool() { cpu_function<decltype(ggml_threadpool_free)>("ggml_threadpool_free")(pool); }
 
-ThreadPool::Turn::Turn(ThreadPool & pool, const std::function<void()> & meanwhile) : pool(pool) {
+ThreadPool::Turn::Turn(ThreadPool & pool, const std::function<bool()> & goes_on) : pool(pool) {
     std::unique_lock<std::mutex> lock(pool.mutex);
     const uint64_t               ticket = pool.next_ticket++;
     while (!pool.turn_changed.wait_for(lock, std::chrono::milliseconds(5), [&] { return pool.now_serving == ticket; })) {
         lock.unlock();
-        meanwhile();
+        const bool waits = goes_on();
         lock.lock();
+        if (!waits) return pool.give_up(ticket);
     }
+    held = true;
 }
 
 ThreadPool::Turn::~Turn() {
+    if (!held) return;
     std::lock_guard<std::mutex> lock(pool.mutex);
-    pool.now_serving++;
-    pool.turn_changed.notify_all();
+    pool.serve_next();
+}
+
+void ThreadPool::give_up(uint64_t ticket) {
+    if (now_serving == ticket) serve_next();
+    else given_up.insert(ticket);
+}
+
+void ThreadPool::serve_next() {
+    do now_serving++;
+    while (given_up.erase(now_serving) > 0);
+    turn_changed.notify_all();
 }
 
 } // namespace llama_native

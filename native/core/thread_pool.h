@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 
 namespace llama_native {
 
@@ -22,26 +23,32 @@ public:
 
     ggml_threadpool_t get() const { return pool; }
 
-    // Holds the pool for one decode. While it waits for the pool it calls `meanwhile` every few milliseconds.
+    // Holds the pool for one decode. While it waits for the pool it calls `goes_on` every few milliseconds, and gives up where that
+    // says so: then it does not hold it.
     class Turn {
     public:
-        Turn(ThreadPool & pool, const std::function<void()> & meanwhile);
+        Turn(ThreadPool & pool, const std::function<bool()> & goes_on);
         ~Turn();
         Turn(const Turn &) = delete;
         Turn & operator=(const Turn &) = delete;
+        bool holds() const { return held; }
 
     private:
         ThreadPool & pool;
+        bool         held = false;
     };
 
 private:
     explicit ThreadPool(int threads);
+    void give_up(uint64_t ticket);
+    void serve_next();
 
     ggml_threadpool_t       pool;
     std::mutex              mutex;
     std::condition_variable turn_changed;
     uint64_t                next_ticket = 0;
     uint64_t                now_serving = 0;
+    std::set<uint64_t>      given_up;  // tickets whose turn is still to come
 };
 
 } // namespace llama_native

@@ -60,12 +60,21 @@ const xtc = {
   threshold: withDefault(aNumber(0, 1), 0.1),
 } satisfies RulesFor<XtcOptions>;
 
+/** The engine reads the whole vocabulary for each of them. */
+const mostBreakers = 16;
+const breakers = anArrayOf(aNonEmptyString, "an array of texts");
+const someBreakers: Check<string[]> = (value, name) => {
+  const texts = breakers(value, name);
+  if (texts.length > mostBreakers) throw new InvalidOptionError(name, `at most ${mostBreakers} texts`, texts.length);
+  return texts;
+};
+
 const dry = {
   multiplier: withDefault(aNumber(0), 0.8),
   base: withDefault(aNumber(1), 1.75),
   allowedLength: withDefault(anInteger(0, int32Max), 2),
   lastTokens: withDefault(anInteger(-1, int32Max), -1),
-  sequenceBreakers: withDefault(anArrayOf(aNonEmptyString, "an array of texts"), ["\n", ":", '"', "*"]),
+  sequenceBreakers: withDefault(someBreakers, ["\n", ":", '"', "*"]),
 } satisfies RulesFor<DryOptions>;
 
 const mirostat = {

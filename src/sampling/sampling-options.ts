@@ -8,7 +8,7 @@ export interface DryOptions {
   allowedLength?: number | undefined;
   /** Tokens to look back over; -1 (default) is the whole context. */
   lastTokens?: number | undefined;
-  /** Texts over which no repeat reaches. Default a newline, colon, double quote and asterisk. */
+  /** Texts over which no repeat reaches, 16 at most. Default a newline, colon, double quote and asterisk. */
   sequenceBreakers?: readonly string[] | undefined;
 }
 

@@ -49,3 +49,14 @@ TEST("freed cells are used again") {
     }
     EQUAL(ledger.free(), 3u);
 }
+
+TEST("cells that several sequences share are counted once among what they hold") {
+    CellLedger ledger(3, 20);
+    ledger.append(0, 6);
+    ledger.share(0, 1, 4);
+    ledger.append(1, 2);
+    EQUAL(ledger.held_by({}), 0u);
+    EQUAL(ledger.held_by({ { 0, 6 } }), 6u);
+    EQUAL(ledger.held_by({ { 0, 6 }, { 1, 6 } }), 8u);
+    EQUAL(ledger.held_by({ { 0, 2 }, { 1, 5 } }), 5u);
+}

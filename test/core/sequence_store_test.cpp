@@ -7,10 +7,13 @@ namespace {
 
 SequenceStore::Entry entry(std::vector<llama_token> tokens, size_t bytes) { return { std::move(tokens), std::vector<uint8_t>(bytes) }; }
 
+bool anywhere(size_t, size_t) { return true; }
+bool at_the_end(size_t length, size_t common) { return common == length; }
+
 } // namespace
 
 TEST("the stored sequence with the longest common beginning is found, and taken out once") {
-    SequenceStore store(1000);
+    SequenceStore store(1000, anywhere);
     store.put(entry({ 1, 2, 3, 4 }, 10));
     store.put(entry({ 1, 2, 9 }, 10));
     const llama_token wanted[] = { 1, 2, 3, 7 };
@@ -24,7 +27,7 @@ TEST("the stored sequence with the longest common beginning is found, and taken 
 }
 
 TEST("a sequence that another begins with is not stored twice") {
-    SequenceStore store(1000);
+    SequenceStore store(1000, anywhere);
     store.put(entry({ 1, 2, 3 }, 10));
     CHECK(!store.wants({ 1, 2 }, 10));
     CHECK(!store.wants({ 1, 2, 3 }, 10));
@@ -34,7 +37,7 @@ TEST("a sequence that another begins with is not stored twice") {
 }
 
 TEST("the oldest leave when there are too many bytes, and what is too large is not wanted") {
-    SequenceStore store(100);
+    SequenceStore store(100, anywhere);
     CHECK(!store.wants({ 1 }, 100));
     store.put(entry({ 1 }, 40));
     store.put(entry({ 2 }, 40));
@@ -42,4 +45,17 @@ TEST("the oldest leave when there are too many bytes, and what is too large is n
     EQUAL(store.size(), 2u);
     const llama_token first[] = { 1 };
     CHECK(store.find(first, 1).entry == nullptr);
+}
+
+TEST("where sequences go on at their end alone, a shorter one that is continued whole is found, and kept beside longer ones") {
+    SequenceStore store(1000, at_the_end);
+    store.put(entry({ 1, 2 }, 10));
+    CHECK(store.wants({ 1 }, 10));
+    store.put(entry({ 1, 2, 3, 4 }, 10));
+    EQUAL(store.size(), 2u);
+    CHECK(!store.wants({ 1, 2 }, 10));
+    const llama_token wanted[] = { 1, 2, 3, 7 };
+    const auto        match = store.find(wanted, 4);
+    EQUAL(match.common, 2u);
+    EQUAL(match.entry->tokens.size(), 2u);
 }

@@ -106,6 +106,34 @@ describe("a grammar", () => {
     expect(texts[await first(grammar, { temperature: 0 })]).toBe("q");
   });
 
+  const levels = (count: number, rule: (name: string, next: string) => string): string =>
+    Array.from({ length: count }, (_, index) => rule(index === 0 ? "root" : `r${index}`, `r${index + 1}`)).join("\n");
+
+  it.each([
+    ["parentheses behind a quote in a comment", `# "\nroot ::= ${"(".repeat(200_000)}`],
+    ["a repetition behind a comment", `root ::= (${'"long" '.repeat(5000)}){1, # }\n 2000}`],
+    ["a rule that begins with itself behind one that may be empty", 'root ::= b root "y" | "x"\nb ::= c\nc ::= "" | "z"'],
+    ["more ways to begin than there is memory", `${levels(30, (name, next) => `${name} ::= ${next} ${next} |`)}\nr30 ::= "x"`],
+    ["rules that begin with one another too deeply", `${levels(9000, (name, next) => `${name} ::= ${next}`)}\nr9000 ::= "x"`],
+  ])("with %s is GRAMMAR, and the context goes on", async (_, grammar) => {
+    await expect(first(grammar, {})).rejects.toMatchObject({ code: "GRAMMAR" });
+    expect(texts[await first('root ::= "q"', {})]).toBe("q");
+  });
+
+  it("that has more ways to go on with each character is GRAMMAR when these are too many", async () => {
+    const grammar = 'root ::= s\ns ::= "a" s "b" | "a" s "c" | "d"';
+    const logitBias = new Map([[texts.indexOf("a"), 100]]);
+    const request = { prompt, grammar, logitBias, temperature: 0 };
+    expect((await context.generate({ ...request, maxTokens: 4 })).text).toBe("aaaa");
+    await expect(context.generate({ ...request, maxTokens: 64 })).rejects.toMatchObject({ code: "GRAMMAR" });
+    expect(texts[await first('root ::= "q"', {})]).toBe("q");
+  });
+
+  it("may have rules that lead to the same ones many times over", async () => {
+    const grammar = `${levels(60, (name, next) => `${name} ::= ${next} | ${next}`)}\nr60 ::= "x"`;
+    expect(texts[await first(grammar, {})]).toBe("x");
+  });
+
   it("is made of a JSON schema", async () => {
     const jsonSchema = {
       type: "object",

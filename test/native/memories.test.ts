@@ -177,6 +177,23 @@ describe.each(shapes)("%s memory", (shape) => {
     });
   });
 
+  test("an answer that has dropped its older half goes on as from what is left", async () => {
+    const [contextSize, keepTokens] = [512, 10];
+    const tight = await model.createContext({ contextSize, sequences: 2, ...exact });
+    const prompt = text(31, 300);
+    const options = { ...greedy, maxTokens: 300, contextShift: true, keepTokens };
+    const { tokens, contextShifts } = await tight.generate({ ...options, tokens: prompt });
+    expect(contextShifts).toBe(1);
+    // The last token that it had was sampled and not evaluated; half of what is evaluated goes, but for what is to be kept.
+    const history = join(prompt, tokens).subarray(0, contextSize + 1);
+    const gone = Math.floor((contextSize - keepTokens) / 2);
+    const left = join(history.subarray(0, keepTokens), history.subarray(keepTokens + gone));
+    const expected = await askAlone(left);
+    const after = history.length - prompt.length;
+    expect(Array.from(tokens.subarray(after, after + 24))).toEqual(Array.from(expected.tokens));
+    await tight.dispose();
+  });
+
   test("a sequence beside stopped requests stays as it is, to the last bit", async () => {
     for (let delay = 1; delay <= 25; delay += 2) {
       const busy = await model.createContext({ contextSize: 2048, sequences: 8, ...exact });

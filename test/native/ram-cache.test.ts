@@ -72,6 +72,22 @@ test("a prompt that shares the beginning of a stored sequence takes that part, w
   await context.dispose();
 });
 
+test("a request that has to wait for room lets nothing go that it would begin with", async () => {
+  const context = await attention.createContext({ ...exact, contextSize: 512, sequences: 2 });
+  const first = text(7, 150);
+  await ask(context, first);
+  const waiting = new Promise<GenerationResult>((resolve) => {
+    let asked = false;
+    const onToken = (): void => {
+      if (!asked) resolve(ask(context, Int32Array.from([...first, ...text(9, 200)])));
+      asked = true;
+    };
+    void context.generate({ tokens: text(8, 200), maxTokens: 60, temperature: 0, ignoreEos: true, onToken });
+  });
+  expect((await waiting).usage.cachedTokens).toBe(150);
+  await context.dispose();
+});
+
 test("its bytes are a limit, and without it nothing is kept", async () => {
   const probe = await attention.createContext({ ...exact, ramCacheSize: 64 << 20 });
   await ask(probe, text(7, 300));

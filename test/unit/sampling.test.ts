@@ -146,6 +146,10 @@ describe("refuses", () => {
     [{ mirostat: { version: 3 } }, "Expected one of 1, 2 for mirostat.version but received 3"],
     [{ mirostat: 2 }, "Expected an object for mirostat but received 2"],
     [{ dry: { multiplyer: 1 } }, '(did you mean "multiplier"?) for an option name of dry but received "multiplyer"'],
+    [
+      { dry: { sequenceBreakers: Array.from("abcdefghijklmnopq") } },
+      "Expected at most 16 texts for dry.sequenceBreakers but received 17",
+    ],
     [{ dry: { sequenceBreakers: [""] } }, "Expected a non-empty string for dry.sequenceBreakers[0]"],
     [{ samplerOrder: ["topK", "topk"] }, 'for samplerOrder[1] but received "topk"'],
     [{ samplerOrder: ["topK", "topK"] }, "Expected each sampler at most once for samplerOrder"],

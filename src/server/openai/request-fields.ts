@@ -54,7 +54,7 @@ export const extensionFields = {
   dry_base: maybe(z.number().min(1)),
   dry_allowed_length: maybe(count),
   dry_penalty_last_n: maybe(z.int().min(-1).max(0x7fffffff)),
-  dry_sequence_breakers: maybe(z.array(z.string().min(1))),
+  dry_sequence_breakers: maybe(z.array(z.string().min(1)).max(16)),
   mirostat: maybe(z.literal([0, 1, 2])),
   mirostat_tau: maybe(z.number().min(0)),
   mirostat_eta: maybe(z.number().min(0)),
