@@ -48,7 +48,9 @@ ThreadPool::Turn::Turn(ThreadPool & pool, const std::function<bool()> & goes_on)
         lock.unlock();
         const bool waits = goes_on();
         lock.lock();
-        if (!waits) return pool.give_up(ticket);
+        if (waits) continue;
+        pool.give_up(ticket);
+        return;
     }
     held = true;
 }
