@@ -58,7 +58,7 @@ export class Backend {
   /** Loads the model where that is needed and starts the request. Aborting the signal ends it in any state. */
   async run(asked: InferenceRequest, options: RunOptions): Promise<Run> {
     const request = this.#withoutOptionalLogprobs(asked);
-    const entry = this.pool.find(request.model);
+    const entry = await this.pool.find(request.model);
     const filtered = this.#filteredRequest(request, entry, options);
     await this.#askFilter(request, filtered);
     // For one that is not there others would have to go, only to be without it again.
@@ -78,7 +78,7 @@ export class Backend {
     signal: AbortSignal,
     use: (model: LlamaModel) => Promise<T>,
   ): Promise<T> {
-    const lease = await this.pool.acquire(this.pool.find(name), signal);
+    const lease = await this.pool.acquire(await this.pool.find(name), signal);
     try {
       return await use(lease.model);
     } finally {
@@ -88,7 +88,7 @@ export class Backend {
 
   /** The text of a conversation as a request would have it. */
   async renderChat(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<string> {
-    const lease = await this.pool.acquire(this.pool.find(model), signal);
+    const lease = await this.pool.acquire(await this.pool.find(model), signal);
     try {
       const template = templateOf(lease);
       return await template.renderAsync(...toTemplatePrompt(prompt, template));
@@ -99,7 +99,7 @@ export class Backend {
 
   /** The tokens of a conversation as a request would have them. */
   async countTokens(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<number> {
-    const lease = await this.pool.acquire(this.pool.find(model), signal);
+    const lease = await this.pool.acquire(await this.pool.find(model), signal);
     try {
       return await countPrompt(prompt, lease);
     } finally {

@@ -254,8 +254,8 @@ const info = plainRoute({
     version: z.string(),
     router: z.literal("llama-native"),
   }),
-  handle(_, services) {
-    const { id, details } = services.model(undefined);
+  async handle(_, services) {
+    const { id, details } = await services.model(undefined);
     return {
       model_id: id,
       model_dtype: details?.fileType ?? null,
