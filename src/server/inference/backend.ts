@@ -370,10 +370,11 @@ function planChat(prompt: ChatPrompt, request: InferenceRequest, lease: Lease): 
     const message = "Not supported: tools together with a format or grammar of the answer";
     throw new Problem("unsupported", message, { param: "tools" });
   }
+  const strict = new Set(strictTools);
   const tools = given.map(({ type, function: tool }) => {
-    return { type, function: { ...tool, strict: strictTools.includes(tool.name) } };
+    return { type, function: { ...tool, strict: strict.has(tool.name) } };
   });
-  const hasGrammar = toolChoice !== "auto" || strictTools.length > 0;
+  const hasGrammar = toolChoice !== "auto" || strict.size > 0;
   return {
     prompt: { ...chat, tools, toolChoice, parallelToolCalls: parallelTools },
     // It takes the place of one for all answers.
