@@ -263,6 +263,15 @@ describe("apply", () => {
     const content = "\ue000\ue0010\ue001</s>\ue002";
     expect(model.chatTemplate.render([user(content)])).toContain(content);
   });
+
+  it("refuses messages that leave none of them to go by", () => {
+    const { model } = fakeModel();
+    const all = Array.from({ length: 0xf8ff - 0xe000 + 1 }, (_, index) => String.fromCharCode(0xe000 + index)).join("");
+    const refusal = expect.objectContaining({ code: "INVALID_OPTION", details: { option: "messages" } }) as unknown;
+    expect(() => model.chatTemplate.render([user(`${all}</s>`)])).toThrow(refusal);
+    expect(model.chatTemplate.render([user(all)])).toContain(all);
+    expect(model.chatTemplate.render([user(`${all.slice(2)}</s>`)])).toContain(`${all.slice(2)}</s>`);
+  });
 });
 
 describe("segmentPrompt", () => {
