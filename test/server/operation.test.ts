@@ -297,6 +297,8 @@ test("metrics count what happened", async () => {
   expect(await metric(server, `llama_native_cache_hits${label}`)).toBeGreaterThan(0);
   expect(await metric(server, 'llama_native_requests_total{route="POST /v1/chat/completions",status="200"}')).toBe(2);
   expect(await metric(server, 'llama_native_requests_total{route="POST /v1/chat/completions",status="400"}')).toBe(1);
+  // Requests that are no model's count for none.
+  expect(await (await fetch(`${server.url}/metrics`)).text()).not.toContain('model=""');
 });
 
 test("a prompt that is answered several times counts once", async () => {

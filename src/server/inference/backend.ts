@@ -34,6 +34,8 @@ const ticker = new Ticker({ leastMs: 25, msEach: 5, mostMs: 100, graceMs: 15 });
 /** A request in progress. */
 export interface Run {
   readonly info: AnswerInfo;
+  /** Tokens that have come of each answer so far, whether or not they are a part of its text. */
+  readonly generatedTokens: readonly number[];
   /** What has come since the last call, or undefined after the end. Rejects with what went wrong. */
   next(): Promise<InferenceEvent[] | undefined>;
 }
@@ -164,6 +166,7 @@ export class Backend {
           );
     return {
       info: infoOf(lease.entry, promptTokens, lease.loadMs),
+      generatedTokens: answers.generatedTokens,
       async next() {
         for (;;) {
           const events = await answers.queue.next();
@@ -191,7 +194,7 @@ function asksToUnload({ prompts }: InferenceRequest, { keepMs }: RunOptions): bo
 }
 
 function nothingToDo(entry: PooledModel, loadMs: number): Run {
-  return { info: infoOf(entry, 0, loadMs), next: () => Promise.resolve(undefined) };
+  return { info: infoOf(entry, 0, loadMs), generatedTokens: [], next: () => Promise.resolve(undefined) };
 }
 
 /** With a schema for all answers as its grammar: made once, and a request's own grammar takes its place. */
@@ -206,6 +209,8 @@ function withGrammar(defaults: BackendOptions["defaults"]): BackendOptions["defa
 /** The generations of one request, whose events come together in one queue. */
 class Answers {
   readonly queue = new BatchQueue<InferenceEvent>(ticker);
+  /** See {@link Run.generatedTokens}. */
+  readonly generatedTokens: number[] = [];
   readonly #request: InferenceRequest;
   readonly #lease: Lease;
   readonly #context: LlamaContext;
@@ -279,7 +284,10 @@ class Answers {
         // Each answer of several draws its own numbers.
         ...(seed === undefined ? {} : { seed: (seed + copy) % 0xffffffff }),
         signal: this.#stop.signal,
-        onToken: (piece) => push(reader.read(piece)),
+        onToken: (piece) => {
+          this.generatedTokens[choice] = (this.generatedTokens[choice] ?? 0) + piece.tokens.length;
+          push(reader.read(piece));
+        },
       }),
     );
     this.#generations[choice] = generation;
