@@ -26,6 +26,7 @@ test("names are alike but for owner, case, blanks, :latest, and a file's ending 
   for (const name of ["mistralai/Mistral-7B-Instruct-v0.2", "mistral-7b-instruct-v0.2.Q4_K_M.gguf"]) {
     expect([plainName(name), plainName(`${name}:latest`), plainName(`${name}:q8_0`)]).toEqual([plain, plain, plain]);
   }
+  expect(plainName("qwen2.5:7b")).toBe(plainName("Qwen/Qwen2.5-7B"));
   expect(plainName("qwen2.5:7b")).not.toBe(plainName("qwen2.5:72b"));
   expect(plainName("qwen2.5:7b-instruct-q4_K_M")).toBe(plainName("qwen2.5:7b-instruct"));
   expect(plainName("hf:o/gpt-oss-20b:MXFP4")).toBe("gpt-oss-20b");

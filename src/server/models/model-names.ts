@@ -13,13 +13,13 @@ const indifferentTag = new RegExp(`:(?:latest|${quantization})$`, "i");
 /**
  * Which names mean a model: a request's name is one of them where the two are equal but for the case of letters, what
  * stands between words, an owner in front (`mistralai/`), `:latest` or a quantization behind, and the ending of a file. So
- * `mistral-7b-instruct-v0.2.Q4_K_M.gguf` is `mistralai/Mistral-7B-Instruct-v0.2`; but `qwen2.5:7b` is not `qwen2.5:72b`.
+ * `mistral-7b-instruct-v0.2.Q4_K_M.gguf` is `mistralai/Mistral-7B-Instruct-v0.2`; `qwen2.5:7b` is `Qwen2.5-7B`, and not `qwen2.5:72b`.
  */
 export function plainName(name: string): string {
   const withoutOwner = name.replace(/^.*\//s, "").replace(indifferentTag, "");
   return withoutFileEnding(withoutOwner)
     .toLowerCase()
-    .replace(/[\s_.-]+/g, "-");
+    .replace(/[\s_.:-]+/g, "-");
 }
 
 /** The name a model is listed by when it has none of its own: that of its file, or the one the hub knows it by. */
