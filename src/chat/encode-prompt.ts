@@ -26,10 +26,12 @@ export function segmentPrompt(prompt: RenderedText, specials: SpecialTexts, from
   const marks = specials.find(masked(text, prompt)).filter((mark) => mark.start >= from);
   const segments: Segment[] = [];
   let done = from;
+  let next = 0; // the first mark behind the literal; as none is in it, the one before that is the last in front of it
   for (const literal of literals) {
     if (literal.start < done) continue; // in the stretch of the literal before
-    const start = marks.findLast((mark) => mark.end <= literal.start)?.end ?? from;
-    const end = marks.find((mark) => mark.start >= literal.end)?.start ?? text.length;
+    while ((marks[next]?.start ?? Infinity) < literal.end) next++;
+    const start = marks[next - 1]?.end ?? from;
+    const end = marks[next]?.start ?? text.length;
     segments.push({ text: text.slice(done, start), parseSpecial: true });
     segments.push({ text: text.slice(start, end), parseSpecial: false });
     done = end;

@@ -1,7 +1,22 @@
 import { InvalidOptionError } from "../errors.js";
 
-/** The value as JSON would carry it: a copy without what JSON has no form for. Refuses cycles and bigints. */
+/** Of objects and arrays within each other. What visits them calls itself for each, here and in templates, and stacks end. */
+export const mostLevels = 256;
+
+/** Whether a JSON value has at most so many levels. */
+export function isShallow(value: unknown, levels = mostLevels): boolean {
+  if (typeof value !== "object" || value === null) return true;
+  return levels > 0 && Object.values(value).every((item) => isShallow(item, levels - 1));
+}
+
+/** The value as JSON would carry it: a copy without what JSON has no form for. Refuses cycles, bigints and what nests too deep. */
 export function aJsonValue<T>(value: T, name: string): T {
+  const copy = throughJson(value, name);
+  if (!isShallow(copy)) throw new InvalidOptionError(name, `at most ${mostLevels} levels of nesting`, value);
+  return copy;
+}
+
+function throughJson<T>(value: T, name: string): T {
   try {
     return JSON.parse(JSON.stringify(value)) as T;
   } catch {

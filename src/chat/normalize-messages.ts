@@ -71,21 +71,21 @@ function startWithUser(messages: readonly PlainMessage[]): PlainMessage[] {
 }
 
 function joinNeighbours(messages: readonly PlainMessage[]): PlainMessage[] {
-  const result: PlainMessage[] = [];
+  const runs: { first: PlainMessage; others: PlainMessage[] }[] = [];
   for (const message of messages) {
-    const last = result.at(-1);
-    const joins = last?.role === message.role && message.role !== "tool";
-    if (joins) result[result.length - 1] = joinMessages(last, message);
-    else result.push(message);
+    const run = runs.at(-1);
+    if (run?.first.role === message.role && message.role !== "tool") run.others.push(message);
+    else runs.push({ first: message, others: [] });
   }
-  return result;
+  return runs.map(({ first, others }) => (others.length === 0 ? first : joinMessages(first, others)));
 }
 
-function joinMessages(first: PlainMessage, second: PlainMessage): PlainMessage {
-  const toolCalls = [...(first.toolCalls ?? []), ...(second.toolCalls ?? [])];
+function joinMessages(first: PlainMessage, others: readonly PlainMessage[]): PlainMessage {
+  const all = [first, ...others];
+  const toolCalls = all.flatMap((message) => message.toolCalls ?? []);
   return {
     ...first,
-    content: first.content + blankLine + second.content,
+    content: all.map(({ content }) => content).join(blankLine),
     ...(toolCalls.length > 0 ? { toolCalls } : {}),
   };
 }

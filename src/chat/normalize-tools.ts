@@ -36,13 +36,11 @@ function toTurns(messages: readonly PlainMessage[]): Turn[] {
 /** Results follow in the order of their calls; those that answer none become text. */
 function normalizeTurn({ message, results }: Turn, ids: ToolIds, parallel: boolean): PlainMessage[] {
   const calls: CallWithId[] = (message.toolCalls ?? []).map((call) => ({ ...call, id: call.id ?? ids.next() }));
+  const open = new OpenCalls(calls);
   const answers = new Map<CallWithId, PlainMessage>();
   const stray: PlainMessage[] = [];
   for (const result of results) {
-    const call = answeredCall(
-      result,
-      calls.filter((candidate) => !answers.has(candidate)),
-    );
+    const call = open.take(result);
     if (call === undefined) stray.push(asText(result));
     else answers.set(call, { ...result, name: result.name ?? call.name, toolCallId: ids.accepted(call.id) });
   }
@@ -58,10 +56,40 @@ function normalizeTurn({ message, results }: Turn, ids: ToolIds, parallel: boole
   return [...normalized, ...stray];
 }
 
-/** By id, or else by name, or else in order. */
-function answeredCall({ toolCallId, name }: PlainMessage, open: readonly CallWithId[]): CallWithId | undefined {
-  if (toolCallId !== undefined) return open.find((call) => call.id === toolCallId);
-  return name === undefined ? open[0] : open.find((call) => call.name === name);
+/** Calls that have no result yet. Lists have the first one last, and may still have some that were taken by way of others. */
+class OpenCalls {
+  readonly #open: Set<CallWithId>;
+  readonly #all: CallWithId[];
+  readonly #byId: ReadonlyMap<string, CallWithId[]>;
+  readonly #byName: ReadonlyMap<string, CallWithId[]>;
+
+  constructor(calls: readonly CallWithId[]) {
+    this.#open = new Set(calls);
+    this.#all = calls.toReversed();
+    this.#byId = grouped(this.#all, ({ id }) => id);
+    this.#byName = grouped(this.#all, ({ name }) => name);
+  }
+
+  /** The one that a result answers: by id, or else by name, or else in order. */
+  take({ toolCallId, name }: PlainMessage): CallWithId | undefined {
+    if (toolCallId !== undefined) return this.#first(this.#byId.get(toolCallId));
+    return this.#first(name === undefined ? this.#all : this.#byName.get(name));
+  }
+
+  #first(calls: CallWithId[] = []): CallWithId | undefined {
+    for (let call = calls.pop(); call !== undefined; call = calls.pop()) if (this.#open.delete(call)) return call;
+    return undefined;
+  }
+}
+
+function grouped(calls: readonly CallWithId[], key: (call: CallWithId) => string): Map<string, CallWithId[]> {
+  const groups = new Map<string, CallWithId[]>();
+  for (const call of calls) {
+    const group = groups.get(key(call));
+    if (group === undefined) groups.set(key(call), [call]);
+    else group.push(call);
+  }
+  return groups;
 }
 
 /** Calls become text of the assistant, results text of the user. */

@@ -1,3 +1,4 @@
+import { InvalidOptionError } from "../errors.js";
 import type { SpecialTexts, TextRange } from "../model/special-texts.js";
 
 /** A rendered text. `literals` are texts of control tokens that stem from messages and must stay plain text. */
@@ -62,7 +63,8 @@ function unusedCharacters(text: string): [string, string] {
   }
   const [open, close] = free;
   if (open === undefined || close === undefined) {
-    throw new RangeError("The messages use every private-use character of Unicode");
+    const expected = "texts that leave two of Unicode's private-use characters (U+E000 to U+F8FF) unused";
+    throw new InvalidOptionError("messages", expected, text);
   }
   return [open, close];
 }

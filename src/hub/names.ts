@@ -156,6 +156,8 @@ export interface ModelIdentity {
   names: readonly string[];
   /** Where it is a model of the catalogue. */
   known: KnownModel | undefined;
+  /** Where it is a file on this machine that its user named; it need not be there. */
+  path?: string;
 }
 
 /**
@@ -177,7 +179,7 @@ export function identifyModel(source: string): ModelIdentity {
     case "url":
       return fileIdentity(new URL(parsed.url).pathname);
     case "path":
-      return fileIdentity(parsed.path);
+      return { ...fileIdentity(parsed.path), path: parsed.path };
     case "ollama":
       return plainIdentity(parsed.name);
   }

@@ -23,6 +23,8 @@ interface Env {
 
 /** A client that has left gets this, in case somebody looks; it is nginx's. */
 const clientLeft = 499;
+/** Which pages may read of an answer from another origin: clients in browsers wait and tell ids by them. */
+const exposeHeaders = ["x-request-id", "request-id", "retry-after", "x-should-retry"];
 const givenId = /^[\w.:-]{1,128}$/;
 
 /** All routes of the server, behind what holds for every request. */
@@ -45,7 +47,7 @@ export function createApp(service: Service): Hono<Env> {
     if (service.draining) context.res.headers.set("connection", "close");
     if (!record.streams) record.end();
   });
-  if (origins.length > 0) app.use(cors({ origin: origins === "*" ? "*" : [...origins] }));
+  if (origins.length > 0) app.use(cors({ origin: origins === "*" ? "*" : [...origins], exposeHeaders }));
 
   const open = new Set<string>();
   const all: (Route & { dialect: Dialect })[] = [];

@@ -100,8 +100,8 @@ export interface RequestFacts {
 export interface PlainServices {
   readonly version: string;
   models(): ModelFacts[];
-  /** Throws `model_not_found`. */
-  model(name: string | undefined): ModelFacts;
+  /** Rejects with `model_not_found`. */
+  model(name: string | undefined): Promise<ModelFacts>;
   /** Loads the model where that is needed. */
   loadedModel(name: string | undefined, signal: AbortSignal, keepMs?: number): Promise<ModelFacts>;
   tokenize(

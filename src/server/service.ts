@@ -89,8 +89,8 @@ export class Service implements PlainServices {
     return this.pool.models.map(factsOf);
   }
 
-  model(name: string | undefined): ReturnType<PlainServices["model"]> {
-    return factsOf(this.pool.find(name));
+  async model(name: string | undefined): ReturnType<PlainServices["model"]> {
+    return factsOf(await this.pool.find(name));
   }
 
   async loadedModel(
@@ -98,7 +98,7 @@ export class Service implements PlainServices {
     signal: AbortSignal,
     keepMs?: number,
   ): ReturnType<PlainServices["loadedModel"]> {
-    const entry = this.pool.find(name);
+    const entry = await this.pool.find(name);
     const lease = await this.pool.acquire(entry, signal);
     const facts = factsOf(entry);
     lease.release(keepMs);
@@ -130,7 +130,7 @@ export class Service implements PlainServices {
   }
 
   async embed(model: string | undefined, request: EmbeddingRequest, signal: AbortSignal): Promise<Embeddings> {
-    const entry = this.pool.find(model);
+    const entry = await this.pool.find(model);
     const lease = await this.pool.acquire(entry, signal);
     // What the engine computes is computed to its end, for which the model stays.
     const work = embed(lease, request, signal).finally(() => lease.release(request.keepMs));

@@ -77,6 +77,24 @@ describe("a content filter of streamed output", () => {
   });
 });
 
+test("a stream that fails behind its head is told to log and metrics with what was wrong, and with what it took", async () => {
+  const { server, logged } = await make({ timeLimitMs: 2000 });
+  const response = await post(server, chat, endless);
+  expect([response.status, await response.text()]).toEqual([200, expect.stringContaining("2000 ms")]);
+  const entry = logged.find(({ path }) => path === chat);
+  expect(entry).toMatchObject({ status: 200, problem: "time_limit", completionTokens: expect.any(Number) as number });
+  expect(entry).not.toHaveProperty("promptTokens");
+  const failed = 'llama_native_streams_failed_total{route="POST /v1/chat/completions",problem="time_limit"}';
+  expect(await metric(server, failed)).toBe(1);
+  const generated = await metric(server, 'llama_native_generated_tokens_total{model="smollm2"}');
+  expect([generated, generated > 0]).toEqual([entry?.["completionTokens"], true]);
+  // What fails before has its status, and is counted by that.
+  await post(server, chat, { ...endless, messages: [] });
+  expect(logged.at(-1)).toMatchObject({ status: 400, problem: "invalid_request" });
+  const text = await (await fetch(`${server.url}/metrics`)).text();
+  expect(text.match(/^llama_native_streams_failed_total\{/gm)).toHaveLength(1);
+});
+
 test("a content filter of requests that throws what is no error is a 500 with an id, which the log has", async () => {
   const thrown: unknown = "secret";
   const request = (): never => {
@@ -208,6 +226,8 @@ test("clients that leave are counted, by route, and no others", async () => {
   await (await post(server, chat, { messages: france, max_tokens: 2 })).text();
   await (await post(server, chat, { ...endless, max_tokens: 2 })).text();
   await expect.poll(() => metric(server, counted)).toBe(2);
+  // More than the four of those who stayed.
+  expect(await metric(server, 'llama_native_generated_tokens_total{model="smollm2"}')).toBeGreaterThan(4);
   const requests = logged.filter((entry) => entry["path"] === chat);
   expect(requests.map(({ abandoned }) => abandoned)).toEqual([true, true, undefined, undefined]);
   expect(await metric(server, 'llama_native_requests_total{route="POST /v1/chat/completions",status="200"}')).toBe(3);

@@ -19,9 +19,13 @@ const posts = [
   "/v1/responses",
   "/v1/messages",
   "/v1/messages/count_tokens",
+  "/v1/embeddings",
   "/api/chat",
   "/api/generate",
+  "/api/embed",
+  "/api/embeddings",
   "/api/show",
+  "/",
   "/generate",
   "/generate_stream",
   "/tokenize",
@@ -30,7 +34,7 @@ const posts = [
 ];
 const allowed = new Set([200, 400, 401, 403, 404, 405, 413, 415, 422, 429, 503]);
 const fields =
-  "messages prompt inputs input content tokens model stream stop seed n max_tokens temperature top_p logprobs logit_bias tools tool_choice response_format format options parameters system grammar json_schema echo suffix keep_alive metadata".split(
+  "messages prompt inputs input content tokens dimensions truncate encoding_format model stream stop seed n max_tokens temperature top_p logprobs logit_bias tools tool_choice response_format format options parameters system grammar json_schema echo suffix keep_alive metadata".split(
     " ",
   );
 

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 
 import { afterEach, expect, test } from "vitest";
 
+import { readGgufFile } from "../../src/model/gguf-header.js";
 import { modelNeeds } from "../../src/server/models/model-needs.js";
 import type { LlamaServer, ServerOptions } from "../../src/server/index.js";
 import { createServer } from "../../src/server/index.js";
@@ -53,6 +54,18 @@ test("Ollama's keep_alive of 0 loads no model only to unload it", async () => {
     expect(answer).toMatchObject({ model: "b", done: true, done_reason: "unload" });
     expect(await loaded(server)).toEqual(["a"]);
   }
+});
+
+test("a model is found by the name in its file before it is loaded, and loaded by it", async () => {
+  const { metadata } = await readGgufFile(await tinyModel());
+  const name = String(metadata.get("general.name"));
+  const server = await make();
+  const found = await fetch(`${server.url}/v1/models/${encodeURIComponent(name)}`);
+  expect([found.status, await found.json()]).toMatchObject([200, { id: "a", meta: null }]);
+  expect(await loaded(server)).toEqual([]);
+  const answered = await post(server, "/v1/completions", { model: name, prompt: "x", max_tokens: 1 });
+  expect([answered.status, await loaded(server)]).toEqual([200, ["a"]]);
+  expect((await fetch(`${server.url}/v1/models/another`)).status).toBe(404);
 });
 
 test("a model that was loaded with the server expires so long after its load", async () => {

@@ -229,6 +229,18 @@ describe("the content filter", () => {
     expect((await post(server, "/generate", { inputs, parameters })).status).toBe(200);
   });
 
+  test("is told to Text Generation Inference's clients as an error where it ends an answer", async () => {
+    const server = await make({ contentFilter: filter });
+    const body = { inputs: "The capital of Japan is the city of", parameters: { max_new_tokens: 20 } };
+    const error = { error: "The content filter ended the answer", error_type: "generation" };
+    const whole = await post(server, "/generate", body);
+    expect([whole.status, await whole.json()]).toEqual([400, error]);
+    const stream = await post(server, "/generate_stream", body);
+    const events = eventsOf(await stream.text());
+    expect([stream.status, events.at(-1)]).toEqual([200, error]);
+    expect(JSON.stringify(events)).not.toMatch(/Tokyo|finish_reason/);
+  });
+
   test("what it throws is a 500 with an id that the log has", async () => {
     const logged: Record<string, unknown>[] = [];
     const note = (facts: object): void => void logged.push(facts as Record<string, unknown>);
@@ -285,6 +297,8 @@ test("metrics count what happened", async () => {
   expect(await metric(server, `llama_native_cache_hits${label}`)).toBeGreaterThan(0);
   expect(await metric(server, 'llama_native_requests_total{route="POST /v1/chat/completions",status="200"}')).toBe(2);
   expect(await metric(server, 'llama_native_requests_total{route="POST /v1/chat/completions",status="400"}')).toBe(1);
+  // Requests that are no model's count for none.
+  expect(await (await fetch(`${server.url}/metrics`)).text()).not.toContain('model=""');
 });
 
 test("a prompt that is answered several times counts once", async () => {
@@ -311,6 +325,26 @@ test("CORS for those who were named", async () => {
     headers: { ...preflight, origin: "http://b.example" },
   });
   expect(other.headers.get("access-control-allow-origin")).toBeNull();
+});
+
+test("pages that may use the server may read ids and when to try again", async () => {
+  const server = await make({ cors: ["http://page.example"], apiKeys: ["key"], maxRequests: 1 });
+  const headers = { origin: "http://page.example", authorization: "Bearer key" };
+  const leave = new AbortController();
+  const ask = (path: string, body: object, init: RequestInit = {}): Promise<Response> =>
+    post(server, path, body, { ...init, headers });
+  const answers = [await ask(chat, { messages: france, max_tokens: 1 }), await ask("/v1/messages", { messages: [] })];
+  const running = await ask(chat, { ...endless, stream: true }, { signal: leave.signal });
+  answers.push(running, await ask(chat, { messages: france }));
+  leave.abort();
+  expect(answers.map(({ status }) => status)).toEqual([200, 400, 200, 429]);
+  for (const answer of answers) {
+    expect(answer.headers.get("access-control-allow-origin")).toBe("http://page.example");
+    const exposed = answer.headers.get("access-control-expose-headers")?.split(",");
+    expect(exposed).toEqual(["x-request-id", "request-id", "retry-after", "x-should-retry"]);
+    expect(answer.headers.get("x-request-id")).not.toBeNull();
+  }
+  expect([answers[1]!.headers.has("request-id"), answers[3]!.headers.has("retry-after")]).toEqual([true, true]);
 });
 
 test("a port in use is told, and bad options are refused", async () => {

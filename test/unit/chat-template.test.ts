@@ -112,6 +112,20 @@ describe("render", () => {
     expect(() => model.chatTemplate.render(messages as never, options as never)).toThrow(message);
   });
 
+  it("refuses what nests deeper than templates and their values are visited", () => {
+    const { model } = fakeModel();
+    let deep: Record<string, unknown> = {};
+    for (let level = 0; level < 3000; level++) deep = { deep };
+    const calls = [{ role: "assistant", toolCalls: [{ name: "f", arguments: deep }] } as const];
+    const tools = [{ type: "function", function: { name: "f", parameters: deep } } as const];
+    const render = (messages: readonly ChatMessage[], options = {}): string =>
+      model.chatTemplate.render(messages, options);
+    const levels = "Expected at most 256 levels of nesting for";
+    expect(() => render(calls)).toThrow(`${levels} messages[0].toolCalls[0].arguments`);
+    expect(() => render([user("x")], { tools })).toThrow(`${levels} tools[0]`);
+    expect(() => render([user("x")], { variables: deep })).toThrow(`${levels} variables`);
+  });
+
   it("shows the template's own errors with their line", () => {
     const broken: FakeTemplate = () => {
       throw Object.assign(new Error("unknown filter"), { code: "TEMPLATE", details: { line: 4 } });
@@ -249,6 +263,15 @@ describe("apply", () => {
     const content = "\ue000\ue0010\ue001</s>\ue002";
     expect(model.chatTemplate.render([user(content)])).toContain(content);
   });
+
+  it("refuses messages that leave none of them to go by", () => {
+    const { model } = fakeModel();
+    const all = Array.from({ length: 0xf8ff - 0xe000 + 1 }, (_, index) => String.fromCharCode(0xe000 + index)).join("");
+    const refusal = expect.objectContaining({ code: "INVALID_OPTION", details: { option: "messages" } }) as unknown;
+    expect(() => model.chatTemplate.render([user(`${all}</s>`)])).toThrow(refusal);
+    expect(model.chatTemplate.render([user(all)])).toContain(all);
+    expect(model.chatTemplate.render([user(`${all.slice(2)}</s>`)])).toContain(`${all.slice(2)}</s>`);
+  });
 });
 
 describe("segmentPrompt", () => {
@@ -280,6 +303,17 @@ describe("segmentPrompt", () => {
     expect(segments((hide) => `<s>x<${hide("<e>")}e>y`)).toEqual([
       ["<s>", true],
       ["x<<e>e>y", false],
+    ]);
+  });
+
+  it("takes no longer for each of many literals than for each of few", () => {
+    const started = performance.now();
+    const many = segments((hide) => `<s>${hide("<e>")}`.repeat(30_000));
+    expect(performance.now() - started).toBeLessThan(1000);
+    expect(many).toHaveLength(60_000);
+    expect(many.slice(-2)).toEqual([
+      ["<s>", true],
+      ["<e>", false],
     ]);
   });
 

@@ -6,6 +6,7 @@ import type { ContextOptions } from "../../src/context/context-options.js";
 import type { LoadModelOptions } from "../../src/model/load-options.js";
 import { weightNeeds } from "../../src/model/placement.js";
 import type { NativeDevice } from "../../src/native/contract.js";
+import type { PooledModel } from "../../src/server/models/model-pool.js";
 import { ModelPool } from "../../src/server/models/model-pool.js";
 import type { ServedModel } from "../../src/server/models/served-model.js";
 import { Metrics } from "../../src/server/operation/metrics.js";
@@ -71,10 +72,14 @@ function make(models: Record<string, Omit<ServedModel, "source">>, memoryBudgetB
   return new ModelPool(served, { memoryBudgetBytes, idleUnloadMs: 0, log: silentLog });
 }
 
+function named(pool: ModelPool, id: string): PooledModel {
+  return pool.models.find((model) => model.id === id)!;
+}
+
 /** Asks for a model, a little later than whatever was before. */
 async function use(pool: ModelPool, name: string): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 2));
-  (await pool.acquire(pool.find(name), never)).release();
+  (await pool.acquire(named(pool, name), never)).release();
 }
 
 function loaded(pool: ModelPool): string[] {
@@ -176,8 +181,8 @@ test("metrics tell what loaded models take of which memory, and models' facts wh
   expect(memories["a GPU0"]).toBeGreaterThan(5.3e9);
   expect(memories["a RAM"]).toBeLessThan(0.3e9);
   expect(memories["ram RAM"]).toBeGreaterThan(5.3e9);
-  expect(pool.find("a").needs!.bytes).toBe(memories["a GPU0"]! + memories["a RAM"]!);
-  pool.unload(pool.find("a"));
+  expect(named(pool, "a").needs!.bytes).toBe(memories["a GPU0"]! + memories["a RAM"]!);
+  pool.unload(named(pool, "a"));
   expect(Object.keys(await told())).toEqual(["ram RAM"]);
 });
 

@@ -16,7 +16,7 @@ const plain: StreamEncoder = {
 /** A run of these events; the last promise may never settle. */
 function runOf(...news: (InferenceEvent[] | undefined | Promise<never>)[]): Run {
   const rest = [...news];
-  return { info: {} as Run["info"], next: async () => rest.shift() };
+  return { info: {} as Run["info"], generatedTokens: [], next: async () => rest.shift() };
 }
 
 function make(encoder: StreamEncoder, run: Run, more: Partial<EventStreamOptions> = {}) {

@@ -179,4 +179,55 @@ describe("jsonSchemaGrammar", () => {
     const bodies = grammar.replace(/^[\w-]+ ::=/gm, "").replace(/"(\\.|[^"\\])*"|\[(\\.|[^\]\\])*\]|\{[\d,]*\}/g, " ");
     for (const [name] of bodies.matchAll(/[a-zA-Z][\w-]*/g)) expect(defined).toContain(name);
   });
+
+  describe("refuses what would be too large a grammar by the schema's name, and soon", () => {
+    const many = <T>(count: number, value: T): T[] => Array.from({ length: count }, () => value);
+    const words = (characters: number): string[] => Array.from({ length: characters / 10 }, (_, i) => `word-${i}`);
+    const big = { enum: words(400_000) };
+    const wide = { properties: Object.fromEntries(words(400_000).map((word) => [word, true])) };
+    const narrow = { properties: { a: true } };
+    const idle = { allOf: many(50_000, {}) };
+    const far = "k".repeat(400_000);
+    const refers = { $ref: "#/$defs/big", type: "string" };
+    const nothing = { $ref: "#/$defs/big", type: "null" };
+    const pattern = `([${"a".repeat(60_000)}]){0}`;
+    const dots = ".".repeat(400_000);
+    const lists = { properties: Object.fromEntries(words(40_000).map((word) => [word, { type: "array" }])) };
+    const alike = Object.fromEntries(words(60_000).map((word) => [`${"n".repeat(60)}${word}`, {}]));
+
+    it.each<[string, object]>([
+      ["one part again and again", { type: "array", prefixItems: many(3000, refers), $defs: { big } }],
+      ["the same in a union", { anyOf: many(3000, refers), $defs: { big } }],
+      ["parts that are compared again and again", { type: "object", allOf: many(9000, [wide, narrow]).flat() }],
+      ["parts that say nothing", { anyOf: many(4000, nothing), $defs: { big: idle } }],
+      [
+        "a path that is followed again and again",
+        { anyOf: many(4000, nothing), $defs: { big: { $ref: `#/$defs/${far}`, type: "null" }, [far]: {} } },
+      ],
+      ["a long pattern again and again", { anyOf: many(3000, { type: "string", pattern }) }],
+      ["a long name above many", { properties: { [dots]: lists } }],
+      ["names that begin alike", { properties: alike }],
+    ])("%s", (_, schema) => {
+      const started = performance.now();
+      expect(() => jsonSchemaGrammar(schema, { name: "format" })).toThrow(
+        expect.objectContaining({
+          details: { option: "format" },
+          message: expect.stringContaining("a smaller schema") as string,
+        }),
+      );
+      expect(performance.now() - started).toBeLessThan(1500);
+    });
+
+    it("and takes one type for as many as there are of it", () => {
+      const range = { minimum: 12_345, maximum: 98_765_432_101 };
+      const types = many(500_000, "integer");
+      expect(jsonSchemaGrammar({ type: types, ...range })).toBe(jsonSchemaGrammar({ type: "integer", ...range }));
+    });
+
+    it("but not what is long and within it", () => {
+      expect(jsonSchemaGrammar({ ...big, $defs: { big } })).toContain("word-39999");
+      const tuple = jsonSchemaGrammar({ prefixItems: [refers, { type: "null" }], $defs: { big } });
+      expect(tuple.split("word-39999")).toHaveLength(2);
+    });
+  });
 });

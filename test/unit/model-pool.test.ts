@@ -2,7 +2,7 @@
 
 import { afterEach, describe, expect, test, vi } from "vitest";
 
-import type { Lease, PoolOptions } from "../../src/server/models/model-pool.js";
+import type { Lease, PooledModel, PoolOptions } from "../../src/server/models/model-pool.js";
 import { ModelPool } from "../../src/server/models/model-pool.js";
 import { silentLog } from "../../src/server/operation/log.js";
 
@@ -60,8 +60,12 @@ function make(memoryBudgetBytes: number, more: Partial<PoolOptions> = {}): Model
   return new ModelPool(models, { memoryBudgetBytes, idleUnloadMs: 0, log: silentLog, ...more });
 }
 
+function named(pool: ModelPool, id: string): PooledModel {
+  return pool.models.find((model) => model.id === id)!;
+}
+
 async function use(pool: ModelPool, name: string, signal = never): Promise<void> {
-  (await pool.acquire(pool.find(name), signal)).release();
+  (await pool.acquire(named(pool, name), signal)).release();
 }
 
 describe("a model that is being unloaded", () => {
@@ -72,7 +76,7 @@ describe("a model that is being unloaded", () => {
     const second = use(pool, "b").then(() => (isLoaded = true));
     await turn();
     expect([loads, isLoaded]).toEqual([["/a.gguf"], false]);
-    expect(pool.find("a").loaded).toBeUndefined();
+    expect(named(pool, "a").loaded).toBeUndefined();
     disposals.get("/a.gguf")!.open();
     await second;
     expect(loads).toEqual(["/a.gguf", "/b.gguf"]);
@@ -81,7 +85,7 @@ describe("a model that is being unloaded", () => {
   test("is loaded again only when it is gone", async () => {
     const pool = make(100);
     await use(pool, "a");
-    pool.unload(pool.find("a"));
+    pool.unload(named(pool, "a"));
     const again = use(pool, "a");
     await turn();
     expect(loads).toEqual(["/a.gguf"]);
@@ -93,7 +97,7 @@ describe("a model that is being unloaded", () => {
   test("is waited for where there is room for it twice, so that it counts once", async () => {
     const pool = make(130);
     await use(pool, "a");
-    pool.unload(pool.find("a"));
+    pool.unload(named(pool, "a"));
     const uses = Promise.all([use(pool, "a"), use(pool, "b")]);
     await turn();
     expect(loads).toEqual(["/a.gguf"]);
@@ -108,7 +112,7 @@ describe("a model that is being unloaded", () => {
     await use(pool, "a");
     failure = new Error("it holds on");
     await use(pool, "b");
-    pool.unload(pool.find("b"));
+    pool.unload(named(pool, "b"));
     await turn(); // with nobody who would hear of a rejection
     expect(error.mock.calls).toEqual([
       [{ model: "a", why: "room", err: failure }, "a model could not be unloaded"],
@@ -123,7 +127,7 @@ describe("a model that is being unloaded", () => {
     reading = new Gate();
     const second = use(pool, "b");
     await turn();
-    pool.unload(pool.find("a"));
+    pool.unload(named(pool, "a"));
     disposals.get("/a.gguf")!.open();
     await turn();
     reading.open();
@@ -134,23 +138,23 @@ describe("a model that is being unloaded", () => {
   test("leaves the others alone where it made room while a header was read", async () => {
     const pool = make(130);
     await use(pool, "a");
-    const second = await pool.acquire(pool.find("b"), never);
+    const second = await pool.acquire(named(pool, "b"), never);
     reading = new Gate();
     const third = use(pool, "c").then(() => "in");
     await turn();
-    pool.unload(pool.find("a"));
+    pool.unload(named(pool, "a"));
     disposals.get("/a.gguf")!.open();
     await turn();
     reading.open();
     expect(await Promise.race([third, turn()])).toBe("in");
     second.release();
-    expect(pool.find("b").loaded).toBeDefined();
+    expect(named(pool, "b").loaded).toBeDefined();
   });
 
   test("keeps nobody waiting where there is room for both", async () => {
     const pool = make(200);
     await use(pool, "a");
-    pool.unload(pool.find("a"));
+    pool.unload(named(pool, "a"));
     await use(pool, "b");
     expect(loads).toEqual(["/a.gguf", "/b.gguf"]);
   });
@@ -158,12 +162,12 @@ describe("a model that is being unloaded", () => {
 
 test("a model that others use makes no room for one that nobody waits for any more", async () => {
   const pool = make(100);
-  const first = await pool.acquire(pool.find("a"), never);
+  const first = await pool.acquire(named(pool, "a"), never);
   const client = new AbortController();
   const left = use(pool, "b", client.signal);
   await turn();
   let second: Lease | undefined;
-  const queued = pool.acquire(pool.find("a"), never).then((lease) => (second = lease));
+  const queued = pool.acquire(named(pool, "a"), never).then((lease) => (second = lease));
   await turn();
   expect(second).toBeUndefined(); // as b would else be waited for without end
   client.abort(new Error("The client has gone"));
@@ -172,7 +176,7 @@ test("a model that others use makes no room for one that nobody waits for any mo
   first.release();
   second?.release();
   await turn();
-  expect([loads, pool.find("a").loaded !== undefined]).toEqual([["/a.gguf"], true]);
+  expect([loads, named(pool, "a").loaded !== undefined]).toEqual([["/a.gguf"], true]);
   const again = use(pool, "b");
   await turn();
   disposals.get("/a.gguf")!.open();
@@ -192,9 +196,9 @@ test("who leaves while a model is loaded starts no time of its idleness", async 
     await vi.advanceTimersByTimeAsync(900);
     reading.open();
     await vi.advanceTimersByTimeAsync(900);
-    expect(pool.find("a").loaded).toBeDefined();
+    expect(named(pool, "a").loaded).toBeDefined();
     await vi.advanceTimersByTimeAsync(200);
-    expect(pool.find("a").loaded).toBeUndefined();
+    expect(named(pool, "a").loaded).toBeUndefined();
   } finally {
     vi.useRealTimers();
   }
@@ -202,7 +206,7 @@ test("who leaves while a model is loaded starts no time of its idleness", async 
 
 test("who waits for room hears that the server shuts down", async () => {
   const pool = make(100);
-  const first = await pool.acquire(pool.find("a"), never);
+  const first = await pool.acquire(named(pool, "a"), never);
   const second = use(pool, "b");
   await turn();
   disposals.get("/a.gguf")!.open();

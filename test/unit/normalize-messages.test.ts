@@ -81,4 +81,13 @@ describe("normalizeMessages", () => {
     expect(normalizeMessages(given, traits).map(format)).toEqual(expected);
     expect(given).toEqual(before);
   });
+
+  it("joins many calls of one message in no more time for each than few", () => {
+    const toolCalls = Array.from({ length: 60_000 }, (_, index) => ({ id: `${index}`, name: "f", arguments: {} }));
+    const single: Traits = { ...strict, tools: { ids: "any", parallel: false } };
+    const started = performance.now();
+    const messages = normalizeMessages([parse("u:1"), { ...parse("a:2"), toolCalls }], single);
+    expect(performance.now() - started).toBeLessThan(1000);
+    expect(messages.map((message) => message.toolCalls)).toEqual([undefined, toolCalls]);
+  });
 });

@@ -84,3 +84,33 @@ it("turns into text what has no counterpart", () => {
 it("keeps calls at the end, which are about to be answered", () => {
   expect(normalizeTools([user, calls(call("a", "1"))], any)).toEqual([user, calls(call("a", "1"))]);
 });
+
+it("gives each result the first open call that it can be of", () => {
+  const messages = [
+    calls(call("a", "1"), call("a", "2"), call("b", "3"), call("b", "3")),
+    result("A", { name: "a" }),
+    result("stray", { toolCallId: "1" }),
+    result("B", { toolCallId: "3" }),
+    result("AA"),
+    result("BB", { toolCallId: "3", name: "b" }),
+    result("none"),
+  ];
+  expect(normalizeTools(messages, any).slice(1)).toMatchObject([
+    { content: "A", toolCallId: "1", name: "a" },
+    { content: "AA", toolCallId: "2", name: "a" },
+    { content: "B", toolCallId: "3", name: "b" },
+    { content: "BB", toolCallId: "3", name: "b" },
+    { role: "user", content: "stray" },
+    { role: "user", content: "none" },
+  ]);
+});
+
+it("takes no longer for each of many than for each of few", () => {
+  const ids = Array.from({ length: 40_000 }, (_, index) => `id-${index}`);
+  const results = ids.map((id) => result(id, { toolCallId: id })).reverse();
+  const started = performance.now();
+  const [first, ...others] = normalizeTools([calls(...ids.map((id) => call("a", id))), ...results], any);
+  expect(performance.now() - started).toBeLessThan(1000);
+  expect(first?.toolCalls).toHaveLength(ids.length);
+  expect(others.map(({ content }) => content)).toEqual(ids);
+});

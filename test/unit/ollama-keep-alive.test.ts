@@ -20,3 +20,13 @@ test("other durations are refused with what is expected, and never taken for 0",
   }
   expect(() => read(true)).toThrow();
 });
+
+test("one of many characters is refused at once, whatever it consists of", () => {
+  expect(read("1s".repeat(32))).toBe(32_000);
+  expect(() => read("1s".repeat(33))).toThrow("of at most 64 characters");
+  for (const long of [`${"11s".repeat(26)}x`, `${"1".repeat(50_000)}x`]) {
+    const started = performance.now();
+    expect(() => read(long)).toThrow("Expected a duration in h, m, s");
+    expect(performance.now() - started).toBeLessThan(300);
+  }
+});

@@ -73,4 +73,8 @@ describe("patternGrammar", () => {
   ])("refuses %s for its %s", (pattern, reason) => {
     expect(() => patternGrammar(pattern)).toThrow(reason);
   });
+
+  it("refuses a very long one before it is translated", () => {
+    expect(() => patternGrammar(`[${"a".repeat(70_000)}]`)).toThrow("more than 65536 characters");
+  });
 });

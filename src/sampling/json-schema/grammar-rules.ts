@@ -1,18 +1,22 @@
 /** What llama.cpp unrolls. */
 export const mostRepeats = 1000;
 
-/** Rules of a GBNF grammar that is being put together; every text here is the right side of a rule, or a part of one. */
+const mostRules = 5000;
+/** Of a grammar, and of what is read to make it; the addon takes no longer one. */
+const mostCharacters = 1 << 20;
+
+/** A grammar that would be too large. */
+export class GrammarSizeError extends Error {}
+
+/**
+ * Rules of a GBNF grammar that is being put together; every text here is the right side of a rule, or a part of one. What would make
+ * it too large throws a {@link GrammarSizeError}.
+ */
 export class GrammarRules {
   readonly #rules = new Map<string, string>();
-  readonly #limit: number;
-
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  get full(): boolean {
-    return this.#rules.size >= this.#limit;
-  }
+  /** Of each name that was asked for, the number behind the last rule that got it. */
+  readonly #numbers = new Map<string, number>();
+  #characters = 0;
 
   /** Adds a rule under this name, or one like it that is free, and returns its name. */
   add(name: string, body: string): string {
@@ -23,15 +27,25 @@ export class GrammarRules {
 
   /** A name for a rule that is given its body later; never "root", which is another's where these rules are a part of a grammar. */
   reserve(name: string): string {
+    if (this.#rules.size >= mostRules) throw new GrammarSizeError();
     const plain = name.replace(/[^a-zA-Z0-9]+/g, "-").slice(0, 40) || "rule";
     let free = plain;
-    for (let count = 2; free === "root" || this.#rules.has(free); count++) free = `${plain}-${count}`;
+    let number = this.#numbers.get(plain) ?? 1;
+    while (free === "root" || this.#rules.has(free)) free = `${plain}-${++number}`;
+    this.#numbers.set(plain, number);
     this.#rules.set(free, "");
     return free;
   }
 
   set(name: string, body: string): void {
+    this.count(body.length);
     this.#rules.set(name, body);
+  }
+
+  /** Counts so many characters of work: a small schema may ask for one part of itself again and again. */
+  count(characters: number): void {
+    this.#characters += characters;
+    if (this.#characters > mostCharacters) throw new GrammarSizeError();
   }
 
   /** One of the rules every grammar may use, added on first use with those it uses itself. */

@@ -1,5 +1,5 @@
 import { InvalidOptionError } from "../../errors.js";
-import { GrammarRules, literal, mostRepeats, oneOfThese } from "./grammar-rules.js";
+import { GrammarRules, GrammarSizeError, literal, mostRepeats, oneOfThese } from "./grammar-rules.js";
 import { integerRange, numberRange } from "./number-range.js";
 import { otherKey } from "./other-keys.js";
 import { PatternError, patternGrammar } from "./pattern-grammar.js";
@@ -7,7 +7,6 @@ import { PatternError, patternGrammar } from "./pattern-grammar.js";
 /** A JSON schema, or true for any value. */
 type Schema = Readonly<Record<string, unknown>> | true;
 
-const mostRules = 5000;
 const deepest = 64;
 
 /** Keywords that say nothing of which values are valid. */
@@ -62,14 +61,21 @@ export function jsonSchemaGrammar(schema: unknown, { name = "schema" }: { name?:
 export function jsonSchemaRules(
   schemas: readonly { readonly rule: string; readonly schema: unknown; readonly name: string }[],
 ): string {
-  const rules = new GrammarRules(mostRules);
-  for (const { rule, schema, name } of schemas) new Converter(schema, rules, name).addAs(rule);
+  const rules = new GrammarRules();
+  for (const { rule, schema, name } of schemas) {
+    try {
+      new Converter(schema, rules, name).addAs(rule);
+    } catch (error) {
+      if (!(error instanceof GrammarSizeError)) throw error;
+      throw new InvalidOptionError(name, "a smaller schema", schema);
+    }
+  }
   return rules.toString();
 }
 
 /** A GBNF grammar for JSON objects of any content. */
 export function jsonObjectGrammar(): string {
-  const rules = new GrammarRules(mostRules);
+  const rules = new GrammarRules();
   rules.set("root", rules.common("object"));
   return rules.toString();
 }
@@ -94,7 +100,6 @@ class Converter {
   /** The right side of a rule for values of a schema. */
   #value(schema: Schema, path: string, depth: number): string {
     if (depth > deepest) throw new InvalidOptionError(path, `at most ${deepest} levels of nesting`, schema);
-    if (this.#rules.full) throw new InvalidOptionError(this.#name, "a smaller schema", this.#schema);
     if (schema === true) return this.#rules.common("value");
     if (schema["const"] !== undefined) return literal(JSON.stringify(schema["const"]));
     if (schema["enum"] !== undefined) return this.#enumeration(schema["enum"], `${path}.enum`);
@@ -110,8 +115,8 @@ class Converter {
     const given = schema["type"] ?? this.#impliedType(schema);
     this.#checkKeywords(schema, given, path);
     if (given === undefined) return this.#rules.common("value");
-    const names = Array.isArray(given) ? (given as unknown[]) : [given];
-    const alternatives = names.map((type) => {
+    const names = new Set(Array.isArray(given) ? (given as unknown[]) : [given]);
+    const alternatives = Array.from(names, (type) => {
       switch (type) {
         case "object":
           return this.#object(schema, path, depth);
@@ -171,6 +176,7 @@ class Converter {
   }
 
   #resolve(target: string, path: string): Schema {
+    this.#rules.count(target.length);
     let found: unknown = this.#schema;
     for (const part of target.slice(1).split("/").slice(1)) {
       const key = decodePointer(part);
@@ -202,14 +208,25 @@ class Converter {
     const merged: Record<string, unknown> = {};
     for (const [index, part] of [own, ...(allOf as unknown[])].entries()) {
       const at = `${path}.allOf[${index - 1}]`;
+      this.#rules.count(at.length);
       const resolved = this.#inlined(this.#asSchema(part, at), at, depth);
       if (resolved === true) continue;
       for (const [keyword, value] of Object.entries(resolved)) {
         if (annotations.has(keyword)) continue;
-        merged[keyword] = mergeKeyword(keyword, merged[keyword], value, at);
+        merged[keyword] = this.#mergeKeyword(keyword, merged[keyword], value, at);
       }
     }
     return merged;
+  }
+
+  #mergeKeyword(keyword: string, earlier: unknown, value: unknown, path: string): unknown {
+    if (earlier === undefined || earlier === value) return value;
+    const texts = [JSON.stringify(earlier), JSON.stringify(value)] as const;
+    this.#rules.count(texts[0].length + texts[1].length);
+    if (texts[0] === texts[1]) return value;
+    if (keyword === "properties") return mergeProperties(earlier as object, value as object);
+    if (keyword === "required") return [...(earlier as unknown[]), ...(value as unknown[])];
+    throw new InvalidOptionError(`${path}.${keyword}`, "no second value within allOf", value);
   }
 
   #hasKeywords(schema: Exclude<Schema, true>): boolean {
@@ -238,17 +255,19 @@ class Converter {
     const properties = [...Object.entries(given), ...missing.map((name) => [name, unnamed] as const)];
     const others = additionalProperties ?? (schema["properties"] === undefined && properties.length === 0);
     const names = properties.map(([key]) => key);
+    this.#rules.count(names.join().length); // of which every path within has one
     const ws = this.#rules.common("ws");
     const name = lastPart(path);
     const othersRule = others === false ? undefined : this.#additional(others, names, path, depth);
     // Built from the end: what may follow property `index` with and without one before it.
     const separated = othersRule === undefined ? empty : `("," ${ws} ${othersRule})?`;
     let after = { some: separated, none: othersRule === undefined ? empty : `${othersRule}?` };
+    const needed = new Set<unknown>(required);
     for (const [key, value] of properties.reverse()) {
       const at = `${path}.properties.${key}`;
       const body = this.#value(this.#asSchema(value, at), at, depth + 1);
       const member = this.#rules.add(`${name}-${key}`, `${literal(JSON.stringify(key))} ":" ${ws} ${body}`);
-      after = this.#before(member, required.includes(key), after, `${name}-${key}`);
+      after = this.#before(member, needed.has(key), after, `${name}-${key}`);
     }
     return `"{" ${ws} ${after.none} ${ws} "}"`;
   }
@@ -286,7 +305,7 @@ class Converter {
     if (!Array.isArray(prefixItems)) throw new InvalidOptionError(`${path}.prefixItems`, "an array", prefixItems);
     const fixed = prefixItems.map((item: unknown, index) => {
       const at = `${path}.prefixItems[${index}]`;
-      return this.#value(this.#asSchema(item, at), at, depth + 1);
+      return this.#rules.add(lastPart(at), this.#value(this.#asSchema(item, at), at, depth + 1));
     });
     if (fixed.length > 0) {
       if (schema["items"] !== undefined && items !== false) {
@@ -337,6 +356,7 @@ class Converter {
 
   #pattern(pattern: unknown, path: string): string {
     if (typeof pattern !== "string") throw new InvalidOptionError(path, "a regular expression", pattern);
+    this.#rules.count(pattern.length);
     try {
       return this.#rules.add(lastPart(path), patternGrammar(pattern));
     } catch (error) {
@@ -368,13 +388,6 @@ class Converter {
     }
     return value as Exclude<Schema, true>;
   }
-}
-
-function mergeKeyword(keyword: string, earlier: unknown, value: unknown, path: string): unknown {
-  if (earlier === undefined || JSON.stringify(earlier) === JSON.stringify(value)) return value;
-  if (keyword === "properties") return mergeProperties(earlier as object, value as object);
-  if (keyword === "required") return [...(earlier as unknown[]), ...(value as unknown[])];
-  throw new InvalidOptionError(`${path}.${keyword}`, "no second value within allOf", value);
 }
 
 /** A property of both has to be as both want it. */
@@ -439,5 +452,5 @@ function decodePointer(part: string): string {
 
 /** A name for rules, from where they come. */
 function lastPart(path: string): string {
-  return path.split(".").slice(-2).join("-").toLowerCase();
+  return path.slice(-200).split(".").slice(-2).join("-").toLowerCase();
 }

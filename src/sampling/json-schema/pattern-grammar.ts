@@ -3,6 +3,9 @@ import { literal, mostRepeats, oneOfThese } from "./grammar-rules.js";
 /** What a pattern has that no grammar can keep, or that is no regular expression. */
 export class PatternError extends Error {}
 
+/** More than {@link mostRepeats} characters and sets are refused in any case, but not before they were written out. */
+const longestPattern = 1 << 16;
+
 type Range = readonly [first: number, last: number];
 
 const last = 0x10ffff;
@@ -44,6 +47,7 @@ const unescaped = complement([
  * ends: a grammar has none of them
  */
 export function patternGrammar(pattern: string): string {
+  if (pattern.length > longestPattern) throw new PatternError(`more than ${longestPattern} characters`);
   try {
     new RegExp(pattern);
   } catch (cause) {

@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 import { Problem } from "../http/problem.js";
-import { jsonObject, maybe, refused } from "../http/schema.js";
+import { jsonObject, maybe, refused, someTools } from "../http/schema.js";
 import type { AnswerFormat, ChatMessage, ChatPrompt, InferenceRequest, ToolChoice } from "../inference/request.js";
 
 const cacheControl = z.unknown().optional().meta({ description: "Accepted: prefixes are cached by themselves" });
@@ -53,7 +53,7 @@ export const countBody = z.strictObject({
   model: maybe(z.string().min(1)),
   messages: z.array(message).min(1),
   system: maybe(z.union([z.string(), z.array(text)])),
-  tools: maybe(z.array(tool)),
+  tools: someTools(tool),
   tool_choice: maybe(
     z.discriminatedUnion("type", [
       z.strictObject({ type: z.literal("auto"), ...parallel }),

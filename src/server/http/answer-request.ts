@@ -35,7 +35,10 @@ export async function generate(route: GenerationRoute, exchange: Exchange): Prom
     record.answersPerPrompt = prepared.request.n;
     const run = service.backend.run(prepared.request, { requestId: record.id, signal, keepMs: prepared.keepMs });
     run.then(
-      ({ info }) => (record.model = info.model),
+      ({ info, generatedTokens }) => {
+        record.model = info.model;
+        record.generatedTokens = generatedTokens;
+      },
       () => undefined,
     );
     if (prepared.streams) return await streamAnswer(prepared, run, exchange, stop, finish);
@@ -133,6 +136,7 @@ async function streamAnswer(
 /** A problem as the client may see it: what is the server's own fault is told to the log. */
 export function publicProblem(error: unknown, record: RequestRecord): Problem {
   const problem = toProblem(error);
+  record.problem = problem.code;
   if (problem.code !== "internal") return problem;
   record.error = problem.cause ?? problem;
   return new Problem("internal", `Something went wrong in the server; its log has it as ${record.id}`);

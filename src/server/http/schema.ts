@@ -1,5 +1,9 @@
 import { z } from "zod";
 
+import { isShallow, mostLevels } from "../../chat/json-values.js";
+
+export { isShallow, mostLevels } from "../../chat/json-values.js";
+
 /** A field that clients may leave out or set to null, which means the same. */
 export function maybe<Schema extends z.ZodType>(schema: Schema): z.ZodOptional<z.ZodNullable<Schema>> {
   return schema.nullish();
@@ -29,4 +33,14 @@ function butFor(harmless: readonly unknown[]): string {
 export const clientsOwn = z.unknown().optional().meta({ description: "Accepted: the client library's own" });
 
 /** JSON of any kind, looked at by what uses it. */
-export const jsonObject = z.record(z.string(), z.unknown());
+export const jsonObject = z
+  .record(z.string(), z.unknown())
+  .refine((value) => isShallow(value), `Expected at most ${mostLevels} levels of nesting`);
+
+/** OpenAI's limit. */
+const mostTools = 128;
+
+/** A request's list of tools. */
+export function someTools<Tool extends z.ZodType>(tool: Tool): z.ZodOptional<z.ZodNullable<z.ZodArray<Tool>>> {
+  return maybe(z.array(tool).max(mostTools, `Expected at most ${mostTools} tools`));
+}

@@ -34,6 +34,8 @@ const ticker = new Ticker({ leastMs: 25, msEach: 5, mostMs: 100, graceMs: 15 });
 /** A request in progress. */
 export interface Run {
   readonly info: AnswerInfo;
+  /** Tokens that have come of each answer so far, whether or not they are a part of its text. */
+  readonly generatedTokens: readonly number[];
   /** What has come since the last call, or undefined after the end. Rejects with what went wrong. */
   next(): Promise<InferenceEvent[] | undefined>;
 }
@@ -58,7 +60,7 @@ export class Backend {
   /** Loads the model where that is needed and starts the request. Aborting the signal ends it in any state. */
   async run(asked: InferenceRequest, options: RunOptions): Promise<Run> {
     const request = this.#withoutOptionalLogprobs(asked);
-    const entry = this.pool.find(request.model);
+    const entry = await this.pool.find(request.model);
     const filtered = this.#filteredRequest(request, entry, options);
     await this.#askFilter(request, filtered);
     // For one that is not there others would have to go, only to be without it again.
@@ -78,7 +80,7 @@ export class Backend {
     signal: AbortSignal,
     use: (model: LlamaModel) => Promise<T>,
   ): Promise<T> {
-    const lease = await this.pool.acquire(this.pool.find(name), signal);
+    const lease = await this.pool.acquire(await this.pool.find(name), signal);
     try {
       return await use(lease.model);
     } finally {
@@ -88,7 +90,7 @@ export class Backend {
 
   /** The text of a conversation as a request would have it. */
   async renderChat(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<string> {
-    const lease = await this.pool.acquire(this.pool.find(model), signal);
+    const lease = await this.pool.acquire(await this.pool.find(model), signal);
     try {
       const template = templateOf(lease);
       return await template.renderAsync(...toTemplatePrompt(prompt, template));
@@ -99,7 +101,7 @@ export class Backend {
 
   /** The tokens of a conversation as a request would have them. */
   async countTokens(model: string | undefined, prompt: ChatPrompt, signal: AbortSignal): Promise<number> {
-    const lease = await this.pool.acquire(this.pool.find(model), signal);
+    const lease = await this.pool.acquire(await this.pool.find(model), signal);
     try {
       return await countPrompt(prompt, lease);
     } finally {
@@ -164,6 +166,7 @@ export class Backend {
           );
     return {
       info: infoOf(lease.entry, promptTokens, lease.loadMs),
+      generatedTokens: answers.generatedTokens,
       async next() {
         for (;;) {
           const events = await answers.queue.next();
@@ -191,7 +194,7 @@ function asksToUnload({ prompts }: InferenceRequest, { keepMs }: RunOptions): bo
 }
 
 function nothingToDo(entry: PooledModel, loadMs: number): Run {
-  return { info: infoOf(entry, 0, loadMs), next: () => Promise.resolve(undefined) };
+  return { info: infoOf(entry, 0, loadMs), generatedTokens: [], next: () => Promise.resolve(undefined) };
 }
 
 /** With a schema for all answers as its grammar: made once, and a request's own grammar takes its place. */
@@ -206,6 +209,8 @@ function withGrammar(defaults: BackendOptions["defaults"]): BackendOptions["defa
 /** The generations of one request, whose events come together in one queue. */
 class Answers {
   readonly queue = new BatchQueue<InferenceEvent>(ticker);
+  /** See {@link Run.generatedTokens}. */
+  readonly generatedTokens: number[] = [];
   readonly #request: InferenceRequest;
   readonly #lease: Lease;
   readonly #context: LlamaContext;
@@ -279,7 +284,10 @@ class Answers {
         // Each answer of several draws its own numbers.
         ...(seed === undefined ? {} : { seed: (seed + copy) % 0xffffffff }),
         signal: this.#stop.signal,
-        onToken: (piece) => push(reader.read(piece)),
+        onToken: (piece) => {
+          this.generatedTokens[choice] = (this.generatedTokens[choice] ?? 0) + piece.tokens.length;
+          push(reader.read(piece));
+        },
       }),
     );
     this.#generations[choice] = generation;
@@ -370,10 +378,11 @@ function planChat(prompt: ChatPrompt, request: InferenceRequest, lease: Lease): 
     const message = "Not supported: tools together with a format or grammar of the answer";
     throw new Problem("unsupported", message, { param: "tools" });
   }
+  const strict = new Set(strictTools);
   const tools = given.map(({ type, function: tool }) => {
-    return { type, function: { ...tool, strict: strictTools.includes(tool.name) } };
+    return { type, function: { ...tool, strict: strict.has(tool.name) } };
   });
-  const hasGrammar = toolChoice !== "auto" || strictTools.length > 0;
+  const hasGrammar = toolChoice !== "auto" || strict.size > 0;
   return {
     prompt: { ...chat, tools, toolChoice, parallelToolCalls: parallelTools },
     // It takes the place of one for all answers.

@@ -1,9 +1,10 @@
 import { once } from "node:events";
 import { EventEmitter } from "node:events";
 
-import { LlamaError } from "../../errors.js";
+import { describe, LlamaError } from "../../errors.js";
 import { identifyModel, resolveModel } from "../../hub/index.js";
 import { loadModel } from "../../load-model.js";
+import { readGgufFile } from "../../model/gguf-header.js";
 import { loadAddon } from "../../native/load-addon.js";
 import { abortable } from "../abortable.js";
 import { Problem } from "../http/problem.js";
@@ -12,7 +13,7 @@ import type { Memories } from "./memories.js";
 import { addUp, devicesBeside, devicesWithout, lackingMemory, memoriesLeft, ramMemory } from "./memories.js";
 import type { ModelNeeds } from "./model-needs.js";
 import { modelNeeds } from "./model-needs.js";
-import { distinctIds, namesInMetadata, plainName } from "./model-names.js";
+import { distinctIds, isSameName, longestName, namesInMetadata, plainName } from "./model-names.js";
 import type { LoadedModel, ServedModel } from "./served-model.js";
 import { contextDefaults } from "./served-model.js";
 
@@ -59,7 +60,9 @@ export class PooledModel {
   lastUsedMs = 0;
   keepMs: number;
   idleTimer: NodeJS.Timeout | undefined;
-  #names: Set<string>;
+  readonly #names: Set<string>;
+  /** Of the file that it will be loaded from, where that is on this machine and was not read yet. */
+  #unreadPath: string | undefined;
 
   constructor(served: ServedModel, id: string, keepMs: number) {
     const { source, aliases = [] } = served;
@@ -70,14 +73,21 @@ export class PooledModel {
     this.id = id;
     this.#names = new Set([this.id, ...aliases].map(plainName));
     if (typeof source === "string") {
-      for (const name of [source, ...identifyModel(source).names]) this.#names.add(plainName(name));
+      const { names, path } = identifyModel(source);
+      for (const name of [source, ...names]) this.#names.add(plainName(name));
+      this.#unreadPath = path;
     }
-    this.#learnNames();
+    this.#learnNames(this.loaded?.model.metadata);
   }
 
   /** Whether it is loaded, or about to be. */
   get isWanted(): boolean {
     return this.loaded !== undefined || this.loading !== undefined;
+  }
+
+  /** Whether it has exactly this alias. */
+  hasAlias(name: string): boolean {
+    return this.served.aliases?.some((alias) => isSameName(alias, name)) === true;
   }
 
   goesBy(name: string): boolean {
@@ -86,11 +96,21 @@ export class PooledModel {
 
   set(loaded: LoadedModel): void {
     this.loaded = loaded;
-    this.#learnNames();
+    this.#unreadPath = undefined;
+    this.#learnNames(loaded.model.metadata);
   }
 
-  #learnNames(): void {
-    for (const name of namesInMetadata(this.loaded?.model.metadata ?? {})) this.#names.add(plainName(name));
+  /** Learns what its file calls itself, without loading it. Throws where that cannot be read, and does not try again. */
+  async readNames(): Promise<void> {
+    const path = this.#unreadPath;
+    if (path === undefined) return;
+    this.#unreadPath = undefined;
+    const name = (await readGgufFile(path)).metadata.get("general.name");
+    if (typeof name === "string") this.#learnNames({ "general.name": name });
+  }
+
+  #learnNames(metadata: Readonly<Record<string, string>> = {}): void {
+    for (const name of namesInMetadata(metadata)) this.#names.add(plainName(name));
   }
 }
 
@@ -105,6 +125,8 @@ export class ModelPool {
   readonly #news = new EventEmitter();
   #turn: Promise<void> = Promise.resolve();
   readonly #closing = new AbortController();
+  /** Settles when the names are known that models have in their files. */
+  #reading: Promise<void> | undefined;
 
   constructor(models: readonly ServedModel[], options: PoolOptions) {
     const ids = distinctIds(models.map(({ name, source }) => ({ name, source: sourceText(source) })));
@@ -113,19 +135,40 @@ export class ModelPool {
     this.#news.setMaxListeners(0);
   }
 
-  /** The model of this name, or the first where none is named. Throws `model_not_found` with the names that exist. */
-  find(name: string | undefined): PooledModel {
-    // By its very id first: quantizations of one model share their other names.
-    const found =
-      name === undefined
-        ? this.models[0]
-        : (this.models.find(({ id }) => id.toLowerCase() === name.toLowerCase()) ??
-          this.models.find((model) => model.goesBy(name)));
+  /** The model of this name, or the first where none is named. Rejects with `model_not_found` and the names that exist. */
+  async find(name: string | undefined): Promise<PooledModel> {
+    const found = this.#named(name);
     if (found !== undefined) return found;
+    if (name !== undefined && name.length <= longestName) {
+      await (this.#reading ??= this.#readNames());
+      const late = this.#named(name);
+      if (late !== undefined) return late;
+    }
     const names = this.models.map(({ id }) => id).join(", ");
-    throw new Problem("model_not_found", `There is no model ${JSON.stringify(name)} here; there is ${names}`, {
-      param: "model",
-    });
+    const asked = name !== undefined && name.length <= longestName ? JSON.stringify(name) : describe(name);
+    throw new Problem("model_not_found", `There is no model ${asked} here; there is ${names}`, { param: "model" });
+  }
+
+  #named(name: string | undefined): PooledModel | undefined {
+    if (name === undefined) return this.models[0];
+    if (name.length > longestName) return undefined;
+    // By its very id or alias first: quantizations of one model share their other names.
+    return (
+      this.models.find(({ id }) => isSameName(id, name)) ??
+      this.models.find((model) => model.hasAlias(name)) ??
+      this.models.find((model) => model.goesBy(name))
+    );
+  }
+
+  /** Once, one file after the other. Never rejects: a model whose file cannot be read is known by its other names. */
+  async #readNames(): Promise<void> {
+    for (const model of this.models) {
+      try {
+        await model.readNames();
+      } catch (err) {
+        this.#options.log.warn({ model: model.id, err }, "the model's own name could not be read from its file");
+      }
+    }
   }
 
   /** Loads every model the server owns, in their order. */

@@ -17,6 +17,7 @@ const common = {
   eval_duration: z.int().optional(),
 };
 const toolCall = z.strictObject({
+  id: z.string(),
   function: z.strictObject({ index: z.int(), name: z.string(), arguments: z.record(z.string(), z.unknown()) }),
 });
 
@@ -74,7 +75,7 @@ export function nanoseconds(milliseconds: number): number {
 }
 
 function toCall(call: CalledTool): z.output<typeof toolCall> {
-  return { function: { index: call.index, name: call.name, arguments: callInput(call) } };
+  return { id: call.id, function: { index: call.index, name: call.name, arguments: callInput(call) } };
 }
 
 /** Without an answer the model was only loaded, or is unloaded. */

@@ -1,8 +1,8 @@
 import { z } from "zod";
 
 import { Problem } from "../http/problem.js";
-import { jsonObject, maybe, refused } from "../http/schema.js";
-import type { AnswerFormat, ChatMessage, InferenceRequest, Prompt } from "../inference/request.js";
+import { jsonObject, maybe, refused, someTools } from "../http/schema.js";
+import type { AnswerFormat, ChatMessage, InferenceRequest, Prompt, ToolCall } from "../inference/request.js";
 import { plainRequest } from "../inference/request.js";
 
 const count = z.int().min(0).max(0x7fffffff);
@@ -37,11 +37,16 @@ export const requestOptions = z.strictObject({
 });
 
 const format = z.union([z.literal(["json", ""]), jsonObject]);
-/** A sum of Go's units, or whole seconds. */
-const duration = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$|^[+-]?\d+$/;
+/** A sum of Go's units, or whole seconds. Digits can be read in one way only: of several, a long text would try them all. */
+const duration = /^[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$|^[+-]?\d+$/;
+const longestDuration = 64;
+const aDuration = 'Expected a duration in h, m, s, ms, us or ns, such as "1h30m", or whole seconds';
 export const keepAlive = z.union([
   z.number(),
-  z.string().regex(duration, 'Expected a duration in h, m, s, ms, us or ns, such as "1h30m", or whole seconds'),
+  z
+    .string()
+    .max(longestDuration, `${aDuration}, of at most ${longestDuration} characters`)
+    .regex(duration, aDuration),
 ]);
 
 const common = {
@@ -56,7 +61,10 @@ const common = {
   _debug_render_only: refused("prompts without an answer; /apply-template has them", false),
 };
 
-const toolCall = z.looseObject({ function: z.looseObject({ name: z.string().min(1), arguments: jsonObject }) });
+const toolCall = z.looseObject({
+  id: maybe(z.string()),
+  function: z.looseObject({ name: z.string().min(1), arguments: jsonObject }),
+});
 
 export const chatBody = z.strictObject({
   ...common,
@@ -73,17 +81,15 @@ export const chatBody = z.strictObject({
       tool_call_id: maybe(z.string().min(1)),
     }),
   ),
-  tools: maybe(
-    z.array(
-      z.looseObject({
-        type: z.literal("function"),
-        function: z.looseObject({
-          name: z.string().min(1),
-          description: maybe(z.string()),
-          parameters: maybe(jsonObject),
-        }),
+  tools: someTools(
+    z.looseObject({
+      type: z.literal("function"),
+      function: z.looseObject({
+        name: z.string().min(1),
+        description: maybe(z.string()),
+        parameters: maybe(jsonObject),
       }),
-    ),
+    }),
   ),
 });
 
@@ -110,9 +116,7 @@ export function toChatRequest(body: z.output<typeof chatBody>): InferenceRequest
       content: content ?? "",
       ...(name ? { name } : {}),
       ...(id ? { toolCallId: id } : {}),
-      ...(calls && calls.length > 0
-        ? { toolCalls: calls.map((call) => ({ name: call.function.name, arguments: call.function.arguments })) }
-        : {}),
+      ...(calls && calls.length > 0 ? { toolCalls: calls.map(toCall) } : {}),
     };
   });
   if (messages.length === 0) return loadOnly(body.model);
@@ -125,6 +129,10 @@ export function toChatRequest(body: z.output<typeof chatBody>): InferenceRequest
     parallelTools: true,
     templateVariables: undefined,
   });
+}
+
+function toCall({ id, function: { name, arguments: args } }: z.output<typeof toolCall>): ToolCall {
+  return { ...(id ? { id } : {}), name, arguments: args };
 }
 
 export function toGenerateRequest(body: z.output<typeof generateBody>): InferenceRequest {
@@ -229,7 +237,7 @@ export function toKeepMs(value: number | string | null | undefined): number | un
 
 function durationMs(text: string): number {
   if (/^[+-]?\d+$/.test(text)) return Number(text) * 1000;
-  const parts = text.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g);
+  const parts = text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g);
   const sum = [...parts].reduce((total, [, number, unit = ""]) => total + Number(number) * (unitMs[unit] ?? 0), 0);
   return text.startsWith("-") ? -sum : sum;
 }

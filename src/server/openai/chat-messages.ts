@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 import { Problem } from "../http/problem.js";
-import { clientsOwn, maybe, refused } from "../http/schema.js";
+import { clientsOwn, isShallow, jsonObject, maybe, mostLevels, refused, someTools } from "../http/schema.js";
 import type { ChatMessage, ChatPrompt, ToolCall, ToolChoice, ToolDefinition } from "../inference/request.js";
 import { argumentsOf } from "../inference/events.js";
 
@@ -61,13 +61,13 @@ export const functionTool = z.strictObject({
   function: z.strictObject({
     name: aName,
     description: maybe(z.string()),
-    parameters: maybe(z.record(z.string(), z.unknown())),
+    parameters: maybe(jsonObject),
     strict: maybe(z.boolean()),
   }),
 });
 
 export const toolFields = {
-  tools: maybe(z.array(functionTool)),
+  tools: someTools(functionTool),
   tool_choice: maybe(
     z.union([
       z.enum(["none", "auto", "required"]),
@@ -142,8 +142,9 @@ function toCall({ id, function: { name, arguments: json } }: z.output<typeof too
 /** The JSON of a call's arguments; of a call that was cut, which a client sends back as it came, what is whole of it. */
 export function parseArguments(json: string, param: string): Record<string, unknown> {
   const found = json === "" ? {} : argumentsOf(json);
-  if (found !== undefined) return found;
-  throw new Problem("invalid_request", `${param}: Expected the JSON of an object`, { param });
+  if (found === undefined) throw new Problem("invalid_request", `${param}: Expected the JSON of an object`, { param });
+  if (isShallow(found)) return found;
+  throw new Problem("invalid_request", `${param}: Expected at most ${mostLevels} levels of nesting`, { param });
 }
 
 function toTool({ function: { name, description, parameters } }: z.output<typeof functionTool>): ToolDefinition {

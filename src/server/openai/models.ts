@@ -55,6 +55,6 @@ export const modelRoutes: readonly PlainRoute[] = [
     summary: "One model",
     body: undefined,
     answer: modelSchema,
-    handle: ({ param }, services) => toModel(services.model(param("id"))),
+    handle: async ({ param }, services) => toModel(await services.model(param("id"))),
   }),
 ];

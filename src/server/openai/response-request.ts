@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-import { clientsOwn, jsonObject, maybe, refused } from "../http/schema.js";
+import { clientsOwn, jsonObject, maybe, refused, someTools } from "../http/schema.js";
 import type { AnswerFormat, ChatMessage, InferenceRequest, ToolCall } from "../inference/request.js";
 import { parseArguments, strictNames, toToolChoice } from "./chat-messages.js";
 import { assertStreams, commonFields, notShown } from "./chat-request.js";
@@ -81,7 +81,7 @@ export const responseBody = z.strictObject({
   seed,
   ...extensionFields,
   text: maybe(z.strictObject({ format: maybe(textFormat), verbosity: refused("models here have no such setting") })),
-  tools: maybe(z.array(tool)),
+  tools: someTools(tool),
   tool_choice: maybe(toolChoice),
   parallel_tool_calls: maybe(z.boolean()),
   top_logprobs: maybe(z.int().min(0).max(20)),
@@ -149,9 +149,9 @@ function toFormat({ text, json_schema: extension, grammar }: ResponseBody): Answ
 }
 
 function toMessages({ input, instructions }: ResponseBody): ChatMessage[] {
-  const system: ChatMessage[] = instructions ? [{ role: "system", content: instructions }] : [];
+  const system: GrowingMessage[] = instructions ? [{ role: "system", content: instructions }] : [];
   if (typeof input === "string") return [...system, { role: "user", content: input }];
-  const messages: ChatMessage[] = [...system];
+  const messages: GrowingMessage[] = [...system];
   for (const [index, one] of input.entries()) {
     if (one.type === "function_call_output") {
       messages.push({ role: "tool", content: toText(one.output), toolCallId: one.call_id });
@@ -166,11 +166,13 @@ function toMessages({ input, instructions }: ResponseBody): ChatMessage[] {
   return messages;
 }
 
+type GrowingMessage = Omit<ChatMessage, "toolCalls"> & { toolCalls?: ToolCall[] };
+
 /** Calls that follow an assistant's message belong to it. */
-function addCall(messages: ChatMessage[], call: ToolCall): void {
+function addCall(messages: GrowingMessage[], call: ToolCall): void {
   const last = messages.at(-1);
   if (last?.role !== "assistant") messages.push({ role: "assistant", content: "", toolCalls: [call] });
-  else messages[messages.length - 1] = { ...last, toolCalls: [...(last.toolCalls ?? []), call] };
+  else (last.toolCalls ??= []).push(call);
 }
 
 function toText(parts: string | readonly { text?: string; refusal?: string }[]): string {

@@ -2,6 +2,7 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 
 import type { LlamaContext } from "../../llama-context.js";
 import type { AnswerEnd, RequestUsage } from "../inference/events.js";
+import type { ProblemCode } from "../http/problem.js";
 import type { ModelPool } from "../models/model-pool.js";
 
 const latencyBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300];
@@ -11,14 +12,23 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #requests = this.#counter("requests_total", "Requests by route and status", ["route", "status"]);
   readonly #left = this.#counter("requests_abandoned_total", "Requests whose client left before the end", ["route"]);
+  readonly #broken = this.#counter(
+    "streams_failed_total",
+    "Streams that ended with an error behind their head, whose status was 200, by what the client was told",
+    ["route", "problem"],
+  );
   readonly #duration = this.#histogram("request_duration_seconds", "From a request to the end of its answer", [
     "route",
   ]);
   readonly #firstToken = this.#histogram("time_to_first_token_seconds", "From a request to its first token", ["model"]);
   readonly #queued = this.#histogram("queue_seconds", "From a request to the start of its evaluation", ["model"]);
-  readonly #prompt = this.#counter("prompt_tokens_total", "Tokens of prompts", ["model"]);
-  readonly #cached = this.#counter("cached_tokens_total", "Tokens of prompts that came from the cache", ["model"]);
-  readonly #generated = this.#counter("generated_tokens_total", "Tokens of answers", ["model"]);
+  readonly #prompt = this.#counter("prompt_tokens_total", "Tokens of prompts that were answered to the end", ["model"]);
+  readonly #cached = this.#counter("cached_tokens_total", "Tokens of such prompts that came from the cache", ["model"]);
+  readonly #generated = this.#counter(
+    "generated_tokens_total",
+    "Tokens of answers, also of those that were left or failed before their end",
+    ["model"],
+  );
 
   constructor(pool: ModelPool) {
     const perModel = (name: string, help: string, read: (stats: Stats) => number): void => {
@@ -72,6 +82,10 @@ export class Metrics {
     this.#requests.inc({ route, status: String(status) });
     this.#duration.observe({ route }, seconds);
     if (abandoned) this.#left.inc({ route });
+  }
+
+  brokenStream(route: string, problem: ProblemCode): void {
+    this.#broken.inc({ route, problem });
   }
 
   /** What a whole request took. */

@@ -1,5 +1,6 @@
 import type { RequestFacts } from "../dialect.js";
-import type { AnswerEnd, InferenceEvent } from "../inference/events.js";
+import type { ProblemCode } from "../http/problem.js";
+import type { AnswerEnd, InferenceEvent, RequestUsage } from "../inference/events.js";
 import { totalUsage } from "../inference/events.js";
 import type { ServerLog } from "./log.js";
 import type { Metrics } from "./metrics.js";
@@ -18,6 +19,10 @@ export class RequestRecord {
   /** Whether the answer's end comes after its head. */
   streams = false;
   error: unknown;
+  /** What was wrong, as the client is told it. */
+  problem: ProblemCode | undefined;
+  /** See {@link Run.generatedTokens}. */
+  generatedTokens: readonly number[] = [];
   /** Answers to each prompt, which they have read once. */
   answersPerPrompt = 1;
   readonly #started = performance.now();
@@ -51,12 +56,17 @@ export class RequestRecord {
     if (this.#done) return;
     this.#done = true;
     const ms = performance.now() - this.#started;
-    this.#metrics.request(this.route, this.status, ms / 1000, this.abandoned);
-    const answers = totalUsage(this.#ends, this.answersPerPrompt);
-    const usage = { ...answers, promptTokens: answers.promptTokens + this.#promptTokens };
-    this.#metrics.usage(this.model ?? "", usage);
-    this.#ends.forEach((end) => this.#metrics.answer(this.model ?? "", end));
-    const { id: requestId, method, path, status, model, user, abandoned, error } = this;
+    const { id: requestId, method, path, route, status, model, user, abandoned, streams, problem, error } = this;
+    this.#metrics.request(route, status, ms / 1000, abandoned);
+    const failure = streams ? problem : undefined;
+    if (failure !== undefined) this.#metrics.brokenStream(route, failure);
+    const usage = this.#usage();
+    const { completionTokens } = usage;
+    const isCounted = this.#ends.length > 0 || this.#promptTokens > 0;
+    if (model !== undefined) {
+      this.#metrics.usage(model, usage);
+      this.#ends.forEach((end) => this.#metrics.answer(model, end));
+    }
     const facts = {
       requestId,
       method,
@@ -66,9 +76,22 @@ export class RequestRecord {
       model,
       user,
       abandoned: abandoned || undefined,
-      ...(this.#ends.length === 0 && this.#promptTokens === 0 ? {} : usage),
+      problem,
+      ...(isCounted ? usage : completionTokens > 0 ? { completionTokens } : {}),
     };
     if (error !== undefined) this.#log.error({ ...facts, err: error }, "request failed");
+    else if (failure !== undefined) this.#log.warn(facts, "request failed");
     else this.#log.info(facts, "request");
+  }
+
+  /** What the answers took. Of those that did not come to their end, the prompts' tokens are not known. */
+  #usage(): RequestUsage {
+    const whole = totalUsage(this.#ends, this.answersPerPrompt);
+    const cut = this.generatedTokens.filter((_, choice) => this.#ends[choice] === undefined);
+    return {
+      ...whole,
+      promptTokens: whole.promptTokens + this.#promptTokens,
+      completionTokens: cut.reduce((sum, tokens) => sum + tokens, whole.completionTokens),
+    };
   }
 }

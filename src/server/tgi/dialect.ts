@@ -3,7 +3,8 @@ import { z } from "zod";
 import type { Dialect, PreparedRequest, StreamEncoder } from "../dialect.js";
 import { generationRoute, plainRoute } from "../dialect.js";
 import { eventStream, sse } from "../http/event-stream.js";
-import type { Problem, ProblemCode } from "../http/problem.js";
+import type { ProblemCode } from "../http/problem.js";
+import { Problem } from "../http/problem.js";
 import { jsonObject, maybe, refused } from "../http/schema.js";
 import type { Answer, AnswerEnd, InferenceEvent, TokenLogprob } from "../inference/events.js";
 import { finiteLogprob } from "../inference/events.js";
@@ -111,7 +112,9 @@ function toToken(token: TokenLogprob): z.output<typeof tokenSchema> {
   return { id: token.token, text: token.text, logprob: finiteLogprob(token), special: false };
 }
 
+/** There is no reason for what the content filter ended, and clients take none but these: it is an error, also in a stream. */
 function toFinish({ finish, stopString }: AnswerEnd): z.output<typeof finishReason> {
+  if (finish === "content_filter") throw new Problem("content_filter", "The content filter ended the answer");
   if (finish === "length") return "length";
   return stopString === null ? "eos_token" : "stop_sequence";
 }
@@ -147,7 +150,7 @@ class TokenStream implements StreamEncoder {
   }
 
   event(event: InferenceEvent): string {
-    if (event.type === "end") this.#end = event;
+    if (event.type === "end") return this.#endWith(event);
     if (event.type !== "text") return "";
     this.#text += event.text;
     const tokens = event.logprobs ?? [{ ...noToken, text: event.text }];
@@ -166,6 +169,13 @@ class TokenStream implements StreamEncoder {
     });
   }
 
+  /** What was passed of an answer that is an error in the end has no last chunk to wait for. */
+  #endWith(end: AnswerEnd): string {
+    this.#end = end;
+    if (end.finish !== "content_filter" || this.#held === undefined) return "";
+    return this.#chunk(this.#held, null, null);
+  }
+
   #hold(token: TokenLogprob): string {
     const held = this.#held;
     this.#held = token;
@@ -180,6 +190,7 @@ class TokenStream implements StreamEncoder {
 const noToken: TokenLogprob = { token: 0, text: "", bytes: new Uint8Array(), logprob: 0, top: [] };
 
 const types: Partial<Readonly<Record<ProblemCode, string>>> = {
+  content_filter: "generation",
   queue_full: "overloaded",
   internal: "generation",
   loading: "overloaded",
@@ -254,8 +265,8 @@ const info = plainRoute({
     version: z.string(),
     router: z.literal("llama-native"),
   }),
-  handle(_, services) {
-    const { id, details } = services.model(undefined);
+  async handle(_, services) {
+    const { id, details } = await services.model(undefined);
     return {
       model_id: id,
       model_dtype: details?.fileType ?? null,
