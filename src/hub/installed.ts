@@ -26,7 +26,7 @@ import { bytesIn } from "./pip.js";
 import { quantizationOf } from "./quantization.js";
 import { hintFor, isPathLike, resolveModel } from "./resolve.js";
 import { hubSettings } from "./settings.js";
-import { urlPath } from "./url-model.js";
+import { urlPath } from "./url-path.js";
 import type { WheelModel } from "./wheel-model.js";
 import { abandonedFolders, fileOfFolder } from "./wheel-model.js";
 
