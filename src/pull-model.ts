@@ -26,7 +26,8 @@ const rules = {
 } satisfies RulesFor<PullModelOptions>;
 
 /**
- * Downloads a model without loading it, or looks whether the hub has a newer one. `source` is as for `loadModel`.
+ * Downloads a model without loading it, or looks whether the hub, or the server of a URL, has a newer one. `source` is as for
+ * `loadModel`.
  *
  * @returns the path of its file, of the first one where it is split
  * @throws LlamaError `MODEL_NOT_FOUND`, `DOWNLOAD` or `INVALID_OPTION`; the signal's reason when cancelled

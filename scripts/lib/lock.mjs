@@ -1,7 +1,8 @@
 // A lock between processes: a directory, because creating one is atomic on every file system.
 //
 // `<path>/owner.json` tells who holds it. The holder touches that file while it works, so that a lock whose holder was
-// killed, or whose pid now belongs to another program, is known to be stale and is taken over.
+// killed, or whose pid now belongs to another program, is known to be stale and is taken over. A holder that slept with the
+// machine lives, and gets the time to touch it again.
 
 import { randomUUID } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
@@ -12,14 +13,16 @@ import { setTimeout as sleep } from "node:timers/promises";
 const HEARTBEAT_MS = 5_000;
 /** A holder that has not touched its lock for so long is taken for dead, even if its pid is in use. */
 const STALE_MS = 120_000;
+/** What a holder whose process lives gets from the moment that it looks dead: a heartbeat, and a second to wake up. */
+const SECOND_LOOK_MS = HEARTBEAT_MS + 1_000;
 /** The time between creating the directory and writing the owner file; longer than that means a kill in between. */
 const OWNERLESS_MS = 10_000;
 
 /**
  * @typedef {object} LockOptions
  * @property {(pid: number | null) => void} [onWait] called once when the lock is held by another process
- * @property {(() => void | Promise<void>) | undefined} [onPoll] called each time it is found to be held; waiting ends with
- * what it fails with
+ * @property {((isSilent: boolean) => void | Promise<void>) | undefined} [onPoll] called each time it is found to be held,
+ * with whether its holder gives no sign of life, so that it may be taken over soon; waiting ends with what it fails with
  * @property {number} [pollMs]
  * @property {AbortSignal | undefined} [signal] stops waiting; its reason is thrown
  */
@@ -48,16 +51,19 @@ export async function withLock(path, work, options = {}) {
 async function acquire(path, options) {
   mkdirSync(dirname(path), { recursive: true });
   let told = false;
+  /** @type {Silence} */
+  const silence = { touchedMs: NaN, since: 0 };
   for (;;) {
     const id = tryCreate(path);
     if (id !== null) return hold(path, id);
-    if (isStale(path)) {
-      discardStale(path);
+    const state = stateOf(path, silence);
+    if (state === "stale") {
+      discardStale(path, silence);
       continue;
     }
     if (!told) options.onWait?.(ownerOf(path)?.pid ?? null);
     told = true;
-    await options.onPoll?.();
+    await options.onPoll?.(state === "silent");
     await sleep(options.pollMs ?? 500, undefined, { signal: options.signal }).catch(() =>
       options.signal?.throwIfAborted(),
     );
@@ -108,23 +114,48 @@ function releaseAll() {
   for (const release of releases) release();
 }
 
-/** @param {string} path */
-function isStale(path) {
+/**
+ * What a waiter has seen of a holder that lives and does not touch its lock.
+ * @typedef {object} Silence
+ * @property {number} touchedMs when it touched it last
+ * @property {number} since when the waiter saw that first, by its own clock, which stands still while the machine sleeps
+ */
+
+/**
+ * @param {string} path
+ * @param {Silence} silence
+ * @returns {"held" | "silent" | "stale"}
+ */
+function stateOf(path, silence) {
   const owner = ownerOf(path);
-  const age = ageMs(owner === null ? path : ownerFile(path));
-  if (age === null) return false; // released meanwhile
-  if (owner === null) return age > OWNERLESS_MS;
-  if (age > STALE_MS) return true;
-  return owner.host === hostname() && !isAlive(owner.pid);
+  const touchedMs = modifiedMs(owner === null ? path : ownerFile(path));
+  if (touchedMs === null) return "held"; // or released meanwhile
+  const age = Date.now() - touchedMs;
+  if (owner === null) return age > OWNERLESS_MS ? "stale" : "held";
+  const isOurHost = owner.host === hostname();
+  if (isOurHost && !isAlive(owner.pid)) return "stale";
+  if (age <= STALE_MS) return "held";
+  return isOurHost && !lasts(silence, touchedMs) ? "silent" : "stale";
 }
 
-/** Renaming first makes sure that of two processes that find a stale lock only one removes it. @param {string} path */
-function discardStale(path) {
+/** @param {Silence} silence @param {number} touchedMs */
+function lasts(silence, touchedMs) {
+  const now = performance.now();
+  if (silence.touchedMs !== touchedMs) Object.assign(silence, { touchedMs, since: now });
+  return now - silence.since >= SECOND_LOOK_MS;
+}
+
+/**
+ * Renaming first makes sure that of two processes that find a stale lock only one removes it.
+ * @param {string} path
+ * @param {Silence} silence
+ */
+function discardStale(path, silence) {
   const grave = moveAway(path);
   if (grave === null) return;
   try {
     // Another process may have taken it over since it was looked at.
-    if (!isStale(grave)) return renameSync(grave, path);
+    if (stateOf(grave, silence) !== "stale") return renameSync(grave, path);
   } catch {
     // a third one was faster
   }
@@ -163,9 +194,9 @@ function ownerOf(path) {
 }
 
 /** @param {string} path */
-function ageMs(path) {
+function modifiedMs(path) {
   try {
-    return Date.now() - statSync(path).mtimeMs;
+    return statSync(path).mtimeMs;
   } catch {
     return null;
   }

@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
 import type { Response } from "undici";
@@ -9,6 +10,7 @@ import { checkRoom, diskFailure, onDisk } from "./disk.js";
 import { reasonOf, request, waitFor } from "./http.js";
 import type { Chunk } from "./partial-file.js";
 import { PartialFile } from "./partial-file.js";
+import { fileNameOf } from "./url-path.js";
 
 export interface Download {
   url: string;
@@ -67,10 +69,7 @@ export async function download(options: Download): Promise<void> {
     await new Transfer(options, partial).run();
     await onDisk(folder, () => partial.finish());
     closed = true;
-    if (await isSound(options, partial)) {
-      await onDisk(folder, () => partial.moveTo(options.target));
-      return;
-    }
+    if (await putInPlace(options, partial)) return;
     await onDisk(folder, () => partial.remove());
   } catch (error) {
     options.signal?.throwIfAborted();
@@ -83,13 +82,35 @@ export async function download(options: Download): Promise<void> {
   await download(options);
 }
 
-async function openPartial({ target, sizeBytes, key, connections }: Download): Promise<PartialFile> {
+async function openPartial({ target, sizeBytes, key, hash, connections }: Download): Promise<PartialFile> {
   const share = Math.ceil(sizeBytes / (4 * connections) / mebibyte) * mebibyte;
   const chunkBytes = Math.min(largestChunk, Math.max(mebibyte, share));
-  return onDisk(dirname(target), () => PartialFile.open(target, { key, sizeBytes, chunkBytes }));
+  return onDisk(dirname(target), () => PartialFile.open(target, { key, sizeBytes, chunkBytes }, hash !== null));
 }
 
-async function isSound({ hash, sizeBytes, signal, onVerify }: Download, { path }: PartialFile): Promise<boolean> {
+/** False for content that is not what it should be. */
+async function putInPlace(options: Download, partial: PartialFile): Promise<boolean> {
+  const { target, sizeBytes, signal } = options;
+  const folder = dirname(target);
+  try {
+    if (!(await isSound(options, partial.path))) return false;
+    await onDisk(folder, () => partial.moveTo(target));
+    return true;
+  } catch (error) {
+    signal?.throwIfAborted();
+    if ((await sizeOf(partial.path)) !== undefined) throw error;
+  }
+  // This process was stopped for so long that another one took its lock for a dead one's, and went on with its file.
+  await onDisk(folder, () => partial.remove());
+  if ((await sizeOf(target)) === sizeBytes && (await isSound(options, target))) return true;
+  throw takenOver(options);
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  return (await stat(path).catch(() => null))?.size;
+}
+
+async function isSound({ hash, sizeBytes, signal, onVerify }: Download, path: string): Promise<boolean> {
   if (hash === null) return true;
   try {
     return (await contentDigest(path, sizeBytes, hash.algorithm, { signal, onBytes: onVerify })) === hash.digest;
@@ -263,6 +284,14 @@ function damaged({ url, hash }: Download): LlamaError {
   );
 }
 
+function takenOver({ url }: Download): LlamaError {
+  return new LlamaError(
+    "DOWNLOAD",
+    `Another process took over the download of ${fileNameOf(url)} while this one was stopped, and has not brought it to its end. Try again.`,
+    { details: { url, reason: "taken over" } },
+  );
+}
+
 function cutOff({ url }: Download, cause: unknown): LlamaError {
   const { host } = new URL(url);
   return new LlamaError(
@@ -270,14 +299,4 @@ function cutOff({ url }: Download, cause: unknown): LlamaError {
     `The connection to ${host} breaks off again and again: ${reasonOf(cause)}. What was downloaded is kept; try again.`,
     { cause, details: { host, reason: "cut off" } },
   );
-}
-
-/** The last part of a URL's path, as people read it. */
-export function fileNameOf(url: string): string {
-  const name = new URL(url).pathname.split("/").at(-1) ?? "";
-  try {
-    return decodeURIComponent(name);
-  } catch {
-    return name;
-  }
 }

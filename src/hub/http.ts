@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
-import type { Dispatcher, Response } from "undici";
+import type { Agent, Dispatcher, Response } from "undici";
 import { fetch } from "undici";
 
 import { LlamaError } from "../errors.js";
@@ -14,6 +14,15 @@ export interface RequestOptions {
   signal?: AbortSignal | undefined;
   /** Called before a pause that people would notice, with its milliseconds. */
   onPause?: ((milliseconds: number) => void) | undefined;
+  /** How often to ask where nobody answers; by default as often as for any other reason. */
+  tries?: number | undefined;
+}
+
+/** A request's answer with its body, or the first bytes of that. */
+export interface WholeAnswer {
+  response: Response;
+  /** Empty for an answer that is a failure. */
+  body: Buffer;
 }
 
 /** What is shorter than this nobody needs to be told. In milliseconds. */
@@ -22,19 +31,33 @@ const noticed = 1000;
 /** Tries of a request that fails for a reason that may pass; between them, milliseconds that double. */
 const attempts = 5;
 const firstPause = 300;
+/** Tries where nobody answers and the cache can: nobody should wait long for what is only perhaps newer. */
+export const triesBesideCache = 2;
 /** A server that wants a longer pause is not waited for. In milliseconds. */
 const longestPause = 60_000;
 
 /** Statuses after which the same request may succeed. */
 const passing = new Set([408, 429, 500, 502, 503, 504]);
 
+/** What a network that drops packets may take to make a connection, in milliseconds. */
+const longestConnect = 10_000;
+
 let agent: Dispatcher | undefined;
 
 function dispatcher(): Dispatcher {
-  // The hub's other clients read this variable too, in seconds.
-  const timeout = 1000 * (Number(process.env["HF_HUB_DOWNLOAD_TIMEOUT"]) || 30);
-  agent ??= proxyingAgent({ headersTimeout: timeout, bodyTimeout: timeout, connect: { timeout } }, process.env);
+  agent ??= proxyingAgent(agentOptions(process.env), process.env);
   return agent;
+}
+
+/** How long to wait for what. */
+export function agentOptions(env: NodeJS.ProcessEnv): Agent.Options {
+  // The hub's other clients read this variable too, in seconds.
+  const timeout = 1000 * (Number(env["HF_HUB_DOWNLOAD_TIMEOUT"]) || 30);
+  return {
+    headersTimeout: timeout,
+    bodyTimeout: timeout,
+    connect: { timeout: Math.min(timeout, longestConnect) },
+  };
 }
 
 /**
@@ -44,11 +67,29 @@ function dispatcher(): Dispatcher {
  * @throws LlamaError `DOWNLOAD` where no server answers; the signal's reason when cancelled
  */
 export async function request(url: string, options: RequestOptions = {}): Promise<Response> {
-  const { method = "GET", headers = {}, token, signal, onPause } = options;
+  return requestAndRead(url, options, (response) => Promise.resolve(response));
+}
+
+/** The same with the body of a good answer, or the first bytes of that: one that breaks off is asked for again too. */
+export async function requestBody(url: string, options: RequestOptions, mostBytes: number): Promise<WholeAnswer> {
+  return requestAndRead(url, options, async (response) => {
+    if (response.ok) return { response, body: await readBody(response, mostBytes) };
+    await response.body?.cancel();
+    return { response, body: Buffer.alloc(0) };
+  });
+}
+
+async function requestAndRead<T>(
+  url: string,
+  options: RequestOptions,
+  read: (response: Response) => Promise<T>,
+): Promise<T> {
+  const { method = "GET", headers = {}, token, signal, onPause, tries = attempts } = options;
   const through = dispatcher();
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
     let pause = firstPause * 2 ** (attempt - 1);
+    let hasAnswered = false;
     try {
       const response = await fetch(url, {
         method,
@@ -56,17 +97,28 @@ export async function request(url: string, options: RequestOptions = {}): Promis
         dispatcher: through,
         ...(signal === undefined ? {} : { signal }),
       });
-      if (!passing.has(response.status) || attempt === attempts) return response;
-      const wanted = retryAfter(response);
-      if (wanted !== undefined && wanted > longestPause) return response;
-      pause = Math.max(pause, wanted ?? 0);
+      hasAnswered = true;
+      const wanted = retryAfter(response) ?? 0;
+      if (!passing.has(response.status) || attempt === attempts || wanted > longestPause) return await read(response);
+      pause = Math.max(pause, wanted);
       await response.body?.cancel();
     } catch (error) {
       signal?.throwIfAborted();
-      if (attempt === attempts || !mayPass(error)) throw unreachable(url, error);
+      if (attempt >= tries || !mayPass(error)) throw hasAnswered ? brokenOff(url, error) : unreachable(url, error);
     }
     await waitFor(pause, { signal, onPause });
   }
+}
+
+async function readBody(response: Response, mostBytes: number): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  let length = 0;
+  for await (const piece of (response.body ?? []) as AsyncIterable<Uint8Array>) {
+    pieces.push(piece);
+    length += piece.length;
+    if (length > mostBytes) break; // which ends the response; one that has no more keeps its connection
+  }
+  return Buffer.concat(pieces, Math.min(length, mostBytes));
 }
 
 /** Tells pauses that people would notice; rejects with the signal's reason when cancelled meanwhile. */
@@ -83,7 +135,7 @@ export async function waitFor(
   }
 }
 
-/** Whether an error says that no server could be asked, as opposed to what one answered. */
+/** Whether an error says that nothing could be asked of a server, as opposed to what it answered. */
 export function isUnreachable(error: unknown): boolean {
   return error instanceof LlamaError && error.details["reason"] === "unreachable";
 }
@@ -122,6 +174,14 @@ function unreachable(url: string, error: unknown): LlamaError {
   const { host, protocol } = new URL(url);
   const variable = protocol === "https:" ? "HTTPS_PROXY" : "HTTP_PROXY";
   return new LlamaError("DOWNLOAD", unreachableMessage(host, variable, error), {
+    cause: error,
+    details: { host, reason: "unreachable" },
+  });
+}
+
+function brokenOff(url: string, error: unknown): LlamaError {
+  const { host } = new URL(url);
+  return new LlamaError("DOWNLOAD", `The connection to ${host} breaks off again and again: ${reasonOf(error)}`, {
     cause: error,
     details: { host, reason: "unreachable" },
   });

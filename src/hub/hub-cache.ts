@@ -160,12 +160,17 @@ export async function writeRef(cache: string, repository: string, revision: stri
   }
 }
 
-/** Forgets branches and tags whose snapshots were removed, which the hub's other clients would call a damaged cache. */
+/**
+ * Forgets branches and tags whose snapshots were removed, which the hub's other clients would call a damaged cache. They have
+ * commits without a snapshot themselves, of which they remember only what these do not have.
+ */
 export async function pruneRefs(cache: string, repository: string): Promise<void> {
   const folder = repositoryFolder(cache, repository);
   for (const { name, commit } of await readRefs(cache, repository)) {
-    const snapshot = join(folder, "snapshots", commit);
-    if ((await stat(snapshot).catch(() => null)) !== null) continue;
+    const uses = await Promise.all(
+      ["snapshots", ".no_exist"].map((kind) => stat(join(folder, kind, commit)).catch(() => null)),
+    );
+    if (uses.some((found) => found !== null)) continue;
     await unlink(join(folder, "refs", name)).catch(() => undefined); // another user's
   }
 }

@@ -4,7 +4,7 @@ import type { Response } from "undici";
 
 import { LlamaError } from "../errors.js";
 import { retryAfter } from "./http.js";
-import type { HubSettings } from "./settings.js";
+import { isPublicHub, type HubSettings } from "./settings.js";
 
 /** What the hub would not give: a repository, or one of its files. */
 export interface Wanted {
@@ -24,11 +24,28 @@ export function hubFailure(response: Response, wanted: Wanted, settings: HubSett
     repository: wanted.repository,
     ...(wanted.file === undefined ? {} : { file: wanted.file }),
   };
+  const elsewhere = otherHost(response, settings);
+  if (elsewhere !== undefined && isRefusal(status)) {
+    const message = `${elsewhere}, where the hub keeps files of ${wanted.repository}, refuses them (${status}). A firewall or proxy on the way may be why: let it allow that host`;
+    return new LlamaError("DOWNLOAD", message, { details: { ...details, host: elsewhere } });
+  }
   const missing = isMissing(response);
   const message = missing
     ? missingMessage(reason, wanted, settings)
     : failureMessage(response, reason, wanted, settings);
   return new LlamaError(missing ? "MODEL_NOT_FOUND" : "DOWNLOAD", message, { details });
+}
+
+/** The host that answered, where a redirect led away from the hub: what that says is nothing about tokens or names. */
+function otherHost({ url, headers }: Response, { endpoint }: HubSettings): string | undefined {
+  if (headers.has("x-error-code")) return undefined; // as only the hub has it
+  const { host } = new URL(url);
+  return host === new URL(endpoint).host || isPublicHub(host) ? undefined : host;
+}
+
+/** Whether trying again later, or from the beginning, would not help. */
+function isRefusal(status: number): boolean {
+  return status < 500 && status !== 416 && status !== 429;
 }
 
 /** Whether an answer says that there is nothing of this name, or nothing for strangers to see. */

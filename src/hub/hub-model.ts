@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
-import { LlamaError } from "../errors.js";
+import { cachedModels, chooseCached, findCached, isCached } from "./cached-model.js";
 import { contentDigest, hashOfEtag } from "./checksum.js";
 import { allocatedBytes, checkRoom, makeFolder, onDisk } from "./disk.js";
 import { defaultConnections, download } from "./download.js";
@@ -9,7 +9,6 @@ import type { CachedFile } from "./hub-cache.js";
 import {
   blobLock,
   blobPath,
-  cachedSnapshots,
   copyWhole,
   linkBlob,
   locksFolder,
@@ -19,7 +18,7 @@ import {
   writeRef,
 } from "./hub-cache.js";
 import { hubFailure } from "./hub-errors.js";
-import { isUnreachable } from "./http.js";
+import { isUnreachable, triesBesideCache } from "./http.js";
 import { withLock } from "./lock.js";
 import type { ModelFiles } from "./model-files.js";
 import { chooseModel, groupModels } from "./model-files.js";
@@ -48,70 +47,28 @@ export interface WantedModel extends HubSource {
 export async function hubModelFile(wanted: WantedModel, options: FetchOptions): Promise<string> {
   const settings = hubSettings();
   const offline = options.offline ?? settings.offline;
-  const { current, all } = await cachedModels(wanted, settings);
+  const { current, all } = await cachedModels(settings.cache, wanted);
   const here = findCached(current, wanted);
-  if (here !== undefined && options.refresh !== true) return here;
-  if (offline) return here ?? chooseCached(all, wanted, "nothing is downloaded as it is offline");
+  if (here !== undefined && options.refresh !== true) return pathOf(here);
+  if (offline) return pathOf(here ?? chooseCached(all, wanted, "nothing is downloaded as it is offline"));
   let repository;
   try {
     const meter = new ProgressMeter(0, options.onDownload);
-    const onPause = (milliseconds: number): void => meter.pause(wanted.repository, milliseconds);
     repository = await listRepository(wanted.repository, wanted.revision, settings, {
       signal: options.signal,
-      onPause,
+      onPause: (milliseconds) => meter.pause(wanted.repository, milliseconds),
+      tries: isCached(all, wanted) ? triesBesideCache : undefined,
     });
   } catch (error) {
     if (!isUnreachable(error) || all.length === 0) throw error;
-    return here ?? chooseCached(all, wanted, (error as Error).message);
+    return pathOf(here ?? chooseCached(all, wanted, (error as Error).message));
   }
   const model = chooseModel(groupModels(repository.files), wanted);
   return fetchModel(repository, model, settings, options);
 }
 
-type CachedModels = readonly ModelFiles<CachedFile>[];
-
-/** The models in the cache: of the revision's own snapshot, and of all that it may have had, by snapshot. */
-async function cachedModels(
-  wanted: WantedModel,
-  settings: HubSettings,
-): Promise<{ current: CachedModels; all: CachedModels[] }> {
-  const { current, earlier } = await cachedSnapshots(settings.cache, wanted.repository, wanted.revision);
-  return {
-    current: current.flatMap(({ files }) => groupModels(files)),
-    all: [...current, ...earlier].map(({ files }) => groupModels(files)).filter((models) => models.length > 0),
-  };
-}
-
-/** What is here of what is meant; undefined where it is not clear by that alone. */
-function findCached(models: CachedModels, wanted: WantedModel): string | undefined {
-  try {
-    return chooseModel(models, wanted).files[0]?.absolutePath;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The best of what is here, where the hub cannot be asked. */
-function chooseCached(cached: readonly CachedModels[], wanted: WantedModel, why: string): string {
-  if (cached.length === 0) {
-    throw new LlamaError("DOWNLOAD", `${wanted.source} is not in the cache, and ${why}`, {
-      details: { source: wanted.source, reason: "offline" },
-    });
-  }
-  let failure: unknown;
-  for (const models of cached) {
-    try {
-      const path = chooseModel(models, wanted).files[0]?.absolutePath;
-      if (path !== undefined) return path;
-    } catch (error) {
-      failure ??= error;
-    }
-  }
-  const message = failure instanceof Error ? failure.message : "";
-  throw new LlamaError("MODEL_NOT_FOUND", `The cache alone was looked at, as ${why}: ${message}`, {
-    cause: failure,
-    details: { source: wanted.source, reason: "offline", found: message },
-  });
+function pathOf({ files }: ModelFiles<CachedFile>): string {
+  return files[0]?.absolutePath ?? "";
 }
 
 async function fetchModel(

@@ -1,5 +1,5 @@
 import { lstat, readdir, readlink, realpath, rm, rmdir, stat } from "node:fs/promises";
-import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { basename, dirname, join, resolve, sep } from "node:path";
 
 import { LlamaError } from "../errors.js";
 import { nearestName } from "../validate.js";
@@ -15,18 +15,20 @@ import {
   repositoryFolder,
   unusedBlobs,
 } from "./hub-cache.js";
+import { isInside } from "./is-inside.js";
 import { fileLock, withLock } from "./lock.js";
 import type { ModelFiles, RepositoryFile } from "./model-files.js";
-import { groupModels, ofQuantization } from "./model-files.js";
+import { groupModels, ofQuantization, unfinishedModels } from "./model-files.js";
 import type { HubSource, ModelSource } from "./names.js";
 import { notFound, parseSource } from "./names.js";
 import { ollamaFolders, ollamaModels } from "./ollama.js";
-import { partialPath } from "./partial-file.js";
+import { partialPaths } from "./partial-file.js";
 import { bytesIn } from "./pip.js";
 import { quantizationOf } from "./quantization.js";
 import { hintFor, isPathLike, resolveModel } from "./resolve.js";
 import { hubSettings } from "./settings.js";
-import { urlPath } from "./url-model.js";
+import { partsOf, urlPath } from "./url-path.js";
+import { recordPaths } from "./url-record.js";
 import type { WheelModel } from "./wheel-model.js";
 import { abandonedFolders, fileOfFolder } from "./wheel-model.js";
 
@@ -43,13 +45,15 @@ export interface InstalledModel {
   files: readonly string[];
   /** When it was last written; milliseconds since 1970. */
   modified: number;
+  /** Whether it is a split model of which parts are missing, as its download was stopped. Nothing loads such a one. */
+  unfinished: boolean;
 }
 
 interface FoundFile extends RepositoryFile {
   absolutePath: string;
 }
 
-/** All models that commands would find without a download, by name. */
+/** All models that commands would find without a download, by name, and unfinished ones. */
 export async function installedModels(): Promise<InstalledModel[]> {
   const found = await Promise.all([hubModels(), ownModels(), ollamasModels()]);
   return found.flat().sort((a, b) => (a.name.toLowerCase() < b.name.toLowerCase() ? -1 : 1));
@@ -67,19 +71,47 @@ export function modelFolders(): { path: string; holds: string }[] {
 async function hubModels(): Promise<InstalledModel[]> {
   const { cache } = hubSettings();
   const repositories = await cachedRepositories(cache);
+  return (await Promise.all(repositories.map((repository) => modelsOfRepository(cache, repository)))).flat();
+}
+
+async function modelsOfRepository(cache: string, repository: string): Promise<InstalledModel[]> {
+  const found = (await allSnapshots(cache, repository)).flatMap(({ files, refs }) => {
+    const snapshot = `hf:${repository}${revisionOf(refs)}`;
+    return foundModels(files).map((model) => ({ snapshot, model }));
+  });
   const models = await Promise.all(
-    repositories.map(async (repository) => {
-      const snapshots = await allSnapshots(cache, repository);
-      const all = await Promise.all(
-        snapshots.flatMap(({ files, refs }) =>
-          groupModels(files).map((model) => unlessRemoved(hubModel(repository, refs, model))),
-        ),
-      );
-      // The same file in several snapshots is one model.
-      return [...new Map(all.flat().map((model) => [`${model.name} ${model.files.join(" ")}`, model])).values()];
+    found.map(({ snapshot, model }) => {
+      const others = found.filter((other) => other.snapshot === snapshot).map((other) => other.model);
+      return unlessRemoved(hubModel(snapshot + whichOf(model, others), model));
     }),
   );
-  return models.flat();
+  // The same file in several snapshots is one model, and one that is whole anywhere is not unfinished.
+  const all = [...new Map(models.flat().map((model) => [`${model.name} ${model.files.join(" ")}`, model])).values()];
+  const whole = new Set(all.filter(({ unfinished }) => !unfinished).flatMap(({ files }) => files));
+  return all.filter(({ unfinished, files }) => !unfinished || files.some((file) => !whole.has(file)));
+}
+
+function revisionOf(refs: readonly string[]): string {
+  const [ref] = refs;
+  return ref === undefined || refs.includes("main") ? "" : `@${encodeURIComponent(ref)}`;
+}
+
+/** What tells a model from the others of its repository: the quantization, or where that does not its file. */
+function whichOf({ quantization, files }: FoundModel, others: readonly FoundModel[]): string {
+  const alike = others.filter((other) => other.quantization === quantization);
+  const isUnique = new Set(alike.map((other) => other.files[0]?.path)).size === 1;
+  return quantization !== null && isUnique ? `:${quantization}` : `/${files[0]?.path ?? ""}`;
+}
+
+interface FoundModel extends ModelFiles<FoundFile> {
+  unfinished: boolean;
+}
+
+function foundModels(files: readonly FoundFile[]): FoundModel[] {
+  return [
+    ...groupModels(files).map((model) => ({ ...model, unfinished: false })),
+    ...unfinishedModels(files).map((model) => ({ ...model, unfinished: true })),
+  ];
 }
 
 /** Nothing where another process has removed a file meanwhile. */
@@ -92,17 +124,8 @@ async function unlessRemoved<T>(found: Promise<T>): Promise<T[]> {
   }
 }
 
-async function hubModel(
-  repository: string,
-  refs: readonly string[],
-  model: ModelFiles<FoundFile>,
-): Promise<InstalledModel> {
-  const { quantization, files } = model;
-  const [ref] = refs;
-  const revision = ref === undefined || refs.includes("main") ? "" : `@${encodeURIComponent(ref)}`;
-  const what = quantization === null ? `/${files[0]?.path ?? ""}` : `:${quantization}`;
-  const name = `hf:${repository}${revision}${what}`;
-  return { ...(await installed("hub", name, model)), files: await Promise.all(files.map(blobOf)) };
+async function hubModel(name: string, model: FoundModel): Promise<InstalledModel> {
+  return { ...(await installed("hub", name, model)), files: await Promise.all(model.files.map(blobOf)) };
 }
 
 /** The cache's own content behind a snapshot's file; where a link leads out of the cache, that link, as what is there is not ours. */
@@ -128,7 +151,7 @@ async function ownModels(): Promise<InstalledModel[]> {
       }),
   );
   const models = await Promise.all(
-    groupModels(files.flat()).map((model) =>
+    foundModels(files.flat()).map((model) =>
       unlessRemoved(installed("llama-native", model.files[0]?.absolutePath ?? "", model)),
     ),
   );
@@ -146,6 +169,7 @@ async function ollamasModels(): Promise<InstalledModel[]> {
       path,
       files: [path],
       modified,
+      unfinished: false,
     };
   });
 }
@@ -153,7 +177,7 @@ async function ollamasModels(): Promise<InstalledModel[]> {
 async function installed(
   keeper: InstalledModel["keeper"],
   name: string,
-  { quantization, sizeBytes, files }: ModelFiles<FoundFile>,
+  { quantization, sizeBytes, files, unfinished }: FoundModel,
 ): Promise<InstalledModel> {
   const path = files[0]?.absolutePath ?? "";
   const { mtimeMs } = await stat(path);
@@ -165,6 +189,7 @@ async function installed(
     path,
     files: files.map(({ absolutePath }) => absolutePath),
     modified: mtimeMs,
+    unfinished,
   };
 }
 
@@ -214,7 +239,7 @@ async function findRemovable(source: string, all: boolean): Promise<Removable> {
   }
   const { links, kept } = await linksTo(models, await foldersOf(source));
   const files = models.flatMap((model) => model.files);
-  const rests = [...(await leftovers(source)), ...(await copiesOf(models))];
+  const rests = [...(await leftovers(source, models)), ...(await copiesOf(models))];
   const contents = [...new Set([...files.filter((path) => !kept.has(path)), ...rests])];
   const paths = [...new Set([...links, ...contents])];
   if (paths.length === 0) throw await nothingInstalled(source);
@@ -235,7 +260,7 @@ async function bytesOf(path: string): Promise<number> {
 
 /** The lock of whoever downloads a file; none where nobody would. */
 function locksOf(path: string): string[] {
-  const target = path.replace(/\.llama-native\.incomplete.*$/, "");
+  const target = path.replace(/\.llama-native\.(incomplete|json).*$/, "");
   const [, folder, etag] = /models--([^/\\]+)[/\\]blobs[/\\]([0-9a-f]+)$/.exec(target) ?? [];
   if (folder !== undefined && etag !== undefined)
     return [blobLock(hubSettings().cache, folder.replace("--", "/"), etag)];
@@ -248,8 +273,8 @@ async function withLocks<T>(source: string, locks: readonly string[], work: () =
   if (lock === undefined) return work();
   const held = new AbortController();
   let polls = 0;
-  const onPoll = (): void => {
-    if (++polls > 1) held.abort(underWay(source, lock));
+  const onPoll = (isSilent: boolean): void => {
+    if (!isSilent && ++polls > 1) held.abort(underWay(source, lock));
   };
   return withLock(lock, () => withLocks(source, others, work), { signal: held.signal, onPoll });
 }
@@ -261,16 +286,18 @@ function underWay(source: string, lock: string): LlamaError {
 
 async function removeEmptyFolders(paths: readonly string[]): Promise<void> {
   for (const folder of new Set(paths.map((path) => dirname(path)))) await removeEmpty(folder);
-  await pruneHub();
-}
-
-async function pruneHub(): Promise<void> {
   const { cache } = hubSettings();
-  for (const repository of await cachedRepositories(cache)) {
+  for (const repository of repositoriesOf(paths)) {
     await pruneRefs(cache, repository);
     for (const name of ["refs", "snapshots", "blobs"])
       await removeEmpty(join(repositoryFolder(cache, repository), name));
   }
+}
+
+/** Names of the repositories in whose folders files of the hub's cache are. */
+function repositoriesOf(paths: readonly string[]): Set<string> {
+  const folders = paths.flatMap((path) => /models--([^/\\]+)[/\\](?:blobs|snapshots)[/\\]/.exec(path)?.[1] ?? []);
+  return new Set(folders.map((folder) => folder.replace("--", "/")));
 }
 
 async function matchingModels(source: string): Promise<InstalledModel[]> {
@@ -289,8 +316,10 @@ async function matchingModels(source: string): Promise<InstalledModel[]> {
         await ofRevision(ofRepository(models, parsed.repository, parsed.file), parsed),
         parsed.quantization,
       );
-    case "url":
-      return models.filter(({ files }) => files.includes(urlPath(parsed.url)));
+    case "url": {
+      const parts = partsOf(parsed.url).map(urlPath);
+      return models.filter(({ files }) => files.some((path) => parts.includes(path)));
+    }
     case "path":
       return models.filter(({ path, files }) => path === parsed.path || files.includes(parsed.path));
   }
@@ -354,12 +383,16 @@ async function linksTo(
   return { links, kept };
 }
 
-/** Downloads of the model that were not finished. */
-async function leftovers(source: string): Promise<string[]> {
+/** Downloads of the model that were not finished, and what is kept beside files of other URLs. */
+async function leftovers(source: string, models: readonly InstalledModel[]): Promise<string[]> {
   const parsed = parseSource(source);
-  if (parsed.kind === "url")
-    return present([partialPath(urlPath(parsed.url)), `${partialPath(urlPath(parsed.url))}.json`]);
-  if (parsed.kind !== "known" && parsed.kind !== "hub") return [];
+  if (parsed.kind === "ollama") return [];
+  if (parsed.kind === "url" || parsed.kind === "path") {
+    const targets = parsed.kind === "url" ? partsOf(parsed.url).map(urlPath) : partsOf(parsed.path);
+    const files = [...targets, ...models.flatMap((model) => model.files)];
+    const ours = files.filter((path) => isInside(modelsDirectory(), path));
+    return present(ours.flatMap((path) => [...partialPaths(path), ...recordPaths(path)]));
+  }
   const wheel = parsed.kind === "known" ? parsed.model.wheel : undefined;
   const ofWheel = wheel !== undefined && isOfWheel(wheel, parsed.quantization) ? await abandonedFolders(wheel) : [];
   return [...ofWheel, ...(await leftoversOfRepository(parsed))];
@@ -387,10 +420,10 @@ async function leftoversOfRepository(parsed: Extract<ModelSource, { kind: "known
 /** Blobs of which these models' files are copies, where a client could not link them. */
 async function copiesOf(models: readonly InstalledModel[]): Promise<string[]> {
   const files = models.filter(({ keeper }) => keeper === "hub").flatMap((model) => model.files);
-  const folders = new Set(files.flatMap((path) => /models--([^/\\]+)[/\\]snapshots[/\\]/.exec(path)?.[1] ?? []));
+  const copies = files.filter((path) => /models--[^/\\]+[/\\]snapshots[/\\]/.test(path));
   const found: string[] = [];
-  for (const folder of folders) {
-    for (const blob of await unusedBlobs(hubSettings().cache, folder.replace("--", "/"))) {
+  for (const repository of repositoriesOf(copies)) {
+    for (const blob of await unusedBlobs(hubSettings().cache, repository)) {
       for (const file of files) if (await isCopy(blob, file)) found.push(blob);
     }
   }
@@ -421,11 +454,6 @@ async function removeEmpty(folder: string): Promise<void> {
       return; // something else is in it
     }
   }
-}
-
-function isInside(root: string, path: string): boolean {
-  const way = relative(root, path);
-  return way !== "" && !way.startsWith("..") && basename(path) !== "";
 }
 
 async function nothingInstalled(source: string): Promise<Error> {

@@ -2,5 +2,5 @@
 export function withLock<T>(
   path: string,
   work: () => Promise<T>,
-  options: { signal?: AbortSignal | undefined; onPoll?: (() => void | Promise<void>) | undefined },
+  options: { signal?: AbortSignal | undefined; onPoll?: ((isSilent: boolean) => void | Promise<void>) | undefined },
 ): Promise<T>;

@@ -5,8 +5,11 @@ import { diskFailure } from "./disk.js";
 export interface LockOptions {
   /** Stops waiting for the lock. */
   signal?: AbortSignal | undefined;
-  /** Called now and then while another process, or another call of this one, holds the lock; where it fails, so does waiting. */
-  onPoll?: (() => void | Promise<void>) | undefined;
+  /**
+   * Called now and then while another process, or another call of this one, holds the lock, with whether that gives no sign of
+   * life, so that the lock may be taken over in some seconds; where it fails, so does waiting.
+   */
+  onPoll?: ((isSilent: boolean) => void | Promise<void>) | undefined;
 }
 
 /** The lock of whoever brings a file of our own cache to where it is kept. */

@@ -37,6 +37,15 @@ function isCompanion(path: string): boolean {
 
 /** The models among a repository's files, the smallest first. Split ones that lack a part are left out. */
 export function groupModels<File extends RepositoryFile>(files: readonly File[]): ModelFiles<File>[] {
+  return groupParts(files).filter((model) => isComplete(model.files));
+}
+
+/** Split models that lack a part, as of a download that was stopped. */
+export function unfinishedModels<File extends RepositoryFile>(files: readonly File[]): ModelFiles<File>[] {
+  return groupParts(files).filter((model) => !isComplete(model.files));
+}
+
+function groupParts<File extends RepositoryFile>(files: readonly File[]): ModelFiles<File>[] {
   const groups = new Map<string, File[]>();
   for (const file of files) {
     if (!/\.gguf$/i.test(file.path) || isCompanion(file.path)) continue;
@@ -46,7 +55,6 @@ export function groupModels<File extends RepositoryFile>(files: readonly File[])
   }
   return [...groups.values()]
     .map((parts) => parts.sort((a, b) => (a.path < b.path ? -1 : 1)))
-    .filter(isComplete)
     .map((parts) => ({
       quantization: quantizationOf(parts[0]?.path ?? ""),
       files: parts,

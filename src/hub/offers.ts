@@ -2,9 +2,11 @@ import { stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 
 import { modelsDirectory } from "./cache.js";
+import type { CachedModels } from "./cached-model.js";
+import { cachedModels, chooseCached, isCached } from "./cached-model.js";
 import type { KnownModel } from "./catalogue.js";
 import type { FetchOptions } from "./fetch-options.js";
-import { cachedSnapshots } from "./hub-cache.js";
+import { triesBesideCache } from "./http.js";
 import { hubFailure } from "./hub-errors.js";
 import { chooseModel, groupModels } from "./model-files.js";
 import type { ModelFiles } from "./model-files.js";
@@ -17,7 +19,8 @@ import { listRepository, resolveUrl } from "./repository.js";
 import type { RemoteFile, RemoteRepository } from "./repository.js";
 import { resolveModel } from "./resolve.js";
 import { hubSettings } from "./settings.js";
-import { partsOf, remoteUrl, urlPath } from "./url-model.js";
+import { remoteUrl } from "./url-model.js";
+import { partsOf, urlPath } from "./url-path.js";
 
 /** One quantization of a model that can be had. */
 export interface Offer {
@@ -117,7 +120,7 @@ function sum(sizes: readonly number[]): number {
   return sizes.reduce((all, size) => all + size, 0);
 }
 
-/** What the hub has, or where it cannot be asked what is in its cache. `optional` turns that problem into a note. */
+/** What the hub has, or where it cannot be asked what is in its cache. `optional` turns the lack of both into a note. */
 async function hubOffers(
   wanted: HubSource,
   source: string,
@@ -125,51 +128,82 @@ async function hubOffers(
   optional: boolean,
 ): Promise<Pick<Offers, "offers" | "problem">> {
   const settings = hubSettings();
-  const { current, earlier } = await cachedSnapshots(settings.cache, wanted.repository, wanted.revision);
-  const cached = [...current, ...earlier].flatMap(({ files }) => groupModels(files));
-  const localOffers = cached.map(({ quantization, sizeBytes, files }) => {
-    return { fileName: files[0]?.path ?? "", quantization, sizeBytes, path: files[0]?.absolutePath ?? "", remote: [] };
-  });
+  const { all } = await cachedModels(settings.cache, wanted);
+  const wish: Wish = { ...wanted, source };
+  const isOffline = options.offline ?? settings.offline;
+  const { repository, failure } = isOffline ? nothingListed : await askHub(wish, all, options.signal);
+  let problem = failure instanceof Error ? failure.message : "offline";
   try {
-    if (options.offline ?? settings.offline) throw new Error("offline");
-    const repository = await listRepository(wanted.repository, wanted.revision, settings, { signal: options.signal });
-    const models = select(groupModels(repository.files), wanted, source);
-    const offers = models.map((model): Offer => {
-      const local = localOffers.find(
-        ({ fileName, sizeBytes }) => fileName === model.files[0]?.path && sizeBytes === model.sizeBytes,
-      );
-      const { quantization, sizeBytes } = model;
-      return {
-        fileName: model.files[0]?.path ?? "",
-        quantization,
-        sizeBytes,
-        path: local?.path ?? null,
-        remote: local ? [] : openRemote(repository, model, options.signal),
-      };
-    });
-    return { offers, problem: undefined };
+    if (repository !== undefined)
+      return { offers: remoteOffers(repository, wish, all.flat(), options.signal), problem: undefined };
+    const why = isOffline ? "nothing is downloaded as it is offline" : problem;
+    return { offers: cachedOffers(all, wish, why), problem };
   } catch (error) {
-    options.signal?.throwIfAborted();
-    const found = localOffers.filter((offer) => isWanted(offer, wanted.quantization));
-    if (found.length === 0 && !optional) {
-      if (error instanceof Error && error.message !== "offline") throw error;
-      await resolveModel(source, { offline: true }); // says that it is not here
-    }
-    const unique = new Map(found.map((offer) => [`${offer.fileName} ${offer.sizeBytes}`, offer]));
-    return { offers: sorted([...unique.values()]), problem: (error as Error).message };
+    if (!optional) throw failure ?? error;
+    if (repository !== undefined && error instanceof Error) problem = error.message;
+    return { offers: [], problem };
   }
 }
 
-function select(
-  models: readonly ModelFiles<RemoteFile>[],
-  wanted: HubSource,
-  source: string,
-): ModelFiles<RemoteFile>[] {
-  if (wanted.quantization === undefined && wanted.file === undefined) {
-    if (models.length === 0) chooseModel(models, { source, repository: wanted.repository });
-    return [...models];
+interface Listed {
+  repository?: RemoteRepository;
+  failure?: unknown;
+}
+
+const nothingListed: Listed = {};
+
+async function askHub(
+  wish: Wish,
+  cached: readonly CachedModels[],
+  signal: AbortSignal | undefined,
+): Promise<Listed> {
+  const isHere = namesOne(wish) ? isCached(cached, wish) : cached.length > 0;
+  const options = { signal, tries: isHere ? triesBesideCache : undefined };
+  try {
+    return { repository: await listRepository(wish.repository, wish.revision, hubSettings(), options) };
+  } catch (failure) {
+    signal?.throwIfAborted();
+    return { failure };
   }
-  return [chooseModel(models, { source, ...wanted })];
+}
+
+/** A source's model, or all where it names none. */
+type Wish = HubSource & { source: string };
+
+function namesOne({ quantization, file }: HubSource): boolean {
+  return quantization !== undefined || file !== undefined;
+}
+
+function remoteOffers(
+  repository: RemoteRepository,
+  wish: Wish,
+  cached: CachedModels,
+  signal: AbortSignal | undefined,
+): Offer[] {
+  const models = groupModels(repository.files);
+  const chosen = namesOne(wish) || models.length === 0 ? [chooseModel(models, wish)] : models;
+  return chosen.map((model) => {
+    const local = cached.find(
+      ({ files, sizeBytes }) => files[0]?.path === model.files[0]?.path && sizeBytes === model.sizeBytes,
+    );
+    if (local !== undefined) return cachedOffer(local);
+    const { quantization, sizeBytes, files } = model;
+    const remote = openRemote(repository, model, signal);
+    return { fileName: files[0]?.path ?? "", quantization, sizeBytes, path: null, remote };
+  });
+}
+
+/** Of a file that several commits have, the one of the revision's own, or the newest. */
+function cachedOffers(cached: readonly CachedModels[], wish: Wish, why: string): Offer[] {
+  const chosen = namesOne(wish) || cached.length === 0 ? [chooseCached(cached, wish, why)] : cached.flat();
+  const unique = new Map<string, Offer>();
+  for (const offer of chosen.map(cachedOffer)) if (!unique.has(offer.fileName)) unique.set(offer.fileName, offer);
+  return sorted([...unique.values()]);
+}
+
+function cachedOffer({ quantization, sizeBytes, files }: CachedModels[number]): Offer {
+  const [first] = files;
+  return { fileName: first?.path ?? "", quantization, sizeBytes, path: first?.absolutePath ?? "", remote: [] };
 }
 
 function openRemote(

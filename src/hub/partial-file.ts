@@ -18,13 +18,21 @@ interface State {
   done: number[];
 }
 
+/** What is known of a file when it is opened. */
+interface Known {
+  done: readonly number[];
+  /** Whether a hash will tell damage. */
+  hasHash: boolean;
+}
+
 /** How far behind the file its record may be, in bytes and milliseconds: what a killed process downloads again at most. */
 const saveBytes = 16 << 20;
 const saveInterval = 250;
 
 /**
  * A file that is being downloaded, at any place of it, with a record beside it of what is there. The record is always written
- * after the bytes that it tells of, so that a process may be killed at any time and another one goes on.
+ * after the bytes that it tells of, so that a process may be killed at any time and another one goes on. Where no hash will tell
+ * damage, those bytes are on the disk itself by then, as a loss of power would else leave a record of zeros.
  */
 export class PartialFile {
   readonly path: string;
@@ -33,15 +41,17 @@ export class PartialFile {
   readonly resumed: boolean;
   readonly #handle: FileHandle;
   readonly #state: Omit<State, "done">;
+  readonly #hasHash: boolean;
   #unsavedBytes = 0;
   #savedAt = Date.now();
   #saving: Promise<void> = Promise.resolve();
   #idle = true;
 
-  private constructor(target: string, handle: FileHandle, state: Omit<State, "done">, done: readonly number[]) {
+  private constructor(target: string, handle: FileHandle, state: Omit<State, "done">, { done, hasHash }: Known) {
     this.path = partialPath(target);
     this.#handle = handle;
     this.#state = state;
+    this.#hasHash = hasHash;
     this.resumed = done.some((bytes) => bytes > 0);
     this.chunks = Array.from({ length: Math.ceil(state.sizeBytes / state.chunkBytes) }, (_, index) => {
       const start = index * state.chunkBytes;
@@ -50,13 +60,13 @@ export class PartialFile {
   }
 
   /** Goes on with what is there of `target`'s content, or starts anew. One process at a time. */
-  static async open(target: string, fresh: Omit<State, "done">): Promise<PartialFile> {
+  static async open(target: string, fresh: Omit<State, "done">, hasHash: boolean): Promise<PartialFile> {
     const path = partialPath(target);
     await mkdir(dirname(path), { recursive: true });
     const found = await readState(target);
     const isOurs =
       found?.key === fresh.key && found.sizeBytes === fresh.sizeBytes && (await hasSize(path, fresh.sizeBytes));
-    if (isOurs) return new PartialFile(target, await open(path, "r+"), found, found.done);
+    if (isOurs) return new PartialFile(target, await open(path, "r+"), found, { done: found.done, hasHash });
     await rm(statePath(target), { force: true });
     const handle = await open(path, "w+");
     try {
@@ -66,7 +76,7 @@ export class PartialFile {
       await rm(path, { force: true });
       throw error;
     }
-    return new PartialFile(target, handle, fresh, []);
+    return new PartialFile(target, handle, fresh, { done: [], hasHash });
   }
 
   get doneBytes(): number {
@@ -97,7 +107,11 @@ export class PartialFile {
     this.#unsavedBytes = 0;
     this.#savedAt = Date.now();
     const state: State = { ...this.#state, done: this.chunks.map(({ done }) => done) };
-    this.#saving = this.#saving.then(() => writeState(this.path, state)).catch(() => undefined);
+    const write = async (): Promise<void> => {
+      if (!this.#hasHash) await this.#handle.datasync();
+      await writeState(this.path, state);
+    };
+    this.#saving = this.#saving.then(write).catch(() => undefined);
     await this.#saving;
     this.#idle = true;
   }
@@ -138,6 +152,12 @@ export function partialPath(target: string): string {
 /** Bytes that are there of a file which this or another process is downloading. */
 export async function partialBytes(target: string): Promise<number> {
   return (await readState(target))?.done.reduce((sum, bytes) => sum + bytes, 0) ?? 0;
+}
+
+/** Where there may be something of a download that was stopped. */
+export function partialPaths(target: string): string[] {
+  const path = partialPath(target);
+  return [path, `${path}.json`, `${path}.json.new`];
 }
 
 function statePath(target: string): string {

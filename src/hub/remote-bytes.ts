@@ -1,7 +1,7 @@
 import type { Response } from "undici";
 
 import { LlamaError } from "../errors.js";
-import { request } from "./http.js";
+import { requestBody } from "./http.js";
 
 /** A file on a server, to read parts of. */
 export interface RemoteBytes {
@@ -19,21 +19,36 @@ export interface RemoteAddress {
 }
 
 /** Reads by range requests; a server that knows none is not made to send gigabytes. */
-export function remoteBytes({ url, sizeBytes, token, signal, failure }: RemoteAddress): RemoteBytes {
+export function remoteBytes(address: RemoteAddress): RemoteBytes {
+  const { url, sizeBytes } = address;
   return {
     name: url,
     sizeBytes,
-    async read(offset, length) {
-      if (length <= 0) return new Uint8Array(0);
-      const range = `bytes=${offset}-${offset + length - 1}`;
-      const response = await request(url, { headers: { range, "accept-encoding": "identity" }, token, signal });
-      if (response.status === 206) return new Uint8Array(await response.arrayBuffer());
-      await response.body?.cancel();
-      if (!response.ok) throw failure(response);
-      throw new LlamaError(
-        "DOWNLOAD",
-        `${new URL(url).host} sends no parts of files, so that a model must be downloaded first`,
-      );
+    read(offset, length) {
+      const end = Math.min(offset + length, sizeBytes);
+      return end <= offset ? Promise.resolve(new Uint8Array(0)) : readRange(address, offset, end);
     },
   };
+}
+
+async function readRange(
+  { url, token, signal, failure }: RemoteAddress,
+  offset: number,
+  end: number,
+): Promise<Uint8Array> {
+  const { host } = new URL(url);
+  const headers = { range: `bytes=${offset}-${end - 1}`, "accept-encoding": "identity" };
+  const { response, body } = await requestBody(url, { headers, token, signal }, end - offset);
+  if (!response.ok) throw failure(response);
+  if (response.status !== 206) {
+    throw new LlamaError("DOWNLOAD", `${host} sends no parts of files, so that a model must be downloaded first`);
+  }
+  const start = Number(/^bytes (\d+)-/.exec(response.headers.get("content-range") ?? "")?.[1] ?? offset);
+  if (start === offset && body.length === end - offset) return body;
+  throw new LlamaError(
+    "DOWNLOAD",
+    `${host} sends another part of a file than it was asked for: expected ${end - offset} bytes from ${offset} on ` +
+      `but received ${body.length} from ${start} on. Try again, or download the model first`,
+    { details: { url, reason: "wrong part" } },
+  );
 }

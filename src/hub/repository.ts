@@ -1,6 +1,9 @@
+import { Response } from "undici";
+
+import { LlamaError } from "../errors.js";
 import { nearestNames } from "../validate.js";
 import { knownModels } from "./catalogue.js";
-import { request, type RequestOptions } from "./http.js";
+import { request, requestBody, type RequestOptions } from "./http.js";
 import { hubFailure, isMissing } from "./hub-errors.js";
 import type { RepositoryFile } from "./model-files.js";
 import { checkEndpoint, type HubSettings } from "./settings.js";
@@ -27,11 +30,14 @@ export async function listRepository(
 ): Promise<RemoteRepository> {
   checkEndpoint(settings);
   const { listFiles, modelInfo } = await import("@huggingface/hub");
-  const hub = { hubUrl: settings.endpoint, fetch: hubFetch({ ...options, name, revision, settings }) };
-  const { sha } = await modelInfo({ ...hub, name, revision, additionalFields: ["sha"] });
+  const asked = { ...options, name, revision, settings };
+  const hubUrl = settings.endpoint;
+  const infoFetch = hubFetch(asked, isModelInfo);
+  const { sha } = await modelInfo({ hubUrl, fetch: infoFetch, name, revision, additionalFields: ["sha"] });
   const files: RemoteFile[] = [];
   for await (const { type, path, size, lfs, oid } of listFiles({
-    ...hub,
+    hubUrl,
+    fetch: hubFetch(asked, isFileList),
     repo: name,
     revision: sha,
     recursive: true,
@@ -50,7 +56,7 @@ export function resolveUrl(
   return `${endpoint}/${name}/resolve/${commit}/${path.split("/").map(encodeURIComponent).join("/")}`;
 }
 
-type AskOptions = Pick<RequestOptions, "signal" | "onPause">;
+type AskOptions = Pick<RequestOptions, "signal" | "onPause" | "tries">;
 
 interface Asked extends AskOptions {
   name: string;
@@ -58,16 +64,59 @@ interface Asked extends AskOptions {
   settings: HubSettings;
 }
 
-/** For the hub's own client: with our retries, proxies and errors. */
-function hubFetch({ name, revision, settings, signal, onPause }: Asked): typeof fetch {
+/** More than a page of any list has; in bytes. */
+const longestAnswer = 64 << 20;
+
+/** For the hub's own client: with our retries, proxies and errors, and answers that are whole and what it expects. */
+function hubFetch(
+  { name, revision, settings, ...options }: Asked,
+  isExpected: (json: unknown) => boolean,
+): typeof fetch {
   const send = async (url: string): Promise<unknown> => {
     const { token } = settings;
-    const response = await request(url, { headers: { accept: "application/json" }, token, signal, onPause });
-    if (response.ok) return response;
-    const near = isMissing(response) ? await similarRepositories(name, settings, signal) : [];
-    throw hubFailure(response, { repository: name, revision, near }, settings);
+    const asked = { headers: { accept: "application/json" }, token, ...options };
+    const { response, body } = await requestBody(url, asked, longestAnswer);
+    if (!response.ok) {
+      const near = isMissing(response) ? await similarRepositories(name, settings, options.signal) : [];
+      throw hubFailure(response, { repository: name, revision, near }, settings);
+    }
+    const text = body.toString();
+    if (!isExpected(parseJson(text))) throw notOfHub(response);
+    return new Response(text, { status: response.status, headers: response.headers });
   };
   return send as unknown as typeof fetch;
+}
+
+/** Undefined where it is none. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isModelInfo(json: unknown): boolean {
+  return typeof json === "object" && json !== null && "sha" in json && typeof json.sha === "string";
+}
+
+function isFileList(json: unknown): boolean {
+  return Array.isArray(json) && json.every(isFileEntry);
+}
+
+function isFileEntry(entry: unknown): boolean {
+  if (typeof entry !== "object" || entry === null || !("path" in entry) || typeof entry.path !== "string") return false;
+  return "size" in entry && typeof entry.size === "number";
+}
+
+/** As good as no answer, so that the cache is used where it can be. */
+function notOfHub({ url }: Response): LlamaError {
+  const { host } = new URL(url);
+  return new LlamaError(
+    "DOWNLOAD",
+    `${host} answered with something else than a list of files. Does this network want a login first, by a page in a browser? Else check HF_ENDPOINT.`,
+    { details: { host, reason: "unreachable" } },
+  );
 }
 
 /** How many names are suggested, and how long they are looked for, in milliseconds. */

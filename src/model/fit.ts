@@ -94,6 +94,13 @@ export function contextBudget(available: AvailableMemory, mappedBytes: number): 
   return Math.max(0, Math.min(bytes, addresses - marginOf(addresses)));
 }
 
+/** The same for a model that is still to be loaded, and will take `modelBytes` of RAM. */
+export function budgetBesides(shape: ModelShape, modelBytes: number, available: AvailableMemory): number {
+  // The files of weights stay mapped beside what is made of them.
+  const addressBytes = available.addressBytes - shape.weightBytes - modelBytes;
+  return contextBudget({ ...available, addressBytes }, modelBytes);
+}
+
 /**
  * Chooses size and type of a context's KV cache where they are "auto": the most tokens that fit, in the finest type in
  * which all that are wanted do. `ramBytes` is what RAM has for it.
@@ -345,31 +352,48 @@ const usualBits: readonly (readonly [name: string, bits: number])[] = [
   ["Q2_K", 3.0],
 ];
 
+/** What a load takes with a small context, and what there is for it. */
+interface LoadNeeds {
+  neededBytes: number;
+  availableBytes: number;
+  /** Of what is needed, what is not weights. */
+  besides: number;
+  /** Whether there are too few addresses for it, whatever memory there is. */
+  isTight: boolean;
+}
+
+function loadNeeds(shape: ModelShape, plan: LoadPlan, available: AvailableMemory): LoadNeeds {
+  const besides = overheadBytes(shape) + contextNeeds(shape, smallContext(shape), plan.placement).ram;
+  const weights = weightNeeds(shape, plan.placement).ram;
+  const neededBytes = (plan.mapped ? 0 : weights) + besides;
+  // Weights are mapped from the file first, and rearranged beside that.
+  const addresses = available.addressBytes - shape.weightBytes - threadAddressBytes;
+  const isTight = neededBytes > addresses;
+  const room = available.bytes - marginOf(available.bytes);
+  return { neededBytes, availableBytes: Math.max(0, isTight ? Math.min(room, addresses) : room), besides, isTight };
+}
+
+/** Whether a model fits together with a small context. */
+export function modelFits(shape: ModelShape, plan: LoadPlan, available: AvailableMemory): boolean {
+  const { neededBytes, availableBytes } = loadNeeds(shape, plan, available);
+  return neededBytes <= availableBytes;
+}
+
 /**
  * Refuses a model that does not fit together with a small context, before anything is allocated.
  *
  * @throws LlamaError `INSUFFICIENT_MEMORY`, with the quantization that would fit
  */
 export function checkModelFits(shape: ModelShape, plan: LoadPlan, available: AvailableMemory, path: string): void {
-  const besides = overheadBytes(shape) + contextNeeds(shape, smallContext(shape), plan.placement).ram;
-  const weights = weightNeeds(shape, plan.placement).ram;
-  const neededBytes = (plan.mapped ? 0 : weights) + besides;
-  // Weights are mapped from the file first, and rearranged beside that.
-  const neededAddresses = shape.weightBytes + neededBytes + threadAddressBytes;
-  const room = available.bytes - marginOf(available.bytes);
-  const tight = neededAddresses > available.addressBytes;
-  if (neededBytes <= room && !tight) return;
-  const availableBytes = Math.max(
-    0,
-    tight ? Math.min(room, available.addressBytes - shape.weightBytes - threadAddressBytes) : room,
-  );
+  const { neededBytes, availableBytes, besides, isTight } = loadNeeds(shape, plan, available);
+  if (neededBytes <= availableBytes) return;
   const label = quantizationThatFits(shape, availableBytes - besides);
   const advice = label === undefined ? "A smaller model is needed" : `A quantization of ${label} or less would fit`;
   throw new LlamaError(
     "INSUFFICIENT_MEMORY",
-    `${path} takes ${gigabytes(neededBytes)} with a small context, but ${limitText(available, tight)} ` +
+    `${path} takes ${gigabytes(neededBytes)} with a small context, but ${limitText(available, isTight)} ` +
       `leaves ${gigabytes(availableBytes)}. ${advice}.`,
-    { details: { path, neededBytes, availableBytes, limit: tight ? "process" : available.limit } },
+    { details: { path, neededBytes, availableBytes, limit: isTight ? "process" : available.limit } },
   );
 }
 

@@ -24,6 +24,8 @@ const disk = vi.hoisted(() => ({
   /** Bytes that are said to be free. */
   free: Infinity,
   handles: new Set<unknown>(),
+  /** What was asked of it to keep a download's place, in order. */
+  calls: [] as ("datasync" | "record")[],
 }));
 
 vi.mock("node:fs/promises", async (original) => {
@@ -34,7 +36,7 @@ vi.mock("node:fs/promises", async (original) => {
   const open: typeof fs.open = async (...args) => {
     const handle = await fs.open(...args);
     disk.handles.add(handle);
-    const replace = (method: "write" | "truncate" | "sync" | "close", before: () => void): void => {
+    const replace = (method: "write" | "truncate" | "sync" | "datasync" | "close", before: () => void): void => {
       const real = handle[method].bind(handle) as Call;
       const call: Call = async (...rest) => {
         before();
@@ -51,6 +53,7 @@ vi.mock("node:fs/promises", async (original) => {
     replace("sync", () => {
       if (disk.faults.sync !== "") throw refusal(disk.faults.sync, "fsync");
     });
+    replace("datasync", () => disk.calls.push("datasync"));
     replace("close", () => disk.handles.delete(handle));
     return handle;
   };
@@ -60,6 +63,10 @@ vi.mock("node:fs/promises", async (original) => {
       if (disk.faults.changes !== "") throw refusal(disk.faults.changes, syscall);
       return (real as Call)(...rest);
     };
+  const writeFile: typeof fs.writeFile = async (path, ...rest) => {
+    if (typeof path === "string" && path.endsWith(".incomplete.json.new")) disk.calls.push("record");
+    return fs.writeFile(path, ...rest);
+  };
   const statfs = async (path: string): Promise<unknown> =>
     disk.free === Infinity ? fs.statfs(path) : { bavail: disk.free, bsize: 1 };
   return {
@@ -71,7 +78,7 @@ vi.mock("node:fs/promises", async (original) => {
     rm: unless(fs.rm, "rm"),
     symlink: unless(fs.symlink, "symlink"),
     unlink: unless(fs.unlink, "unlink"),
-    writeFile: unless(fs.writeFile, "open"),
+    writeFile: unless(writeFile, "open"),
   };
 });
 
@@ -102,7 +109,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  Object.assign(disk, { faults: { ...none }, writes: 0, free: Infinity });
+  Object.assign(disk, { faults: { ...none }, writes: 0, free: Infinity, calls: [] });
   await hub.close();
   await sandbox.leave();
 });
@@ -221,6 +228,17 @@ it("a split model of a URL is not begun where there is room for its first file a
   expect(hub.requests.filter(({ range }) => range !== undefined && range !== "bytes=0-3")).toEqual([]);
   disk.free = 2.5 * mebibyte;
   await resolveModel(first);
+});
+
+it("a download without a hash notes only what a loss of power leaves, one with a hash what is written", async () => {
+  await resolveModel(urlOf());
+  const [records, synced] = ["record", "datasync"].map((call) => disk.calls.filter((made) => made === call).length);
+  expect(records).toBeGreaterThan(0);
+  expect(synced).toBe(records);
+  expect(disk.calls[0]).toBe("datasync");
+  disk.calls = [];
+  await resolveModel(source);
+  expect(new Set(disk.calls)).toEqual(new Set(["record"]));
 });
 
 it("a download that is gone on with needs no room for what its file has already", async () => {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { lstat, mkdir, readdir, readFile, readlink, truncate, writeFile } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { createServer } from "node:http";
@@ -14,6 +15,7 @@ import { blobLock } from "../../src/hub/hub-cache.js";
 import { resolveModel } from "../../src/hub/index.js";
 import { installedModels, removeInstalled } from "../../src/hub/installed.js";
 import { withLock } from "../../src/hub/lock.js";
+import { partialPath } from "../../src/hub/partial-file.js";
 import { proxies } from "../../src/hub/proxies.js";
 import type { DownloadProgress } from "../../src/progress.js";
 import { testCertificate, testKey } from "../support/hub/certificate.js";
@@ -291,6 +293,32 @@ describe("a download that is disturbed", () => {
     await withLock(lock, () => expect(resolveModel(`hf:${name}`, { onDownload })).rejects.toBe(failure), {});
   });
 
+  it("ends well where another process, which took it for dead, has brought it to its end", async () => {
+    hub.behave = (request) => (request.storage ? { rate: 2 * mebibyte } : undefined);
+    const target = join(repository, "blobs", sha256(content));
+    const onDownload = ({ bytes }: DownloadProgress): void => {
+      if (bytes < 2 * mebibyte || existsSync(target)) return;
+      writeFileSync(target, content);
+      rmSync(partialPath(target));
+    };
+    expect((await readFile(await resolveModel(`hf:${name}`, { onDownload }))).equals(content)).toBe(true);
+    expect(await blobs()).toEqual([sha256(content)]);
+  });
+
+  it("says so where another process, which took it for dead, has taken its file and not ended it", async () => {
+    hub.behave = (request) => (request.storage ? { rate: 2 * mebibyte } : undefined);
+    const target = join(repository, "blobs", sha256(content));
+    const onDownload = ({ bytes }: DownloadProgress): void => {
+      if (bytes > 2 * mebibyte) rmSync(partialPath(target), { force: true });
+    };
+    await expect(resolveModel(`hf:${name}`, { onDownload })).rejects.toMatchObject({
+      code: "DOWNLOAD",
+      message: expect.stringMatching(/^Another process took over the download of model\.Q4_K_M\.gguf .* Try again\.$/),
+    });
+    hub.behave = () => undefined;
+    expect((await readFile(await resolveModel(`hf:${name}`))).equals(content)).toBe(true);
+  });
+
   it.each(["nonsense", "[]", "{}", '{"key":1}'])("starts anew where the record is %s", async (record) => {
     await mkdir(join(repository, "blobs"), { recursive: true });
     const partial = join(repository, "blobs", `${sha256(content)}.llama-native.incomplete`);
@@ -416,6 +444,19 @@ describe("an error says what to do", () => {
       "DOWNLOAD",
       /^Your token may not read owner\/model-GGUF: give it that right at \S+\/settings\/tokens/,
     );
+  });
+
+  it.each([403, 404])("about a %i of the host that the hub redirects to, whatever the token", async (status) => {
+    hub.behave = (request) => (request.storage ? { status } : undefined);
+    hub.tokens.set("hf_valid", true);
+    for (const token of [undefined, "hf_valid"]) {
+      setVariables({ HF_TOKEN: token });
+      await rejects(
+        `hf:${name}`,
+        "DOWNLOAD",
+        new RegExp(`^127\\.0\\.0\\.1:\\d+, where the hub keeps files of owner/model-GGUF, refuses them \\(${status}\\)\\. A firewall`),
+      );
+    }
   });
 
   it.each([
@@ -602,6 +643,21 @@ describe("a URL", () => {
     const path = await resolveModel(`${url()}?v=1&X-Amz-Signature=b&X-Amz-Date=2`);
     expect((await readFile(path)).equals(content)).toBe(true);
     expect(hub.sentBytes() - before).toBeLessThan(content.length - 1.5 * mebibyte);
+  });
+
+  it.each([
+    ["letters that no name of a file keeps", "模型甲.gguf", "模型乙.gguf"],
+    ["the ending that is added to it", "model", "model.gguf"],
+    ["small letters for capital ones", "A.gguf", "a.gguf"],
+  ])("that differs from another in %s has a file of its own", async (_, one, other) => {
+    const contents = [small, Buffer.concat([small, small])] as const;
+    Object.assign(hub.repositories.get(name)!.files, { [one]: contents[0], [other]: contents[1] });
+    const [first, second] = [one, other].map((file) => url().replace("model.Q4_K_M.gguf", file)) as [string, string];
+    const paths = [await resolveModel(first), await resolveModel(second)] as const;
+    expect((await readFile(paths[0])).equals(contents[0])).toBe(true);
+    expect((await readFile(paths[1])).equals(contents[1])).toBe(true);
+    await removeInstalled(first, { dryRun: false });
+    expect((await readFile(await resolveModel(second, { offline: true }))).equals(contents[1])).toBe(true);
   });
 
   it("that does not end in .gguf is kept under a name that does, and listed", async () => {

@@ -1,7 +1,7 @@
 // Removing what others use or download at the same time.
 
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import type * as FileSystem from "node:fs/promises";
 import { mkdir, readFile, readlink, realpath, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -124,6 +124,114 @@ describe("removing a model", () => {
     );
     expect((await removal)?.freedBytes).toBe(content.length);
     expect([existsSync(blob), existsSync(path)]).toEqual([false, false]);
+  });
+});
+
+describe("two models of one quantization", () => {
+  const two = "owner/two-GGUF";
+  const named = async (): Promise<string[]> => (await installedModels()).map((model) => model.name);
+
+  it.each([
+    ["of one commit", false],
+    ["of two", true],
+  ])("%s have names of their own, by which one is removed without the other", async (_, moves) => {
+    const files: Record<string, Buffer> = {
+      "small.Q4_K_M.gguf": randomBytes(1000),
+      "large.Q4_K_M.gguf": randomBytes(2000),
+    };
+    hub.repositories.set(two, { files });
+    await resolveModel(`hf:${two}/small.Q4_K_M.gguf`);
+    if (moves) files["README.md"] = Buffer.from("# more");
+    await resolveModel(`hf:${two}/large.Q4_K_M.gguf`);
+    expect(await named()).toEqual([`hf:${two}/large.Q4_K_M.gguf`, `hf:${two}/small.Q4_K_M.gguf`]);
+    await expect(removeInstalled(`hf:${two}:Q4_K_M`, { dryRun: false })).rejects.toMatchObject({
+      code: "MODEL_NOT_FOUND",
+      message: expect.stringContaining(`choose one, or remove them with --all: hf:${two}/large.Q4_K_M.gguf, hf:`),
+    });
+    expect((await removeInstalled(`hf:${two}/large.Q4_K_M.gguf`, { dryRun: false })).freedBytes).toBe(2000);
+    expect(await named()).toEqual([`hf:${two}:Q4_K_M`]);
+  });
+});
+
+describe("a split model whose download was killed in its second part", () => {
+  const split = "owner/split-GGUF";
+  const parts = [1, 2, 3].map((part) => `m-Q8_0-0000${part}-of-00003.gguf`);
+  const [firstPart = ""] = parts;
+  const cache = (): string => join(sandbox.folder, "huggingface", "hub", "models--owner--split-GGUF");
+  const downloads = (): string => join(sandbox.folder, "own", "models", "downloads");
+  const urlOfParts = (): string => urlOf().replace(name, split).replace("model.Q4_K_M.gguf", firstPart);
+
+  beforeEach(() => {
+    const part = (): Buffer => Buffer.concat([Buffer.from("GGUF"), randomBytes(mebibyte)]);
+    hub.repositories.set(split, { files: Object.fromEntries(parts.map((file) => [file, part()])) });
+  });
+
+  async function killIn(source: string, folder: string): Promise<void> {
+    // A kilobyte at a time, once the first part is there.
+    hub.behave = ({ storage }) => (storage && hub.sentBytes() > mebibyte ? { rate: 1 } : undefined);
+    const { child, outcome } = start(["pull", source], sandbox.env);
+    const isRecorded = (): boolean => {
+      const names = existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: "utf8" }) : [];
+      return hub.sentBytes() > mebibyte + 500 && names.some((path) => path.endsWith(".incomplete.json"));
+    };
+    while (!isRecorded()) await sleep(5);
+    child.kill("SIGKILL");
+    await outcome;
+  }
+
+  it("is listed as unfinished, and found by nothing that loads models", async () => {
+    await killIn(`hf:${split}`, cache());
+    expect(await installedModels()).toMatchObject([{ name: `hf:${split}:Q8_0`, unfinished: true }]);
+    const { stdout } = await start(["models", "list"], sandbox.env).outcome;
+    expect(stdout).toMatch(/hf:owner\/split-GGUF:Q8_0 .* hub, unfinished\n/);
+    await expect(resolveModel(`hf:${split}`, { offline: true })).rejects.toMatchObject({ code: "DOWNLOAD" });
+  });
+
+  it("leaves nothing when it is removed by the repository's name", async () => {
+    await killIn(`hf:${split}`, cache());
+    await removeInstalled(`hf:${split}`, { dryRun: false });
+    expect(existsSync(cache())).toBe(false);
+  });
+
+  it.each([":Q8_0", `/${firstPart}`])("leaves no whole part when it is removed by %s", async (which) => {
+    await killIn(`hf:${split}`, cache());
+    const { freedBytes } = await removeInstalled(`hf:${split}${which}`, { dryRun: false });
+    expect(freedBytes).toBe(mebibyte + 4);
+    expect(await installedModels()).toEqual([]);
+    await removeInstalled(`hf:${split}`, { dryRun: false });
+    expect(existsSync(cache())).toBe(false);
+  });
+
+  it.each<[string, (path: string) => string]>([
+    ["its URL", urlOfParts],
+    ["the path that is listed", (path) => path],
+  ])("leaves nothing when it came from a URL and is removed by %s", async (_, nameOf) => {
+    await killIn(urlOfParts(), downloads());
+    const [model] = await installedModels();
+    expect(model).toMatchObject({ unfinished: true });
+    await removeInstalled(nameOf(model!.path), { dryRun: false });
+    expect(existsSync(downloads())).toBe(false);
+  });
+});
+
+describe("branches of other repositories", () => {
+  it("stay, whatever clients have left of their snapshots, and so do those of which a client remembers what is missing", async () => {
+    const path = await resolveModel(source);
+    const folder = dirname(dirname(dirname(path)));
+    const commit = "7".repeat(40);
+    const other = join(dirname(folder), "models--owner--other", "refs", "main");
+    const remembered = join(folder, "refs", "pr");
+    for (const ref of [other, remembered]) {
+      await mkdir(dirname(ref), { recursive: true });
+      await writeFile(ref, commit);
+    }
+    await mkdir(join(folder, ".no_exist", commit), { recursive: true });
+    await removeInstalled(source, { dryRun: false });
+    expect([existsSync(other), existsSync(remembered), existsSync(join(folder, "refs", "main"))]).toEqual([
+      true,
+      true,
+      false,
+    ]);
   });
 });
 

@@ -4,6 +4,9 @@ import { describeOverview } from "../../src/cli/models/describe-overview.js";
 import { needsOf } from "../../src/cli/models/memory-needs.js";
 import type { Fit, MemoryNeed, ModelOverview } from "../../src/cli/models/overview.js";
 import { machineWith } from "../../src/cli/models/overview.js";
+import { contextBudget, fitContext } from "../../src/model/fit.js";
+import { cpuMicroBatchSize, overheadBytes } from "../../src/model/memory-estimate.js";
+import type { ModelShape } from "../../src/model/model-shape.js";
 import type { NativeDevice } from "../../src/native/contract.js";
 import { mistral } from "./mistral-shape.js";
 
@@ -24,11 +27,15 @@ interface Machine {
   gpus: NativeDevice[];
   availableBytes?: number;
   totalBytes?: number;
+  limit?: "memory" | "process";
+  addressBytes?: number;
+  shape?: ModelShape;
 }
 
-function needs({ gpus, availableBytes = 30e9, totalBytes = 32e9 }: Machine): MemoryNeed[] {
-  const ram = { bytes: availableBytes, limit: "memory", addressBytes: Infinity } as const;
-  return needsOf(q4, machineWith(gpus, ram, totalBytes).room, [4096, 16_384]);
+function needs(machine: Machine): MemoryNeed[] {
+  const { gpus, availableBytes = 30e9, totalBytes = 32e9, limit = "memory", addressBytes = Infinity, shape = q4 } = machine;
+  const ram = { bytes: availableBytes, limit, addressBytes };
+  return needsOf(shape, machineWith(gpus, ram, totalBytes).room, [4096, 16_384]);
 }
 
 /** With contexts of 4096, 16384 and 32768 tokens, in f16. */
@@ -42,6 +49,44 @@ describe("where a model fits", () => {
     expect(fits({ gpus: [] })).toEqual(["yes", "yes", "yes"]);
     expect(fits({ gpus: [], availableBytes: 7e9, totalBytes: 9e9 })).toEqual(["yes", "yes", "no"]);
     expect(fits({ gpus: [], availableBytes: 6e9, totalBytes: 16e9 })).toEqual(["yes", "busy", "busy"]);
+  });
+
+  it("is decided as a load decides it: with room for all else, of which a large machine has enough in a gigabyte", () => {
+    const large = mistral(90e9); // 90.6 GB with the smallest context
+    expect(fits({ gpus: [], shape: large, availableBytes: 92.5e9, totalBytes: 128e9 })[0]).toBe("yes");
+    expect(fits({ gpus: [], shape: large, availableBytes: 91.2e9, totalBytes: 128e9 })[0]).toBe("busy");
+  });
+
+  it("is decided by the limits of the process, which stay when other programs leave", () => {
+    // The file is mapped and its weights are rearranged beside that.
+    expect(fits({ gpus: [], addressBytes: 8.5e9 })).toEqual(["no", "no", "no"]);
+    expect(fits({ gpus: [], addressBytes: 10e9 })).toEqual(["yes", "no", "no"]);
+    expect(fits({ gpus: [], addressBytes: 15e9 })).toEqual(["yes", "yes", "yes"]);
+    expect(fits({ gpus: [], availableBytes: 6e9, limit: "process" })).toEqual(["yes", "no", "no"]);
+    const { machine } = machineWith([], { bytes: 30e9, limit: "memory", addressBytes: 8e9 }, 32e9);
+    expect(machine).toMatchObject({ availableBytes: 8e9, limit: "process" });
+  });
+
+  it.each([
+    [4.367e9, 6.2e9],
+    [40e9, 41.4e9],
+    [40e9, 41.8e9],
+  ])("is where a load of %d bytes of weights in %d free ones makes the context, and nowhere else", (weights, bytes) => {
+    const shape = mistral(weights);
+    const available = { bytes, limit: "memory", addressBytes: Infinity } as const;
+    const budget = contextBudget(available, shape.weightBytes + overheadBytes(shape));
+    const rest = { sequences: 4, batchSize: 512, microBatchSize: cpuMicroBatchSize, most: 32_768 };
+    const kvType = { k: "f16", v: "f16" } as const;
+    const isLetThrough = (contextSize: number): boolean => {
+      try {
+        fitContext(shape, { ...rest, contextSize, kvType, flashAttention: "auto" }, budget);
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    const expected = [4096, 16_384, 32_768].map(isLetThrough);
+    expect(fits({ gpus: [], shape, availableBytes: bytes }).map((fit) => fit === "yes")).toEqual(expected);
   });
 
   it("is a GPU that holds all of it with the context", () => {

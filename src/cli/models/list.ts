@@ -9,9 +9,9 @@ export function describeInstalled(models: readonly InstalledModel[]): string[] {
   if (models.length === 0) {
     return ["There are no models on this disk. `llama-native models list --known` shows some to pull."];
   }
-  const rows = models.map(({ name, quantization, sizeBytes, modified, keeper }) => {
+  const rows = models.map(({ name, quantization, sizeBytes, modified, keeper, unfinished }) => {
     const day = new Date(modified).toISOString().slice(0, 10);
-    return [name, quantization ?? "-", formatBytes(sizeBytes), day, keeper];
+    return [name, quantization ?? "-", formatBytes(sizeBytes), day, unfinished ? `${keeper}, unfinished` : keeper];
   });
   const [heading = "", ...lines] = alignColumns([["model", "quantization", "size", "since", "kept by"], ...rows], {
     right: [2],

@@ -1,3 +1,5 @@
+import { budgetBesides, modelFits } from "../../model/fit.js";
+import type { AvailableMemory } from "../../model/machine-memory.js";
 import type { ContextPlan } from "../../model/memory-estimate.js";
 import {
   cpuMicroBatchSize,
@@ -9,12 +11,16 @@ import {
 import { placeLayers } from "../../model/gpu-layers.js";
 import type { ModelShape } from "../../model/model-shape.js";
 import type { DeviceMemory, Placement } from "../../model/placement.js";
-import { contextNeeds, weightNeeds } from "../../model/placement.js";
-import type { Fit, MachineOverview, MemoryNeed } from "./overview.js";
+import { contextNeeds, inRam, weightNeeds } from "../../model/placement.js";
+import type { Fit, MemoryNeed } from "./overview.js";
 import { kvTypes } from "./overview.js";
 
 /** What memory there is for a model. */
-export type Room = Pick<MachineOverview, "availableBytes" | "totalBytes"> & { devices: readonly DeviceMemory[] };
+export interface Room {
+  totalBytes: number;
+  available: AvailableMemory;
+  devices: readonly DeviceMemory[];
+}
 
 /** What a model takes with contexts of several sizes, the full one last, in every type of KV cache that it may have. */
 export function needsOf(shape: ModelShape, room: Room, sizes: readonly number[]): MemoryNeed[] {
@@ -32,8 +38,10 @@ export function needsOf(shape: ModelShape, room: Room, sizes: readonly number[])
         microBatchSize: room.devices.length > 0 ? gpuMicroBatchSize : cpuMicroBatchSize,
         flashAttention: "auto",
       };
-      const bytes = kvType === null ? embeddingNeed(shape, contextSize) : estimateMemory(shape, plan).totalBytes;
-      return { contextSize, kvType, bytes, fit: fitOf(bytes, deviceFit(shape, plan, placement, room), room) };
+      const isEmbedder = kvType === null;
+      const bytes = isEmbedder ? embeddingNeed(shape, contextSize) : estimateMemory(shape, plan).totalBytes;
+      const ofContext = isEmbedder ? embeddingBytes(shape, contextSize) : contextNeeds(shape, plan).ram;
+      return { contextSize, kvType, bytes, fit: fitOf(shape, ofContext, deviceFit(shape, plan, placement, room), room) };
     }),
   );
 }
@@ -43,8 +51,8 @@ function embeddingNeed(shape: ModelShape, tokens: number): number {
   return shape.weightBytes + shape.tiedCopyBytes + overheadBytes(shape) + embeddingBytes(shape, tokens);
 }
 
-/** What RAM gives to models of what is free. */
-const usedRamShare = 0.96;
+/** What a machine gives to models when nothing else runs. */
+const quietShare = 0.94;
 
 /** Whether devices hold their part of the model, and RAM the rest. */
 function deviceFit(shape: ModelShape, plan: ContextPlan, placement: Placement, room: Room): "gpu" | "both" | undefined {
@@ -53,13 +61,29 @@ function deviceFit(shape: ModelShape, plan: ContextPlan, placement: Placement, r
   const areHeld = placement.devices.every(({ freeBytes }, index) => {
     return (weights.devices[index] ?? 0) + (context.devices[index] ?? 0) <= freeBytes;
   });
-  const inRam = weights.ram + context.ram + overheadBytes(shape);
-  if (!areHeld || inRam > room.availableBytes * usedRamShare) return undefined;
+  if (!areHeld || !ramHolds(shape, placement, context.ram, room.available)) return undefined;
   return placement.gpuLayers > shape.layerCount ? "gpu" : "both";
 }
 
-function fitOf(bytes: number, onDevices: "gpu" | "both" | undefined, { availableBytes, totalBytes }: Room): Fit {
+/** Whether a load with such a context would be let through; `contextBytes` are what that takes of RAM. */
+function ramHolds(shape: ModelShape, placement: Placement, contextBytes: number, available: AvailableMemory): boolean {
+  const modelBytes = weightNeeds(shape, placement).ram + overheadBytes(shape);
+  return (
+    modelFits(shape, { mapped: false, placement }, available) &&
+    contextBytes <= budgetBesides(shape, modelBytes, available)
+  );
+}
+
+function fitOf(
+  shape: ModelShape,
+  contextBytes: number,
+  onDevices: "gpu" | "both" | undefined,
+  { available, totalBytes }: Room,
+): Fit {
   if (onDevices === "gpu") return "gpu";
-  if (bytes <= availableBytes * usedRamShare) return "yes";
-  return onDevices ?? (bytes <= totalBytes * 0.9 ? "busy" : "no");
+  if (ramHolds(shape, inRam, contextBytes, available)) return "yes";
+  if (onDevices !== undefined) return onDevices;
+  // A limit of the process stays when other programs leave.
+  const bytes = available.limit === "process" ? available.bytes : totalBytes * quietShare;
+  return ramHolds(shape, inRam, contextBytes, { ...available, bytes }) ? "busy" : "no";
 }

@@ -180,18 +180,19 @@ async function examineMachine(): Promise<{ machine: MachineOverview; room: Room 
 /** What is told of a machine, and what a model finds there. */
 export function machineWith(
   gpus: readonly NativeDevice[],
-  { bytes, limit }: AvailableMemory,
+  available: AvailableMemory,
   totalBytes: number,
 ): { machine: MachineOverview; room: Room } {
+  const { bytes, limit, addressBytes } = available;
   const free = gpus.map(({ freeBytes }) => freeBytes);
   const machine: MachineOverview = {
     totalBytes,
-    availableBytes: bytes,
-    limit,
+    availableBytes: Math.min(bytes, addressBytes),
+    limit: addressBytes < bytes ? "process" : limit,
     gpuFreeBytes: free.reduce((sum, freeBytes) => sum + freeBytes, 0),
     gpus: gpus.map(({ description }) => description),
   };
-  return { machine, room: { totalBytes, availableBytes: bytes, devices: layerDevices(gpus, bytes) } };
+  return { machine, room: { totalBytes, available, devices: layerDevices(gpus, bytes) } };
 }
 
 /** None where the addon is not built: what a model needs can be told all the same. */

@@ -20,6 +20,8 @@ export interface Behaviour {
   /** Answers with this status instead. */
   status?: number;
   headers?: Record<string, string>;
+  /** Answers with this text instead, of a list or with a status. */
+  body?: string;
   /** Ends the connection after so many bytes of a body. */
   cutAfter?: number;
   /** Sends so many bytes and then nothing more, with the connection open. */
@@ -28,6 +30,8 @@ export interface Behaviour {
   corrupt?: boolean;
   /** Sends the whole file whatever range is asked for. */
   noRanges?: boolean;
+  /** Sends so many bytes of a range and calls them all of it. */
+  lessThanAsked?: number;
   /** Bytes a second. */
   rate?: number;
 }
@@ -92,12 +96,14 @@ export async function startHub(repositories: Record<string, Repository> = {}): P
     hub.requests.push(request);
     const behaviour = hub.behave(request) ?? {};
     if (behaviour.status !== undefined) {
-      response.writeHead(behaviour.status, behaviour.headers).end();
+      response.writeHead(behaviour.status, behaviour.headers).end(behaviour.body);
       return;
     }
     const answer = isStorage ? fromStorage(url) : (fromApi(url, request) ?? fromResolve(url, request));
     if ("status" in answer) {
-      response.writeHead(answer.status, answer.headers).end(answer.body);
+      const body = Buffer.from(behaviour.body ?? answer.body);
+      response.writeHead(answer.status, { ...answer.headers, "content-length": String(body.length) });
+      await sendBody(response, body, behaviour, () => undefined);
       return;
     }
     await send(request, response, answer, behaviour);
@@ -207,6 +213,7 @@ async function send(request: Request, response: ServerResponse, answer: Content,
   const start = isPart ? Number(first) : 0;
   const end = isPart && last !== "" ? Math.min(Number(last), content.length - 1) : content.length - 1;
   let body = content.subarray(start, end + 1);
+  if (isPart && behaviour.lessThanAsked !== undefined) body = body.subarray(0, behaviour.lessThanAsked);
   if (behaviour.corrupt === true) {
     body = Buffer.from(body);
     body[body.length >> 1]! ^= 0xff;
@@ -222,17 +229,28 @@ async function send(request: Request, response: ServerResponse, answer: Content,
     response.end();
     return;
   }
+  await sendBody(response, body, behaviour, (bytes) => (request.sentBytes += bytes));
+}
+
+async function sendBody(
+  response: ServerResponse,
+  body: Buffer,
+  behaviour: Behaviour,
+  onSent: (bytes: number) => void,
+): Promise<void> {
   const limit = Math.min(body.length, behaviour.cutAfter ?? Infinity, behaviour.stallAfter ?? Infinity);
   const step = behaviour.rate === undefined ? 256 * 1024 : Math.max(1024, Math.ceil(behaviour.rate / 50));
   const closed = once(response, "close");
   for (let position = 0; position < limit && !response.destroyed; position += step) {
     const piece = body.subarray(position, Math.min(limit, position + step));
-    request.sentBytes += piece.length;
+    onSent(piece.length);
     if (!response.write(piece)) await Promise.race([once(response, "drain"), closed]);
     if (behaviour.rate !== undefined) await sleep(20);
   }
-  if (behaviour.cutAfter !== undefined && limit < body.length) response.destroy();
-  else if (behaviour.stallAfter === undefined || limit === body.length) response.end();
+  if (behaviour.cutAfter !== undefined && limit < body.length) {
+    await sleep(10); // until what was written has left
+    response.destroy();
+  } else if (behaviour.stallAfter === undefined || limit === body.length) response.end();
 }
 
 function once(response: ServerResponse, event: string): Promise<void> {
