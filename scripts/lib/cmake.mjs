@@ -66,7 +66,7 @@ export async function runCmake(build) {
   try {
     const system = createBuildSystem(build);
     const configure = await compose(() => system.getConfigureCommand(), build, log);
-    await step([...configure, ...settings(build)], "configuring", build, log);
+    await step([...configure, ...cmakeSettings(build)], "configuring", build, log);
     await step(await compose(() => system.getBuildCommand(), build, log), "building", build, log);
   } finally {
     await log.close();
@@ -127,11 +127,16 @@ function createBuildSystem({ nativeDir, buildDir, toolchain, jobs }) {
   });
 }
 
-/** @param {CmakeBuild} build */
-function settings({ llamaDir, toolchain, portable, backend, gpuSettings, env }) {
+/**
+ * What CMake is told besides what cmake-js does; the user's own arguments come last.
+ * @param {Pick<CmakeBuild, "llamaDir" | "toolchain" | "portable" | "backend" | "gpuSettings" | "env">} build
+ */
+export function cmakeSettings({ llamaDir, toolchain, portable, backend, gpuSettings, env }) {
   const nodeAddonApi = dirname(require.resolve("node-addon-api"));
-  const { ccache } = toolchain;
-  return [
+  const { ccache, toolset } = toolchain;
+  const users = (env.LLAMA_NATIVE_CMAKE_ARGS ?? "").split(/\s+/).filter((arg) => arg !== "");
+  const own = [
+    ...(toolset === null ? [] : [`-T${toolset}`]),
     `-DLLAMA_NATIVE_LLAMA_DIR=${llamaDir}`,
     `-DLLAMA_NATIVE_NODE_ADDON_API_DIR=${nodeAddonApi}`,
     `-DLLAMA_NATIVE_PORTABLE=${portable ? "ON" : "OFF"}`,
@@ -144,8 +149,15 @@ function settings({ llamaDir, toolchain, portable, backend, gpuSettings, env }) 
     `-DCMAKE_C_COMPILER_LAUNCHER=${ccache ?? ""}`,
     `-DCMAKE_CXX_COMPILER_LAUNCHER=${ccache ?? ""}`,
     ...(backend === "cuda" ? [`-DCMAKE_CUDA_COMPILER_LAUNCHER=${ccache ?? ""}`] : []),
-    ...(env.LLAMA_NATIVE_CMAKE_ARGS ?? "").split(/\s+/).filter((arg) => arg !== ""),
   ];
+  // CMake takes one toolset, and no second that would go before it.
+  const hasToolset = users.some(isToolset);
+  return [...own.filter((arg) => !hasToolset || !isToolset(arg)), ...users];
+}
+
+/** @param {string} argument of CMake */
+function isToolset(argument) {
+  return argument.startsWith("-T");
 }
 
 /**
