@@ -3,7 +3,6 @@
 
 import { createWriteStream, existsSync, mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
-import { availableParallelism, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { ADDON } from "./addon-store.mjs";
 import { BuildError, messageOf } from "./errors.mjs";
@@ -13,14 +12,6 @@ const require = createRequire(import.meta.url);
 /** @type {typeof import("cmake-js")} */
 const { BuildSystem } = require("cmake-js");
 
-/** One compiler process for llama.cpp's larger files; those for GPUs compile a kernel many times over. */
-const BYTES_PER_JOB = {
-  cpu: 1.5 * 1024 ** 3,
-  metal: 1.5 * 1024 ** 3,
-  vulkan: 2 * 1024 ** 3,
-  cuda: 3 * 1024 ** 3,
-  hip: 3 * 1024 ** 3,
-};
 const TARGET = "llama_native_addon";
 /** Lines of a failed build worth showing: compilers', linkers' and CMake's own. */
 const ERROR_LINE = /(^|\s)(fatal error|error|FAILED|CMake Error|undefined reference|ld returned)\b|: error\b|^FAILED:/i;
@@ -43,18 +34,6 @@ const SHOWN_ERROR_LINES = 15;
  * @property {import("./reporter.mjs").Reporter} reporter
  * @property {NodeJS.Platform} [targetOs] that the addon is for, where it is not this one
  */
-
-/**
- * @param {NodeJS.ProcessEnv} [env]
- * @param {import("./settings.mjs").Backend} [backend]
- */
-export function defaultJobs(env = process.env, backend = "cpu") {
-  const limit = process.constrainedMemory?.() ?? 0;
-  const memory = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
-  const wanted = Number(env.LLAMA_NATIVE_JOBS ?? "");
-  if (Number.isInteger(wanted) && wanted > 0) return wanted;
-  return Math.max(1, Math.min(availableParallelism(), Math.floor(memory / BYTES_PER_JOB[backend])));
-}
 
 /**
  * @param {CmakeBuild} build
