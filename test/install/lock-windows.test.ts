@@ -83,7 +83,7 @@ describe("a lock on Windows", () => {
 });
 
 it("a lock elsewhere waits for no file system that refuses, and fails no work for it either", async () => {
-  Object.defineProperty(process, "platform", { ...platform, value: "linux" });
+  become("linux");
   refused.rename = 2;
   expect(await take()).toBe("done");
   expect(refused.rename).toBe(1);
