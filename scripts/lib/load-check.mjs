@@ -36,15 +36,15 @@ const ASK_SYSTEM = `
  */
 export async function checkRuns(addon, needsGpu = false) {
   const { code, signal, stdout, output } = await run(process.execPath, ["-e", ASK_SYSTEM, addon]);
-  if (code === 0) return needsGpu ? whyNoGpu(JSON.parse(stdout.split("\n").at(-1) ?? "")) : null;
+  if (code === 0) return needsGpu ? whyNoGpu(stdout) : null;
   return /Error: (.*)/.exec(output)?.[1] ?? `the process that loads it ended with ${signal ?? `code ${code}`}`;
 }
 
-/**
- * As the library decides it (src/native/load-addon.ts).
- * @param {{ devices: { type: string }[], backendWarnings: string[] }} system
- */
-function whyNoGpu({ devices, backendWarnings }) {
+/** As the library decides it (src/native/load-addon.ts). @param {string} stdout to which drivers may print too */
+function whyNoGpu(stdout) {
+  const line = stdout.split("\n").findLast((each) => each.startsWith("{")) ?? "";
+  /** @type {{ devices: { type: string }[], backendWarnings: string[] }} */
+  const { devices, backendWarnings } = JSON.parse(line);
   if (devices.some(({ type }) => type === "gpu" || type === "integrated-gpu")) return null;
   const words = backendWarnings.map((line) => line.replace(/^\w+: /, "").trim()).join("; ");
   return `it finds no device on this machine${words === "" ? "" : `: ${words}`}`;

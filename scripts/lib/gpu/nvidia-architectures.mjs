@@ -1,6 +1,9 @@
 // The CUDA architecture ("compute capability") of an NVIDIA GPU by its PCI id. NVIDIA gives each chip a range of ids.
 
-/** First id, last id, architecture; of ranges within others, the narrower one comes first. @type {readonly (readonly [number, number, string])[]} */
+/**
+ * First id, last id, architecture; a range within another comes before it.
+ * @type {readonly (readonly [number, number, string])[]}
+ */
 const RANGES = [
   [0x1340, 0x13bf, "50"], // GM107, GM108
   [0x13c0, 0x1436, "52"], // GM204, GM206
