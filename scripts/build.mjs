@@ -15,7 +15,7 @@ const USAGE = `Usage: node scripts/build.mjs [--gpu <backend>] [--force] [--jobs
 
   --gpu <backend>  auto, cuda, metal, vulkan, hip or cpu (default: LLAMA_NATIVE_GPU, or auto: the CPU and the best GPU)
   --force          build from nothing, even though nothing changed
-  --jobs <n>       compile so many files at once (default: by cores and memory)
+  --jobs <n>       compile so many files at once (default: by cores and free memory)
   --verbose        print everything the build tools print`;
 
 adoptNpmConfig(process.env);

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:f
 import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 
-import { defaultJobs } from "../../scripts/lib/cmake.mjs";
+import { decideJobs } from "../../scripts/lib/jobs.mjs";
 import { withLock } from "../../scripts/lib/lock.mjs";
 import { cacheDir, packageDir } from "../../scripts/lib/paths.mjs";
 import { LLAMA_CPP_VERSION } from "../../scripts/lib/pins.mjs";
@@ -78,7 +78,7 @@ async function build(folder, { cmake, compiler, cCompiler, generator, ccache }, 
   // llama.cpp asks git for its version; without history of its own it must not report this project's.
   const env = { ...process.env, GIT_CEILING_DIRECTORIES: dirname(sources) };
   await step(cmake.path, ["-S", sources, "-B", folder, ...generate, ...definitions], env);
-  const jobs = ["--parallel", String(defaultJobs())];
+  const jobs = ["--parallel", String(decideJobs().jobs)];
   await step(cmake.path, ["--build", folder, "--config", "Release", "--target", ...TARGETS, ...jobs], env);
 }
 

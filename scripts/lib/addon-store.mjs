@@ -3,7 +3,7 @@
 import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hashInputs, sameInputs } from "./build-inputs.mjs";
-import { copyWhole, readJson, writeJson } from "./files.mjs";
+import { copyWhole, listIfThere, readJson, writeJson } from "./files.mjs";
 import { LLAMA_CPP_VERSION } from "./pins.mjs";
 
 export const ADDON = "llama-native.node";
@@ -98,15 +98,31 @@ export function markUsed(folder) {
 }
 
 /**
- * Removes all but the most recently used folders in `folder`, and those that stay in any case.
+ * Removes all but the most recently used folders in `folder`, and those that stay in any case. One that cannot be removed, such as
+ * root's or one that Windows has open, costs room on the disk and no build: the next one tries again.
  * @param {string} folder
  * @param {number} kept
  * @param {(name: string) => boolean} stays
  */
 export function forgetOld(folder, kept, stays) {
-  const lastUse = (/** @type {string} */ name) =>
-    statSync(join(folder, name, USED), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  const names = readdirSync(folder).filter((name) => !stays(name));
-  const oldest = names.sort((a, b) => lastUse(b) - lastUse(a)).slice(kept);
-  for (const name of oldest) rmSync(join(folder, name), { recursive: true, force: true });
+  const paths = listIfThere(folder)
+    .filter((name) => !stays(name))
+    .map((name) => join(folder, name));
+  const oldest = paths.sort((a, b) => lastUse(b) - lastUse(a)).slice(kept);
+  for (const path of oldest) {
+    try {
+      rmSync(path, { recursive: true, force: true });
+    } catch {
+      continue;
+    }
+  }
+}
+
+/** Milliseconds; 0 of a folder that was never used, or does not tell. @param {string} folder */
+function lastUse(folder) {
+  try {
+    return statSync(join(folder, USED)).mtimeMs;
+  } catch {
+    return 0;
+  }
 }

@@ -10,10 +10,11 @@ import { dirname, join, sep } from "node:path";
 import { ADDON, keepInCache, serves, takeFromCache } from "./addon-store.mjs";
 import { buildKey, inBuildFolder, lockPath, shortHash } from "./build-folder.mjs";
 import { collectInputs, hashInputs, isPortable } from "./build-inputs.mjs";
-import { defaultJobs, runCmake } from "./cmake.mjs";
+import { runCmake } from "./cmake.mjs";
 import { BuildError, messageOf } from "./errors.mjs";
 import { diskProblem } from "./gpu/choose.mjs";
 import { freeDisk } from "./gpu/facts.mjs";
+import { decideJobs, describeJobs } from "./jobs.mjs";
 import { checkLoads } from "./load-check.mjs";
 import { withLock } from "./lock.mjs";
 import { missingToolsMessage } from "./missing-tools.mjs";
@@ -168,10 +169,10 @@ async function build(place, options) {
  */
 async function compile({ cache, key, toolchain, env }, { reporter, backend, plan, ...options }, llamaDir, inputs) {
   const logPath = join(cache, "logs", `${key}.log`);
-  const jobs = options.jobs ?? defaultJobs(env, backend);
-  const count = `${jobs} ${jobs === 1 ? "job" : "jobs"}`;
+  const decision = options.jobs === undefined ? decideJobs(env, backend) : { jobs: options.jobs, reason: "--jobs" };
+  const what = plan === undefined ? "" : ` for ${backend} (${plan.toolkit})`;
   reporter.say(
-    `llama-native: building the addon${plan === undefined ? "" : ` for ${backend} (${plan.toolkit})`} with ${toolchain.compiler.version}, ${count}`,
+    `llama-native: building the addon${what} with ${toolchain.compiler.version}, ${describeJobs(decision)}`,
   );
   const folder = { cache, key, fresh: options.force === true, generator: toolchain.generator };
   const cpuNamespace = shortHash(inputs.cpu);
@@ -184,7 +185,7 @@ async function compile({ cache, key, toolchain, env }, { reporter, backend, plan
     llamaDir,
     portable,
     cpuNamespace,
-    jobs,
+    jobs: decision.jobs,
     logPath,
     env,
     reporter,

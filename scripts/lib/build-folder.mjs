@@ -5,6 +5,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { forgetOld, markUsed } from "./addon-store.mjs";
 import { BuildError } from "./errors.mjs";
+import { isHeld } from "./lock.mjs";
 import { nativeDir } from "./paths.mjs";
 import { LLAMA_CPP_VERSION } from "./pins.mjs";
 
@@ -56,6 +57,6 @@ export async function inBuildFolder({ cache, key, fresh, generator }, work) {
     if (error instanceof BuildError) rmSync(marker, { force: true });
     throw error;
   } finally {
-    forgetOld(join(cache, "build"), KEPT_FOLDERS, (name) => existsSync(lockPath(cache, name)));
+    forgetOld(join(cache, "build"), KEPT_FOLDERS, (name) => isHeld(lockPath(cache, name)));
   }
 }

@@ -3,7 +3,6 @@
 
 import { createWriteStream, existsSync, mkdirSync } from "node:fs";
 import { createRequire } from "node:module";
-import { availableParallelism, totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { ADDON } from "./addon-store.mjs";
 import { BuildError, messageOf } from "./errors.mjs";
@@ -13,14 +12,6 @@ const require = createRequire(import.meta.url);
 /** @type {typeof import("cmake-js")} */
 const { BuildSystem } = require("cmake-js");
 
-/** One compiler process for llama.cpp's larger files; those for GPUs compile a kernel many times over. */
-const BYTES_PER_JOB = {
-  cpu: 1.5 * 1024 ** 3,
-  metal: 1.5 * 1024 ** 3,
-  vulkan: 2 * 1024 ** 3,
-  cuda: 3 * 1024 ** 3,
-  hip: 3 * 1024 ** 3,
-};
 const TARGET = "llama_native_addon";
 /** Lines of a failed build worth showing: compilers', linkers' and CMake's own. */
 const ERROR_LINE = /(^|\s)(fatal error|error|FAILED|CMake Error|undefined reference|ld returned)\b|: error\b|^FAILED:/i;
@@ -45,18 +36,6 @@ const SHOWN_ERROR_LINES = 15;
  */
 
 /**
- * @param {NodeJS.ProcessEnv} [env]
- * @param {import("./settings.mjs").Backend} [backend]
- */
-export function defaultJobs(env = process.env, backend = "cpu") {
-  const limit = process.constrainedMemory?.() ?? 0;
-  const memory = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
-  const wanted = Number(env.LLAMA_NATIVE_JOBS ?? "");
-  if (Number.isInteger(wanted) && wanted > 0) return wanted;
-  return Math.max(1, Math.min(availableParallelism(), Math.floor(memory / BYTES_PER_JOB[backend])));
-}
-
-/**
  * @param {CmakeBuild} build
  * @returns {Promise<string>} the addon's path in the build folder
  */
@@ -66,7 +45,7 @@ export async function runCmake(build) {
   try {
     const system = createBuildSystem(build);
     const configure = await compose(() => system.getConfigureCommand(), build, log);
-    await step([...configure, ...settings(build)], "configuring", build, log);
+    await step([...configure, ...cmakeSettings(build)], "configuring", build, log);
     await step(await compose(() => system.getBuildCommand(), build, log), "building", build, log);
   } finally {
     await log.close();
@@ -127,11 +106,16 @@ function createBuildSystem({ nativeDir, buildDir, toolchain, jobs }) {
   });
 }
 
-/** @param {CmakeBuild} build */
-function settings({ llamaDir, toolchain, portable, backend, gpuSettings, env }) {
+/**
+ * What CMake is told besides what cmake-js does; the user's own arguments come last.
+ * @param {Pick<CmakeBuild, "llamaDir" | "toolchain" | "portable" | "backend" | "gpuSettings" | "env">} build
+ */
+export function cmakeSettings({ llamaDir, toolchain, portable, backend, gpuSettings, env }) {
   const nodeAddonApi = dirname(require.resolve("node-addon-api"));
-  const { ccache } = toolchain;
-  return [
+  const { ccache, toolset } = toolchain;
+  const users = (env.LLAMA_NATIVE_CMAKE_ARGS ?? "").split(/\s+/).filter((arg) => arg !== "");
+  const own = [
+    ...(toolset === null ? [] : [`-T${toolset}`]),
     `-DLLAMA_NATIVE_LLAMA_DIR=${llamaDir}`,
     `-DLLAMA_NATIVE_NODE_ADDON_API_DIR=${nodeAddonApi}`,
     `-DLLAMA_NATIVE_PORTABLE=${portable ? "ON" : "OFF"}`,
@@ -144,8 +128,15 @@ function settings({ llamaDir, toolchain, portable, backend, gpuSettings, env }) 
     `-DCMAKE_C_COMPILER_LAUNCHER=${ccache ?? ""}`,
     `-DCMAKE_CXX_COMPILER_LAUNCHER=${ccache ?? ""}`,
     ...(backend === "cuda" ? [`-DCMAKE_CUDA_COMPILER_LAUNCHER=${ccache ?? ""}`] : []),
-    ...(env.LLAMA_NATIVE_CMAKE_ARGS ?? "").split(/\s+/).filter((arg) => arg !== ""),
   ];
+  // CMake takes one toolset, and no second that would go before it.
+  const hasToolset = users.some(isToolset);
+  return [...own.filter((arg) => !hasToolset || !isToolset(arg)), ...users];
+}
+
+/** @param {string} argument of CMake */
+function isToolset(argument) {
+  return argument.startsWith("-T");
 }
 
 /**

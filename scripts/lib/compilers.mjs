@@ -1,5 +1,8 @@
 // C++ compilers by what they say of themselves, and which of them are new enough.
 
+import { join } from "node:path";
+import { readIfThere } from "./files.mjs";
+
 /**
  * @typedef {object} HostCompiler
  * @property {"gcc" | "clang" | "msvc" | "unknown"} name
@@ -19,6 +22,17 @@ export function readCompiler(version) {
   if (/clang/i.test(version)) return { name: "clang", major };
   if (/visual studio/i.test(version)) return { name: "msvc", major };
   return { name: /(^|[^a-z])(gcc|g\+\+|c\+\+|cc)([^a-z]|$)/i.test(version) ? "gcc" : "unknown", major };
+}
+
+/**
+ * `_MSC_VER` of the compiler that a Visual Studio uses by default, as headers ask for it: 1939 of its tools 14.39.
+ * @param {string} installation folder
+ * @returns {number | null} null where its files do not tell
+ */
+export function readMscVersion(installation) {
+  const path = join(installation, "VC", "Auxiliary", "Build", "Microsoft.VCToolsVersion.default.txt");
+  const minor = /14\.(\d\d)/.exec(readIfThere(path))?.[1];
+  return minor === undefined ? null : 1900 + Number(minor);
 }
 
 /** Compilers that do not say what they are get a chance. @param {string} version */

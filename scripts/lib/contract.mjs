@@ -9,9 +9,13 @@ import { packageDir } from "./paths.mjs";
 const CONTRACT = join(packageDir, "src", "native", "contract.ts");
 const INTERFACE = "NativeAddon";
 
-/** Whether the comparison can be made here: the published package carries neither the contract nor TypeScript. */
-export function canCheckContract() {
-  if (!existsSync(CONTRACT)) return false;
+/**
+ * Whether the comparison is to be made here: in a checkout alone. The published package carries the contract too, but where it is
+ * installed any TypeScript that is found is the user's own.
+ * @param {string} [folder] the package's
+ */
+export function canCheckContract(folder = packageDir) {
+  if (!existsSync(join(folder, "tsconfig.json"))) return false;
   try {
     import.meta.resolve("typescript");
     return true;

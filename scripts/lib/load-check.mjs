@@ -31,10 +31,21 @@ const ASK_SYSTEM = `
 /**
  * Whether an addon that was made elsewhere works on this machine.
  * @param {string} addon
+ * @param {boolean} [needsGpu] without which it would not be used
  * @returns {Promise<string | null>} what is wrong with it, or null
  */
-export async function checkRuns(addon) {
-  const { code, signal, output } = await run(process.execPath, ["-e", ASK_SYSTEM, addon]);
-  if (code === 0) return null;
+export async function checkRuns(addon, needsGpu = false) {
+  const { code, signal, stdout, output } = await run(process.execPath, ["-e", ASK_SYSTEM, addon]);
+  if (code === 0) return needsGpu ? whyNoGpu(stdout) : null;
   return /Error: (.*)/.exec(output)?.[1] ?? `the process that loads it ended with ${signal ?? `code ${code}`}`;
+}
+
+/** As the library decides it (src/native/load-addon.ts). @param {string} stdout to which drivers may print too */
+function whyNoGpu(stdout) {
+  const line = stdout.split("\n").findLast((each) => each.startsWith("{")) ?? "";
+  /** @type {{ devices: { type: string }[], backendWarnings: string[] }} */
+  const { devices, backendWarnings } = JSON.parse(line);
+  if (devices.some(({ type }) => type === "gpu" || type === "integrated-gpu")) return null;
+  const words = backendWarnings.map((line) => line.replace(/^\w+: /, "").trim()).join("; ");
+  return `it finds no device on this machine${words === "" ? "" : `: ${words}`}`;
 }

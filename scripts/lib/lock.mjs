@@ -5,7 +5,17 @@
 // machine lives, and gets the time to touch it again.
 
 import { randomUUID } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -17,6 +27,10 @@ const STALE_MS = 120_000;
 const SECOND_LOOK_MS = HEARTBEAT_MS + 1_000;
 /** The time between creating the directory and writing the owner file; longer than that means a kill in between. */
 const OWNERLESS_MS = 10_000;
+/** Windows refuses to rename a folder while anybody has a file in it open, which waiters and scanners do for a moment. */
+const REFUSED_BY_WINDOWS = ["EPERM", "EACCES", "EBUSY"];
+const RENAME_ATTEMPTS = 10;
+const RENAME_PAUSE_MS = 20;
 
 /**
  * @typedef {object} LockOptions
@@ -42,6 +56,11 @@ export async function withLock(path, work, options = {}) {
   } finally {
     release();
   }
+}
+
+/** Whether somebody holds it; one that a killed process left behind is held by nobody. @param {string} path */
+export function isHeld(path) {
+  return existsSync(path) && !isStale(path);
 }
 
 /**
@@ -73,15 +92,26 @@ async function acquire(path, options) {
 
 /** The id of the new holder, or null where another one was first. @param {string} path */
 function tryCreate(path) {
-  try {
-    mkdirSync(path);
-  } catch (error) {
-    if (/** @type {NodeJS.ErrnoException} */ (error).code === "EEXIST") return null;
-    throw error;
-  }
+  if (!createFolder(path)) return null;
   const id = randomUUID();
   writeFileSync(ownerFile(path), JSON.stringify({ pid: process.pid, host: hostname(), id }));
   return id;
+}
+
+/** False where it is there already. @param {string} path @param {boolean} [mayRepeat] */
+function createFolder(path, mayRepeat = true) {
+  try {
+    mkdirSync(path);
+    return true;
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === "EEXIST") return false;
+    // On Windows a folder that was removed goes when the last who has something in it open lets go of it.
+    if (process.platform !== "win32" || code !== "EPERM") throw error;
+    if (isThere(path)) return false;
+    if (!mayRepeat) throw error;
+    return createFolder(path, false);
+  }
 }
 
 /** @param {string} path @param {string} id */
@@ -100,7 +130,12 @@ function hold(path, id) {
     clearInterval(heartbeat);
     releases.delete(release);
     if (releases.size === 0) process.off("exit", releaseAll);
-    if (ownerOf(path)?.id === id) discard(path);
+    if (ownerOf(path)?.id !== id) return;
+    try {
+      discard(path);
+    } catch {
+      // What was done under the lock is done. Nobody touches it any more, so that others take it over after a while.
+    }
   };
   if (releases.size === 0) process.on("exit", releaseAll);
   releases.add(release);
@@ -159,25 +194,58 @@ function discardStale(path, silence) {
   } catch {
     // a third one was faster
   }
-  rmSync(grave, { recursive: true, force: true });
+  bury(grave);
 }
 
 /** @param {string} path */
 function discard(path) {
   const grave = moveAway(path);
-  if (grave !== null) rmSync(grave, { recursive: true, force: true });
+  if (grave !== null) bury(grave);
 }
 
 /** Where it lies then, or null where it was gone. @param {string} path */
 function moveAway(path) {
   const grave = `${path}.${process.pid}.${Date.now()}`;
-  try {
-    renameSync(path, grave);
-  } catch (error) {
-    if (/** @type {NodeJS.ErrnoException} */ (error).code === "ENOENT") return null;
-    throw error;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      renameSync(path, grave);
+      return grave;
+    } catch (error) {
+      const code = codeOf(error);
+      if (code === "ENOENT") return null;
+      const mayPass = process.platform === "win32" && REFUSED_BY_WINDOWS.includes(code);
+      if (!mayPass || attempt === RENAME_ATTEMPTS) throw error;
+      pause(RENAME_PAUSE_MS);
+    }
   }
-  return grave;
+}
+
+/** A lock that was moved away is nobody's, so that what cannot be removed of it is in nobody's way. @param {string} grave */
+function bury(grave) {
+  try {
+    rmSync(grave, { recursive: true, force: true, maxRetries: 5, retryDelay: RENAME_PAUSE_MS });
+  } catch {
+    // a scanner has it open for longer than that
+  }
+}
+
+/** Without a promise, as a lock is released when the process exits too. @param {number} milliseconds */
+function pause(milliseconds) {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds);
+}
+
+/** Also where Windows refuses to tell, since it is about to go. @param {string} path */
+function isThere(path) {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
+  }
+}
+
+/** @param {unknown} error */
+function codeOf(error) {
+  return /** @type {NodeJS.ErrnoException} */ (error).code ?? "";
 }
 
 /**

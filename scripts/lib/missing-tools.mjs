@@ -2,9 +2,13 @@
 
 import { MIN_COMPILERS } from "./compilers.mjs";
 import { findExecutable } from "./executables.mjs";
-import { MIN_CMAKE } from "./toolchain.mjs";
+import { MIN_CMAKE, visualStudioComponents } from "./toolchain.mjs";
 
-/** @typedef {import("./toolchain.mjs").MissingTool} MissingTool @typedef {import("./toolchain.mjs").Lack} Lack */
+/**
+ * @typedef {import("./toolchain.mjs").MissingTool} MissingTool
+ * @typedef {import("./toolchain.mjs").Lack} Lack
+ * @typedef {{ platform: NodeJS.Platform, arch: string }} Machine
+ */
 
 /** @type {Record<MissingTool, string>} */
 const NAMES = {
@@ -14,6 +18,7 @@ const NAMES = {
   "compiler-too-old": `GCC ${MIN_COMPILERS.gcc}, Clang ${MIN_COMPILERS.clang} or newer`,
   make: "Ninja or Make",
 };
+const CLANG_FOR_ARM = "Visual Studio with its tools for ARM64 and its Clang";
 
 /**
  * Package names by package manager; the first manager found on the machine is the one to name.
@@ -57,14 +62,17 @@ const BY_HAND = "install one (it is found as g++-12 or clang++-15 and the like, 
 /**
  * @param {Lack} lack
  * @param {NodeJS.ProcessEnv} [env]
- * @param {NodeJS.Platform} [platform]
+ * @param {Machine} [machine]
  */
-export function missingToolsMessage({ missing, compiler }, env = process.env, platform = process.platform) {
+export function missingToolsMessage({ missing, compiler }, env = process.env, machine = process) {
   const isOld = missing.includes("compiler-too-old");
-  const names = missing.map((tool) => NAMES[tool]).join(" and ");
+  const isWindowsOnArm = machine.platform === "win32" && machine.arch === "arm64";
+  const names = missing
+    .map((tool) => (tool === "compiler" && isWindowsOnArm ? CLANG_FOR_ARM : NAMES[tool]))
+    .join(" and ");
   const verb = missing.length === 1 ? "is" : "are";
   const found = isOld && compiler !== null ? ` (${compiler.path} is ${compiler.version})` : "";
-  const { commands, byHand, variables } = remedy(missing, env, platform);
+  const { commands, byHand, variables } = remedy(missing, env, machine);
   const build = `${variables === "" ? "" : `${variables} `}npx llama-native build`;
   const run = [...commands, build].join(" && ");
   return [
@@ -81,10 +89,10 @@ export function missingToolsMessage({ missing, compiler }, env = process.env, pl
  *
  * @param {MissingTool[]} missing
  * @param {NodeJS.ProcessEnv} env
- * @param {NodeJS.Platform} platform
+ * @param {Machine} machine
  * @returns {Remedy}
  */
-function remedy(missing, env, platform) {
+function remedy(missing, env, { platform, arch }) {
   const wantsCmake = missing.includes("cmake") || missing.includes("cmake-too-old");
   const plain = { byHand: false, variables: "" };
   if (platform === "darwin") {
@@ -96,7 +104,9 @@ function remedy(missing, env, platform) {
     return { ...plain, commands };
   }
   if (platform === "win32") {
-    const workload = '--override "--passive --add Microsoft.VisualStudio.Workload.VCTools --includeRecommended"';
+    // What is recommended of it has the tools for x64.
+    const parts = arch === "arm64" ? visualStudioComponents(arch).map((name) => ` --add ${name}`).join("") : "";
+    const workload = `--override "--passive --add Microsoft.VisualStudio.Workload.VCTools --includeRecommended${parts}"`;
     const commands = [
       ...(missing.includes("compiler") ? [`winget install Microsoft.VisualStudio.2022.BuildTools ${workload}`] : []),
       ...(wantsCmake ? ["winget install Kitware.CMake"] : []),

@@ -58,7 +58,7 @@ function asksForSource({ LLAMA_NATIVE_FROM_SOURCE, LLAMA_NATIVE_SOURCE_DIR, LLAM
 }
 
 /**
- * The package for a backend, where it is installed and works.
+ * The package for a backend, where it is installed and works; that for a GPU where there is one too.
  * @param {Backend} backend
  * @param {string} [from] the folder whose packages count
  * @returns {Promise<{ name: string, path: string } | { name: string, problem: string } | null>} null where it is not installed
@@ -73,7 +73,7 @@ export async function findPrebuilt(backend, from = packageDir) {
     return { name, problem: `expected version ${wanted} of it but found ${version ?? "none"}` };
   }
   const path = join(dirname(manifest), ADDON);
-  const problem = await checkRuns(path);
+  const problem = await checkRuns(path, backend !== "cpu");
   return problem === null ? { name, path } : { name, problem };
 }
 

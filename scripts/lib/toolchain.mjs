@@ -18,6 +18,7 @@ export const MIN_CMAKE = { major: 3, minor: 20 };
  * @property {Tool} compiler the C++ compiler; on Windows Visual Studio, which CMake finds by itself
  * @property {string | null} cCompiler null on Windows
  * @property {"Ninja" | "Unix Makefiles" | null} generator null: CMake's default (Visual Studio)
+ * @property {string | null} toolset of Visual Studio's, where it is not its usual one; null on other systems
  * @property {string | null} ccache
  *
  * @typedef {"cmake" | "cmake-too-old" | "compiler" | "compiler-too-old" | "make"} MissingTool
@@ -25,23 +26,35 @@ export const MIN_CMAKE = { major: 3, minor: 20 };
  */
 
 /**
+ * What a build needs of Visual Studio. For ARM ggml takes no compiler but Clang.
+ * @param {string} arch
+ */
+export function visualStudioComponents(arch) {
+  const names = arch === "arm64" ? ["Tools.ARM64", "Llvm.Clang", "Llvm.ClangToolset"] : ["Tools.x86.x64"];
+  return names.map((name) => `Microsoft.VisualStudio.Component.VC.${name}`);
+}
+
+/**
  * @param {NodeJS.ProcessEnv} [env]
+ * @param {{ platform: NodeJS.Platform, arch: string }} [machine]
  * @returns {{ toolchain: Toolchain } | Lack}
  */
-export function detectToolchain(env = process.env) {
+export function detectToolchain(env = process.env, { platform, arch } = process) {
+  const isWindows = platform === "win32";
   /** @type {MissingTool[]} */
   const missing = [];
   const cmake = findCmake(env);
   if (cmake === null) missing.push("cmake");
   else if (!isRecent(cmake.version)) missing.push("cmake-too-old");
-  const compilers = process.platform === "win32" ? findVisualStudio(env) : findCompilers(env);
+  const compilers = isWindows ? findVisualStudio(env, arch) : findCompilers(env);
   if (compilers === null) missing.push("compiler");
   else if (isTooOld(compilers.compiler.version)) missing.push("compiler-too-old");
-  const generator = findGenerator(env);
+  const generator = isWindows ? null : findGenerator(env);
   if (generator === undefined) missing.push("make");
   if (missing.length > 0 || cmake === null || compilers === null || generator === undefined)
     return { missing, compiler: compilers?.compiler ?? null };
-  return { toolchain: { cmake, ...compilers, generator, ccache: findExecutable("ccache", env) } };
+  const toolset = isWindows && arch === "arm64" ? "ClangCL" : null;
+  return { toolchain: { cmake, ...compilers, generator, toolset, ccache: findExecutable("ccache", env) } };
 }
 
 /** @param {NodeJS.ProcessEnv} env */
@@ -76,11 +89,11 @@ function findCompilers(env) {
   return first;
 }
 
-/** @param {NodeJS.ProcessEnv} env */
-function findVisualStudio(env) {
+/** @param {NodeJS.ProcessEnv} env @param {string} arch */
+function findVisualStudio(env, arch) {
   const programFiles = env["ProgramFiles(x86)"] ?? "C:\\Program Files (x86)";
   const vswhere = join(programFiles, "Microsoft Visual Studio", "Installer", "vswhere.exe");
-  const query = ["-latest", "-products", "*", "-requires", "Microsoft.VisualStudio.Component.VC.Tools.x86.x64"];
+  const query = ["-latest", "-products", "*", "-requires", ...visualStudioComponents(arch)];
   const path = firstLine(vswhere, [...query, "-property", "installationPath"], env);
   const version = firstLine(vswhere, [...query, "-property", "installationVersion"], env);
   return path && version ? { compiler: { path, version: `Visual Studio ${version}` }, cCompiler: null } : null;
@@ -88,10 +101,9 @@ function findVisualStudio(env) {
 
 /**
  * @param {NodeJS.ProcessEnv} env
- * @returns {Toolchain["generator"] | undefined} undefined where no program can drive a build
+ * @returns {"Ninja" | "Unix Makefiles" | undefined} undefined where no program can drive a build
  */
 function findGenerator(env) {
-  if (process.platform === "win32") return null;
   if (findExecutable("ninja", env) !== null) return "Ninja";
   return findExecutable("make", env) === null ? undefined : "Unix Makefiles";
 }
@@ -101,7 +113,7 @@ function findGenerator(env) {
  * @param {NodeJS.ProcessEnv} env
  * @returns {Tool | null} null where the tool does not run
  */
-function askVersion(path, env) {
+export function askVersion(path, env) {
   const version = firstLine(path, ["--version"], env);
   return version ? { path, version } : null;
 }

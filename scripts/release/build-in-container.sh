@@ -22,7 +22,10 @@ else
   dnf -y module enable nodejs:20
   # Kernels for the newest CPUs need a newer compiler than the system's, and its C++ library as an archive.
   dnf -y install gcc-toolset-14-gcc-c++ gcc-toolset-14-libstdc++-devel cmake git ninja-build nodejs npm
+  # It reads variables that may not be set.
+  set +u
   . /opt/rh/gcc-toolset-14/enable
+  set -u
   npm ci --ignore-scripts
   npm run release:build -- --gpu "$backend" --max-glibc 2.28
 fi

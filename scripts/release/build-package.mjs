@@ -4,10 +4,11 @@ import { copyFileSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync }
 import { basename, join } from "node:path";
 import { ADDON } from "../lib/addon-store.mjs";
 import { inBuildFolder, lockPath, shortHash } from "../lib/build-folder.mjs";
-import { defaultJobs, runCmake } from "../lib/cmake.mjs";
+import { runCmake } from "../lib/cmake.mjs";
 import { BuildError } from "../lib/errors.mjs";
 import { readJson, writeJson } from "../lib/files.mjs";
 import { decideHere } from "../lib/gpu/decisions.mjs";
+import { decideJobs } from "../lib/jobs.mjs";
 import { withLock } from "../lib/lock.mjs";
 import { missingToolsMessage } from "../lib/missing-tools.mjs";
 import { cacheDir, nativeDir, packageDir } from "../lib/paths.mjs";
@@ -52,7 +53,7 @@ export async function buildPackage({ backend, target, out, reporter, verbose }) 
     inBuildFolder({ cache, key, fresh: false, generator: toolchain.generator }, async (buildDir) => {
       const addon = await runCmake({
         ...{ nativeDir, buildDir, llamaDir, toolchain, backend, verbose, env, reporter, targetOs: platform.os },
-        ...{ portable: true, gpuSettings: settings, cpuNamespace: "release", jobs: defaultJobs(env, backend) },
+        ...{ portable: true, gpuSettings: settings, cpuNamespace: "release", jobs: decideJobs(env, backend).jobs },
         logPath: join(cache, "logs", `${key}.log`),
       });
       rmSync(folder, { recursive: true, force: true });

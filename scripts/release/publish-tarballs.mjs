@@ -11,8 +11,10 @@ import { run } from "../lib/run.mjs";
  */
 export async function publishTarballs(tarballs, { env, say }) {
   const withToken = { ...env, ...(await tokenSetting(env)) };
-  for (const tarball of tarballs) {
-    const { name, version, repository } = await manifestOf(tarball);
+  const packages = [];
+  for (const tarball of tarballs) packages.push({ tarball, ...(await manifestOf(tarball)) });
+  for (const each of packages) requireTag(each, env);
+  for (const { tarball, name, version, repository } of packages) {
     const id = `${name}@${version}`;
     if (await isPublished(id, withToken)) {
       say(`${id} was published before`);
@@ -23,6 +25,17 @@ export async function publishTarballs(tarballs, { env, say }) {
     await npm(["publish", "--access", "public", ...proof, tarball], withToken);
     say(`${id} is published`);
   }
+}
+
+/**
+ * A tag that is not the version's would publish what is there already, or what nobody meant to release.
+ * @param {{ name: string, version: string }} manifest
+ * @param {NodeJS.ProcessEnv} env
+ */
+function requireTag({ name, version }, { GITHUB_REF_NAME: tag = "" }) {
+  if (!tag.startsWith("v") || tag === `v${version}`) return;
+  const message = `llama-native: Expected the tag v${version} for ${name}@${version} but this is ${tag}`;
+  throw new BuildError("build-failed", message);
 }
 
 /**

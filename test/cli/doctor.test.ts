@@ -24,6 +24,7 @@ interface Examination {
   addon: { path: string; sizeBytes: number | null; system: object | null; error: { code: string } | null };
   gpus: { backend: string; state: string; reason: string | null; advice: string | null }[];
   toolchain: object;
+  build: object;
 }
 
 async function examine(changes: Record<string, string>): Promise<Examination & { code: number | null }> {
@@ -42,6 +43,9 @@ describe("doctor", () => {
     expect(stdout).toMatch(/^CPU features +\S/m);
     expect(stdout).toMatch(/^Devices +CPU \(cpu\): .* [\d.]+ GB free$/m);
     expect(stdout).toMatch(/^Build tools +\S/m);
+    expect(stdout).toMatch(
+      /^A build +\d+ jobs? \(\d+ cores?, [\d.]+ GB of memory free, 1\.6 GB for each\); [\d.]+ [MGT]B of disk free$/m,
+    );
     expect(stdout).toContain(`${cache} (1.23 MB)`);
     expect(stdout).toContain("models  1.23 MB");
     expect(stdout).toMatch(/\nReady: models can be run\.\n$/);
@@ -54,7 +58,13 @@ describe("doctor", () => {
       addon: { error: null, system: { devices: [{ name: "CPU" }], kvTypes: expect.any(Array) as string[] } },
       cache: { path: cache, sizeBytes: 1_230_000, entries: [{ name: "models", sizeBytes: 1_230_000 }] },
       toolchain: { cmake: { version: expect.stringContaining("cmake") as string } },
+      build: { jobs: expect.any(Number) as number, freeDiskBytes: expect.any(Number) as number, problem: null },
     });
+  });
+
+  it("tells who decided how many files a build compiles at once", async () => {
+    const { build } = await examine({ LLAMA_NATIVE_JOBS: "3" });
+    expect(build).toMatchObject({ jobs: 3, reason: "LLAMA_NATIVE_JOBS" });
   });
 
   it("says why a GPU's addon is not used", async () => {

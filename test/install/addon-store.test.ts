@@ -1,8 +1,9 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { keepInCache, takeFromCache } from "../../scripts/lib/addon-store.mjs";
+import { inBuildFolder, lockPath } from "../../scripts/lib/build-folder.mjs";
 import type { BuildInputs } from "../../scripts/lib/build-inputs.mjs";
 
 const made: BuildInputs = {
@@ -52,5 +53,27 @@ describe("finished addons in the cache", () => {
     const names = readdirSync(join(root, "addons"));
     expect(names.filter((name) => name.startsWith("vulkan-"))).toHaveLength(1);
     expect(names.filter((name) => name.startsWith("cpu-"))).toHaveLength(6);
+  });
+});
+
+describe("build folders", () => {
+  /** One that was used so many minutes ago, with the lock of a process that still runs or was killed. */
+  function leave(key: string, minutesAgo: number, holder: number): void {
+    const then = new Date(Date.now() - minutesAgo * 60_000);
+    mkdirSync(join(root, "build", key), { recursive: true });
+    writeFileSync(join(root, "build", key, ".used"), "");
+    utimesSync(join(root, "build", key, ".used"), then, then);
+    const lock = lockPath(root, key);
+    mkdirSync(lock, { recursive: true });
+    writeFileSync(join(lock, "owner.json"), JSON.stringify({ pid: holder, host: hostname() }));
+  }
+  /** No process has this pid: Linux and macOS count to 2^22 at most. */
+  const deadPid = 2 ** 22 + 1;
+
+  it("of killed builds go when they are old, those that are built in stay", async () => {
+    for (let minutes = 1; minutes <= 5; minutes++) leave(`killed-${minutes}`, minutes, deadPid);
+    leave("building", 60, process.ppid);
+    await inBuildFolder({ cache: root, key: "new", fresh: false, generator: "Ninja" }, () => Promise.resolve());
+    expect(readdirSync(join(root, "build")).sort()).toEqual(["building", "killed-1", "killed-2", "killed-3", "new"]);
   });
 });

@@ -121,6 +121,25 @@ describe("an install", () => {
   });
 });
 
+it("an install ends well where old builds cannot be removed, as those of root or such that Windows has open", async () => {
+  sandbox.addToolchain(copyAddon);
+  for (const folder of ["build/old", "addons/cpu-old"]) {
+    for (let index = 0; index < 8; index++) mkdirSync(join(sandbox.cache, `${folder}-${index}`), { recursive: true });
+  }
+  const preload = join(sandbox.root, "preload.cjs");
+  const script = `const fs = require("node:fs"), { rmSync } = fs;
+fs.rmSync = (path, options) => {
+  if (!/old-[0-9]$/.test(path)) return rmSync(path, options);
+  throw Object.assign(new Error("EACCES: permission denied, rm"), { code: "EACCES", syscall: "rm", path });
+};
+require("node:module").syncBuiltinESMExports();`;
+  writeFileSync(preload, script);
+  const { code, output } = await sandbox.run("install.mjs", { NODE_OPTIONS: `--require=${preload}` });
+  expect({ code, output }).toMatchObject({ code: 0, output: expect.stringContaining("built ") as string });
+  expect(existsSync(sandbox.addon)).toBe(true);
+  expect(sandbox.notBuilt).toBeUndefined();
+});
+
 describe("the addon that a build leaves", () => {
   const put = (...parts: string[]): string => {
     const folder = join(sandbox.root, ...parts);

@@ -1,8 +1,10 @@
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { cmakeSettings } from "../../scripts/lib/cmake.mjs";
 import { missingToolsMessage } from "../../scripts/lib/missing-tools.mjs";
-import { MIN_CMAKE } from "../../scripts/lib/toolchain.mjs";
+import type { Toolchain } from "../../scripts/lib/toolchain.mjs";
+import { detectToolchain, MIN_CMAKE } from "../../scripts/lib/toolchain.mjs";
 import { packageDir, Sandbox } from "./sandbox.js";
 
 let sandbox: Sandbox;
@@ -97,8 +99,61 @@ describe("what to install", () => {
     { platform: "win32", missing: "cmake", command: "winget install Kitware.CMake" },
     { platform: "win32", missing: "compiler", command: "winget install Microsoft.VisualStudio.2022.BuildTools" },
   ] as const)("on $platform without $missing", ({ platform, missing, command }) => {
-    const lines = missingToolsMessage({ missing: [missing], compiler: null }, {}, platform).split("\n");
+    const machine = { platform, arch: "x64" };
+    const lines = missingToolsMessage({ missing: [missing], compiler: null }, {}, machine).split("\n");
     expect(lines).toHaveLength(2);
     expect(lines[1]).toContain(command);
+    expect(lines[1]).not.toContain("Llvm");
+  });
+});
+
+describe.runIf(process.platform !== "win32")("Visual Studio", () => {
+  const arm = { platform: "win32", arch: "arm64" } as const;
+  const clang = ["Llvm.Clang", "Llvm.ClangToolset"].map((name) => `Microsoft.VisualStudio.Component.VC.${name}`);
+
+  /** Stands for vswhere on a machine whose Visual Studio has these components. */
+  function addVisualStudio(...components: string[]): Toolchain | string[] {
+    const folder = join(sandbox.root, "Microsoft Visual Studio", "Installer");
+    mkdirSync(folder, { recursive: true });
+    const known = components.map((name) => `Microsoft.VisualStudio.Component.VC.${name}`).join(" ");
+    const script = `#!/bin/sh
+for argument; do
+  case "$argument" in
+  Microsoft.*) case " ${known} " in *" $argument "*) ;; *) exit 0 ;; esac ;;
+  installationPath) echo "C:\\VS" ;;
+  installationVersion) echo "17.9.34728.123" ;;
+  esac
+done
+`;
+    writeFileSync(join(folder, "vswhere.exe"), script, { mode: 0o755 });
+    sandbox.addTool("cmake");
+    const found = detectToolchain({ PATH: sandbox.bin, "ProgramFiles(x86)": sandbox.root }, arm);
+    return "missing" in found ? found.missing : found.toolchain;
+  }
+
+  it("needs its own Clang for ARM, which ggml takes alone there", () => {
+    expect(addVisualStudio("Tools.x86.x64", "Tools.ARM64")).toEqual(["compiler"]);
+    const toolchain = addVisualStudio("Tools.ARM64", "Llvm.Clang", "Llvm.ClangToolset");
+    expect(toolchain).toMatchObject({ compiler: { version: "Visual Studio 17.9.34728.123" }, toolset: "ClangCL" });
+  });
+
+  it("is asked for with both by what is to be installed", () => {
+    const [what, remedy] = missingToolsMessage({ missing: ["compiler"], compiler: null }, {}, arm).split("\n");
+    expect(what).toContain("because Visual Studio with its tools for ARM64 and its Clang is missing");
+    for (const name of [...clang, "Microsoft.VisualStudio.Component.VC.Tools.ARM64"]) {
+      expect(remedy).toMatch(new RegExp(` --add ${name}[ "]`));
+    }
+  });
+
+  it("is told which compiler to use, unless the user tells it", () => {
+    const cmake = { path: "cmake", version: "cmake version 3.30.0" };
+    const toolchain: Toolchain = { cmake, compiler: cmake, cCompiler: null, generator: null, toolset: "ClangCL", ccache: null };
+    const what = { llamaDir: "llama.cpp", toolchain, portable: false, backend: "cpu" } as const;
+    const toolsets = (args: string, gpuSettings: string[] = []): string[] =>
+      cmakeSettings({ ...what, gpuSettings, env: { LLAMA_NATIVE_CMAKE_ARGS: args } }).filter((arg) => /^-T|^v143/.test(arg));
+    expect(toolsets("")).toEqual(["-TClangCL"]);
+    // CMake refuses a second.
+    expect(toolsets("-T v143")).toEqual(["-T", "v143"]);
+    expect(toolsets("-DGGML_LTO=ON -Tv143", ["-Tcuda=C:\\CUDA"])).toEqual(["-Tv143"]);
   });
 });

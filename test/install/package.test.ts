@@ -48,6 +48,11 @@ describe("the published package", () => {
     expect(foreign).toEqual([]);
   });
 
+  it("carries nothing by which a build would take it for a checkout", () => {
+    expect(files).toContain("src/native/contract.ts");
+    expect(files).not.toContain("tsconfig.json");
+  });
+
   it("carries nothing for which tools of Electron would rebuild it, in place of the addon that is there", () => {
     // @electron/rebuild, which packagers call, rebuilds packages that have this file.
     expect(files.filter((path) => path.endsWith("binding.gyp"))).toEqual([]);

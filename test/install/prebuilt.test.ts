@@ -19,10 +19,11 @@ afterEach(() => {
 });
 
 /** Stands for the package among the installed ones; the addon is this machine's own. */
-function installPackage(changes: { version?: string; addon?: string } = {}): void {
-  const folder = join(sandbox.root, "packages", name);
+function installPackage(changes: { name?: string; version?: string; addon?: string } = {}): void {
+  const folder = join(sandbox.root, "packages", changes.name ?? name);
   mkdirSync(folder, { recursive: true });
-  writeFileSync(join(folder, "package.json"), JSON.stringify({ name, version: changes.version ?? version }));
+  const manifest = { name: changes.name ?? name, version: changes.version ?? version };
+  writeFileSync(join(folder, "package.json"), JSON.stringify(manifest));
   const path = join(folder, "llama-native.node");
   if (changes.addon === undefined) copyFileSync(builtAddon, path);
   else writeFileSync(path, changes.addon);
@@ -87,5 +88,45 @@ describe("an install beside a package with a finished addon", () => {
     const { output } = await install();
     expect(output).toContain("the addon was not built, because CMake");
     expect(output).not.toContain(name);
+  });
+});
+
+describe("an install beside a GPU's package", () => {
+  const gpuName = prebuiltName(thisPlatform(), "vulkan");
+  const gpuIsUsed = `nothing to build for vulkan: ${gpuName} is used`;
+  beforeEach(() => {
+    installPackage();
+    installPackage({ name: gpuName });
+  });
+
+  /** What the GPU's addon says of the machine when it is loaded. */
+  async function installWith(system: object): Promise<Outcome> {
+    const preload = join(sandbox.root, "preload.cjs");
+    const script = `const { dlopen } = process;
+process.dlopen = (module, path, ...rest) => {
+  dlopen(module, path, ...rest);
+  if (path.includes("-vulkan")) module.exports = { systemInfo: () => (${JSON.stringify(system)}) };
+};`;
+    writeFileSync(preload, script);
+    return await install({ LLAMA_NATIVE_GPU: "vulkan", NODE_OPTIONS: `--require=${preload}` });
+  }
+  const cpu = { name: "CPU", type: "cpu" };
+
+  it.each(["gpu", "integrated-gpu"])("builds nothing where it finds a device of type %s", async (type) => {
+    const { code, output } = await installWith({ devices: [{ name: "Vulkan0", type }, cpu], backendWarnings: [] });
+    expect(code).toBe(0);
+    expect(output).toContain(gpuIsUsed);
+    expect(existsSync(sandbox.dist)).toBe(false);
+  });
+
+  it("goes on where it finds none, with what llama.cpp warned of", async () => {
+    const backendWarnings = ["ggml_vulkan: No devices found."];
+    const { code, output } = await installWith({ devices: [cpu], backendWarnings });
+    expect(code).toBe(0);
+    expect(output).toContain(
+      `the package ${gpuName} does not serve here: it finds no device on this machine: No devices found.\n`,
+    );
+    expect(output).not.toContain(gpuIsUsed);
+    expect(existsSync(join(sandbox.dist, "vulkan", "not-built.json"))).toBe(true);
   });
 });

@@ -43,8 +43,8 @@ async function tarball(name: string, more: object = {}): Promise<string> {
   return file;
 }
 
-async function publish(tarballs: string[], token = "secret"): Promise<Call[]> {
-  const env = { PATH: join(root, "bin"), NODE_AUTH_TOKEN: token };
+async function publish(tarballs: string[], token = "secret", tag?: string): Promise<Call[]> {
+  const env = { PATH: join(root, "bin"), NODE_AUTH_TOKEN: token, ...(tag === undefined ? {} : { GITHUB_REF_NAME: tag }) };
   await publishTarballs(tarballs, { env, say: (line) => said.push(line) });
   return calls();
 }
@@ -88,6 +88,21 @@ describe.runIf(process.platform !== "win32")("a release", () => {
     await expect(publish([await tarball("llama-native-a"), await tarball("llama-native")])).rejects.toThrow(message);
     expect(said).toEqual([]);
     expect(published(calls()).length).toBeLessThan(2);
+  });
+
+  it("is refused where its tag is another version's, before anything is published", async () => {
+    addNpm(`if (args[0] === "view") fail("code E404")`);
+    const files = [await tarball("llama-native-a"), await tarball("llama-native", { version: "1.2.4" })];
+    await expect(publish(files, "secret", "v1.2.3")).rejects.toThrow(
+      "Expected the tag v1.2.4 for llama-native@1.2.4 but this is v1.2.3",
+    );
+    expect(published(calls())).toEqual([]);
+    expect(published(await publish(files.slice(0, 1), "secret", "v1.2.3"))).toHaveLength(1);
+  });
+
+  it.each(["main", "1.2.4"])("has no tag on %s", async (name) => {
+    addNpm(`if (args[0] === "view") fail("code E404")`);
+    expect(published(await publish([await tarball("llama-native")], "secret", name))).toHaveLength(1);
   });
 
   it("needs a token", async () => {

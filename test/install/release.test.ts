@@ -409,6 +409,21 @@ describe("the workflow of a release", () => {
   });
 });
 
+describe.runIf(process.platform !== "win32")("the build in a container", () => {
+  it("goes on after the toolset's script, which reads variables that nobody has set", () => {
+    const place = join(folder, "container");
+    mkdirSync(place);
+    const enable = join(place, "enable");
+    writeFileSync(enable, 'export MANPATH="/toolset/man:$MANPATH"\n');
+    for (const tool of ["dnf", "npm"]) writeFileSync(join(place, tool), `#!/bin/sh\necho "${tool} $*"\n`, { mode: 0o755 });
+    const script = readFileSync(join(packageDir, "scripts", "release", "build-in-container.sh"), "utf8");
+    const path = join(place, "build.sh");
+    writeFileSync(path, script.replace("/opt/rh/gcc-toolset-14/enable", enable));
+    const output = execFileSync("/bin/sh", [path, "cuda"], { env: { PATH: place }, encoding: "utf8" });
+    expect(output).toContain("npm run release:build -- --gpu cuda --max-glibc 2.28\n");
+  });
+});
+
 describe("the workflow's last job", () => {
   it("publishes what all others have built, with the token by the name that the script reads", () => {
     const { publish, ...others } = workflow.jobs;

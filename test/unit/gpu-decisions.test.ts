@@ -1,20 +1,28 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-import { readCompiler } from "../../scripts/lib/compilers.mjs";
+import { readCompiler, readMscVersion } from "../../scripts/lib/compilers.mjs";
+import type { BuildTools } from "../../scripts/lib/gpu/choose.mjs";
 import { betterOnes, chooseAutomatically, decide, decideAll, diskProblem } from "../../scripts/lib/gpu/choose.mjs";
+import { decideHere } from "../../scripts/lib/gpu/decisions.mjs";
 import type { GpuFacts } from "../../scripts/lib/gpu/facts.mjs";
 import { freeDisk, gatherGpuFacts } from "../../scripts/lib/gpu/facts.mjs";
 import { nvidiaArchitecture } from "../../scripts/lib/gpu/nvidia-architectures.mjs";
 import { findGpus } from "../../scripts/lib/gpu/pci.mjs";
-import { defaultJobs } from "../../scripts/lib/cmake.mjs";
 import { GPU_BACKENDS, GPU_CHOICES } from "../../scripts/lib/settings.mjs";
 import { gpuBackends, gpuChoices } from "../../src/native/backends.js";
 
-const gcc12 = readCompiler("c++ (Debian 12.2.0-14+deb12u1) 12.2.0");
+const withCompiler = (version: string, changes: Partial<BuildTools> = {}): BuildTools => ({
+  compiler: readCompiler(version),
+  compilerPath: "/usr/bin/c++",
+  mscVersion: null,
+  cmake: "3.25.1",
+  ...changes,
+});
+const gcc12 = withCompiler("c++ (Debian 12.2.0-14+deb12u1) 12.2.0");
 
 /** A Linux machine with every tool and nothing to use it on. */
 function machine(changes: Partial<GpuFacts> = {}): GpuFacts {
@@ -33,6 +41,7 @@ function machine(changes: Partial<GpuFacts> = {}): GpuFacts {
       canLinkDriver: true,
       newestGcc: 13,
       clangBelow: 18,
+      msc: { first: 1910, end: 1940 },
     },
     vulkan: {
       glslc: "/usr/bin/glslc",
@@ -70,9 +79,11 @@ describe("CUDA", () => {
     expect(decision).toMatchObject({ hasDevice: true, advice: null });
     expect(decision.plan?.settings).toEqual([
       "-DCMAKE_CUDA_COMPILER=/cuda/bin/nvcc",
-      "-DCMAKE_CUDA_ARCHITECTURES=86-real",
+      "-DCMAKE_CUDA_ARCHITECTURES=86",
+      // nvcc by itself would run another than the one that was looked at.
+      "-DCMAKE_CUDA_HOST_COMPILER=/usr/bin/c++",
     ]);
-    expect(decision.reason).toBe("NVIDIA GPU (driver 550.54.14), CUDA 12.4, architectures 86-real");
+    expect(decision.reason).toBe("NVIDIA GPU (driver 550.54.14), CUDA 12.4, architectures 86");
   });
 
   it.each([
@@ -91,6 +102,24 @@ describe("CUDA", () => {
     const nvidia = [{ device: 0x9999, architecture: null }];
     const gpus = { nvidia, amdTargets: [], hasAmd: false, hasRenderNode: true };
     expect(decide("cuda", withNvidia({ gpus }), gcc12).plan?.settings).toContain("-DCMAKE_CUDA_ARCHITECTURES=native");
+    const { plan, reason } = decide("cuda", withNvidia({ gpus }), { ...gcc12, cmake: "3.22.1" });
+    expect(plan?.settings.filter((setting) => setting.includes("ARCHITECTURES"))).toEqual([]);
+    expect(reason).toContain("CUDA 12.4, ggml's own list of architectures");
+    expect(decide("cuda", withNvidia(), { ...gcc12, cmake: "3.22.1" }).plan?.settings).toContain(
+      "-DCMAKE_CUDA_ARCHITECTURES=86",
+    );
+  });
+
+  it.each([
+    [0x1340, "50"], // 830M
+    [0x13c2, "52"], // GTX 970
+    [0x1617, "52"], // GTX 980M
+    [0x174d, "50"], // MX130
+    [0x174e, "50"], // MX110
+    [0x179c, "50"], // 940MX
+    [0x17c2, "52"], // Titan X
+  ])("knows the architecture of Maxwell's chip %i", (device, architecture) => {
+    expect(nvidiaArchitecture(device)).toBe(architecture);
   });
 
   it("does without the driver's memory functions where there is no driver to link with", () => {
@@ -143,14 +172,40 @@ describe("CUDA", () => {
   });
 
   it("refuses a host compiler that the toolkit does not accept, or takes an older one", () => {
-    const gcc14 = readCompiler("g++ (Ubuntu 14.2.0-4ubuntu2) 14.2.0");
+    const gcc14 = withCompiler("g++ (Ubuntu 14.2.0-4ubuntu2) 14.2.0");
     const refused = decide("cuda", withNvidia(), gcc14);
     expect(refused).toMatchObject({ plan: null, reason: "CUDA 12.4 does not accept GCC 14, only up to 13" });
     expect(refused.advice).toBe("install g++-13, or a newer CUDA toolkit");
     const helped = decide("cuda", withNvidia({ gccVersions: [11, 13, 14] }), gcc14);
     expect(helped.plan?.settings).toContain("-DCMAKE_CUDA_HOST_COMPILER=g++-13");
-    const clang = readCompiler("Ubuntu clang version 18.1.3 (1ubuntu1)");
+    const clang = withCompiler("Ubuntu clang version 18.1.3 (1ubuntu1)");
     expect(decide("cuda", withNvidia(), clang).reason).toBe("CUDA 12.4 does not accept Clang 18, only up to 17");
+  });
+
+  describe("on Windows", () => {
+    const windows = (): GpuFacts => machine({ platform: "win32", nvidiaDriver: "unknown" });
+    const msvc = (mscVersion: number | null): BuildTools =>
+      withCompiler("Visual Studio 17.9.34728.123", { compilerPath: "C:\\VS", mscVersion });
+
+    it("takes the toolkit that was found, and Visual Studio's own compiler", () => {
+      expect(decide("cuda", windows(), msvc(1939)).plan?.settings).toEqual([
+        "-DCMAKE_CUDA_COMPILER=/cuda/bin/nvcc",
+        "-Tcuda=/cuda",
+        "-DCMAKE_CUDA_ARCHITECTURES=native",
+      ]);
+      expect(decide("cuda", windows(), msvc(null)).plan).not.toBeNull();
+    });
+
+    it.each([
+      [1940, "14.40", "install a newer CUDA toolkit"],
+      [1900, "14.00", "update Visual Studio"],
+    ])("refuses a compiler that the toolkit does not accept: %i", (mscVersion, name, advice) => {
+      expect(decide("cuda", windows(), msvc(mscVersion))).toMatchObject({
+        plan: null,
+        reason: `CUDA 12.4 does not accept Visual Studio's compiler ${name}, only 14.10 to 14.39`,
+        advice,
+      });
+    });
   });
 });
 
@@ -175,6 +230,17 @@ describe("Vulkan", () => {
     const none = decide("vulkan", { ...facts, vulkan: bare }, gcc12);
     expect(none.reason).toContain("the shader compiler glslc are missing");
     expect(none.advice).toContain("VULKAN_SDK");
+  });
+
+  it("needs the loader that drivers bring on Windows", () => {
+    const windows = machine({ platform: "win32" });
+    expect(decide("vulkan", windows, gcc12)).toMatchObject({
+      hasDevice: false,
+      reason: "no driver of a GPU has brought Vulkan (there is no vulkan-1.dll)",
+      advice: null,
+    });
+    const vulkanDrivers = ["C:\\Windows\\System32\\vulkan-1.dll"];
+    expect(decide("vulkan", { ...windows, vulkanDrivers }, gcc12)).toMatchObject({ hasDevice: true });
   });
 });
 
@@ -219,12 +285,10 @@ describe("the choice", () => {
     expect(missed(withNvidia({ cuda: null }))).toEqual([toolkit, ["vulkan", expect.any(String) as string]]);
   });
 
-  it("leaves room on the disk and in memory", () => {
+  it("leaves room on the disk", () => {
     expect(diskProblem("cpu", 1e9)).toBeNull();
     expect(diskProblem("cpu", 0.1e9)).toBe("the build takes up to 0.4 GB of disk, but only 0.1 GB are free");
     expect(diskProblem("cpu", Infinity)).toBeNull();
-    expect(defaultJobs({ LLAMA_NATIVE_JOBS: "7" }, "cuda")).toBe(7);
-    expect(defaultJobs({}, "cuda")).toBeLessThanOrEqual(defaultJobs({}, "cpu"));
   });
 });
 
@@ -284,7 +348,9 @@ describe("the facts", () => {
     put(
       "cuda/include/crt/host_config.h",
       `#error -- unsupported GNU version! gcc versions later than 13 are not supported!
-#error -- unsupported clang version! clang version must be less than 18 and greater than 3.2 .`,
+#error -- unsupported clang version! clang version must be less than 18 and greater than 3.2 .
+#if _MSC_VER < 1910 || _MSC_VER >= 1940
+#error -- unsupported Microsoft Visual Studio version! Only the versions between 2017 and 2022 (inclusive) are supported!`,
     );
     put("sdk/bin/glslc", trap);
     put(
@@ -301,13 +367,88 @@ describe("the facts", () => {
     expect(gatherGpuFacts(env, join(root, "not", "there"), root)).toMatchObject({
       nvidiaDriver: "550.54.14",
       vulkanDrivers: [], // lavapipe computes on the CPU
-      cuda: { version: "12.4", hasBlas: true, canLinkDriver: true, newestGcc: 13, clangBelow: 18 },
+      cuda: {
+        ...{ version: "12.4", hasBlas: true, canLinkDriver: true, newestGcc: 13, clangBelow: 18 },
+        msc: { first: 1910, end: 1940 },
+      },
       vulkan: { glslc: join(root, "sdk/bin/glslc"), headers: "1.4.309", hasSpirvHeaders: true },
       rocm: null,
       freeDiskBytes: expect.any(Number) as number,
     });
     expect(() => gatherGpuFacts({ PATH: "" }, root, root)).not.toThrow();
     expect(existsSync(join(root, "was-run"))).toBe(false);
+  });
+
+  describe("of the toolkit", () => {
+    const addToolkit = (name: string, version: number): string => {
+      put(`${name}/bin/nvcc`);
+      put(`${name}/include/cuda.h`, `#define CUDA_VERSION ${version}\n`);
+      return realpathSync(join(root, name));
+    };
+    const toolkit = (env: Record<string, string>): unknown => {
+      const { cuda } = gatherGpuFacts({ PATH: "", ...env }, root, root);
+      return cuda && { root: cuda.root, version: cuda.version };
+    };
+
+    it("are of the nvcc that is named first and is there, and of no other", () => {
+      const named = addToolkit("named", 12060);
+      const home = addToolkit("home", 12040);
+      const onPath = addToolkit("on-path", 11080);
+      const usual = addToolkit("usr/local/cuda", 13000);
+      const env = { CUDACXX: join(named, "bin/nvcc"), CUDA_PATH: home, PATH: join(onPath, "bin") };
+      expect(toolkit(env)).toEqual({ root: named, version: "12.6" });
+      expect(toolkit({ ...env, CUDACXX: "" })).toEqual({ root: home, version: "12.4" });
+      // What is named is not there.
+      const gone = { CUDACXX: join(root, "gone/nvcc"), CUDA_PATH: join(root, "gone") };
+      expect(toolkit({ ...env, ...gone })).toEqual({ root: onPath, version: "11.8" });
+      expect(toolkit(gone)).toEqual({ root: usual, version: "13.0" });
+    });
+
+    it("are where the nvcc lies that a link leads to", () => {
+      const home = addToolkit("opt/cuda-12.4", 12040);
+      mkdirSync(join(root, "bin"));
+      symlinkSync(join(home, "bin/nvcc"), join(root, "bin/nvcc"));
+      expect(toolkit({ PATH: join(root, "bin") })).toEqual({ root: home, version: "12.4" });
+    });
+  });
+
+  it("are the libraries that drivers bring on Windows", () => {
+    const facts = (): unknown => {
+      const { nvidiaDriver, vulkanDrivers } = gatherGpuFacts({ PATH: "", SystemRoot: root }, root, root, "win32");
+      return { nvidiaDriver, vulkanDrivers };
+    };
+    put("usr/lib/libcuda.so.1");
+    put("usr/share/vulkan/icd.d/radeon_icd.x86_64.json");
+    expect(facts()).toEqual({ nvidiaDriver: null, vulkanDrivers: [] });
+    put("System32/nvcuda.dll");
+    put("System32/vulkan-1.dll");
+    expect(facts()).toEqual({ nvidiaDriver: "unknown", vulkanDrivers: [join(root, "System32", "vulkan-1.dll")] });
+  });
+
+  it("are which compiler Visual Studio uses by default", () => {
+    expect(readMscVersion(root)).toBeNull();
+    put("VC/Auxiliary/Build/Microsoft.VCToolsVersion.default.txt", "14.39.33519\r\n");
+    expect(readMscVersion(root)).toBe(1939);
+  });
+
+  it.runIf(process.platform === "linux")("are the compiler that CUDAHOSTCXX names, as CMake has it", () => {
+    const compiler = (name: string, version: string): string => {
+      put(`bin/${name}`, `#!/bin/sh\necho "${name} (GCC) ${version}"\n`);
+      return join(root, "bin", name);
+    };
+    const usual = compiler("c++", "12.2.0");
+    for (const name of ["cc", "ninja", "cmake"]) compiler(name, "3.30.0");
+    put("cuda/bin/nvcc");
+    put("cuda/include/cuda.h", "#define CUDA_VERSION 12040\n");
+    put("cuda/include/cublas_v2.h");
+    put("cuda/include/crt/host_config.h", "gcc versions later than 13 are not supported!");
+    const env = { PATH: join(root, "bin"), CUDA_PATH: join(root, "cuda"), LLAMA_NATIVE_CACHE_DIR: root };
+    const cuda = (more: Record<string, string>): unknown =>
+      decideHere({ ...env, ...more }).find(({ backend }) => backend === "cuda")?.plan?.settings;
+    const named = compiler("g++-11", "11.4.0");
+    expect(cuda({})).toContain(`-DCMAKE_CUDA_HOST_COMPILER=${usual}`);
+    expect(cuda({ CUDAHOSTCXX: named })).toContain(`-DCMAKE_CUDA_HOST_COMPILER=${named}`);
+    expect(cuda({ CUDAHOSTCXX: compiler("g++-15", "15.1.0") })).toContain("-DCMAKE_CUDA_HOST_COMPILER=g++-11");
   });
 });
 

@@ -8,6 +8,8 @@ import { compareVersions, toolkitProblem } from "./nvidia-architectures.mjs";
 const MIN_VULKAN_HEADERS = "1.3.272";
 const MIN_ROCM = "6.1";
 const MIN_CUDA = "11.1";
+/** That can ask the driver which GPU there is (`CMAKE_CUDA_ARCHITECTURES=native`). */
+const MIN_CMAKE_TO_ASK = "3.24";
 /** For a machine to come, where this one has no GPU: drivers compile the virtual ones for what they find. */
 const NO_GPU_ARCHITECTURES = "75-virtual;80-virtual;86-real";
 /** For all machines that a package may come to, of which the toolkit compiles for some. */
@@ -19,7 +21,11 @@ const DISK_BYTES = { cpu: 0.4e9, metal: 0.5e9, vulkan: 1e9, cuda: 4e9, hip: 4e9 
  * @typedef {import("./facts.mjs").GpuFacts} GpuFacts
  * @typedef {import("../settings.mjs").GpuBackend} GpuBackend
  *
- * @typedef {import("../compilers.mjs").HostCompiler} HostCompiler
+ * @typedef {object} BuildTools
+ * @property {import("../compilers.mjs").HostCompiler} compiler that nvcc is to hand the C++ parts to
+ * @property {string | null} compilerPath of Visual Studio its folder; null where there is no compiler
+ * @property {number | null} mscVersion `_MSC_VER` of Visual Studio's, where it is known
+ * @property {string | null} cmake version; null where there is none
  *
  * @typedef {object} GpuPlan what to give CMake
  * @property {string[]} settings
@@ -36,13 +42,13 @@ const DISK_BYTES = { cpu: 0.4e9, metal: 0.5e9, vulkan: 1e9, cuda: 4e9, hip: 4e9 
 /**
  * One decision for each backend that this platform can have, the best first.
  * @param {GpuFacts} facts
- * @param {HostCompiler} compiler
+ * @param {BuildTools} tools
  * @param {boolean} [forRelease] whether to build for any machine's GPUs, whichever this one has
  * @returns {GpuDecision[]}
  */
-export function decideAll(facts, compiler, forRelease = false) {
+export function decideAll(facts, tools, forRelease = false) {
   return GPU_BACKENDS.filter((backend) => existsOn(backend, facts.platform)).map((backend) =>
-    decide(backend, facts, compiler, forRelease),
+    decide(backend, facts, tools, forRelease),
   );
 }
 
@@ -68,12 +74,12 @@ export function betterOnes(decisions, chosen) {
 /**
  * @param {GpuBackend} backend
  * @param {GpuFacts} facts
- * @param {HostCompiler} compiler
+ * @param {BuildTools} tools
  * @param {boolean} [forRelease]
  * @returns {GpuDecision}
  */
-export function decide(backend, facts, compiler, forRelease = false) {
-  const { device, problem, advice, plan } = examine(backend, facts, compiler, forRelease);
+export function decide(backend, facts, tools, forRelease = false) {
+  const { device, problem, advice, plan } = examine(backend, facts, tools, forRelease);
   const reasons = [problem, device.problem].filter((reason) => reason !== null);
   const buildable = problem === null ? plan() : null;
   return {
@@ -110,14 +116,14 @@ function existsOn(backend, platform) {
  *
  * @param {GpuBackend} backend
  * @param {GpuFacts} facts
- * @param {HostCompiler} compiler
+ * @param {BuildTools} tools
  * @param {boolean} forRelease
  * @returns {Finding}
  */
-function examine(backend, facts, compiler, forRelease) {
+function examine(backend, facts, tools, forRelease) {
   const finding = { metal: examineMetal, cuda: examineCuda, vulkan: examineVulkan, hip: examineHip }[backend](
     facts,
-    compiler,
+    tools,
     forRelease,
   );
   if (finding.problem !== null) return finding;
@@ -134,9 +140,9 @@ function examineMetal({ platform, arch }) {
   return { device, problem, advice: null, plan };
 }
 
-/** @param {GpuFacts} facts @param {HostCompiler} compiler @param {boolean} forRelease @returns {Finding} */
-function examineCuda(facts, compiler, forRelease) {
-  const { cuda, gpus, gccVersions } = facts;
+/** @param {GpuFacts} facts @param {BuildTools} tools @param {boolean} forRelease @returns {Finding} */
+function examineCuda(facts, tools, forRelease) {
+  const { cuda, gpus, gccVersions, platform } = facts;
   const device = cudaDevice(facts);
   const architectures = forRelease ? [] : [...new Set(gpus.nvidia.map(({ architecture }) => architecture))];
   /** @param {string} problem @param {string} advice @returns {Finding} */
@@ -154,28 +160,48 @@ function examineCuda(facts, compiler, forRelease) {
     const problem = architecture === null ? null : toolkitProblem(architecture, cuda.version);
     if (problem !== null) return no(problem, "install a toolkit that fits the GPU");
   }
-  const host = hostCompilerFor(cuda, compiler, gccVersions);
+  const host = hostCompilerFor(cuda, tools, gccVersions);
   if ("problem" in host) return no(host.problem, host.advice);
-  const plan = () => {
-    const known = architectures.filter((architecture) => architecture !== null);
-    const allKnown = known.length > 0 && known.length === architectures.length;
-    // `native` lets CMake ask the driver, for chips that are newer than our list.
-    const native = device.exists ? "native" : NO_GPU_ARCHITECTURES;
-    const own = allKnown ? known.map((architecture) => `${architecture}-real`).join(";") : native;
-    const targets = forRelease ? releasedArchitectures(cuda.version) : own;
-    return {
-      settings: [
-        `-DCMAKE_CUDA_COMPILER=${cuda.nvcc}`,
-        `-DCMAKE_CUDA_ARCHITECTURES=${targets}`,
-        ...(host.path === null ? [] : [`-DCMAKE_CUDA_HOST_COMPILER=${host.path}`]),
-        ...(cuda.canLinkDriver ? [] : ["-DGGML_CUDA_NO_VMM=ON"]),
-        // For several GPUs; ggml links with it where the toolkit's image has it, and systems do not.
-        ...(forRelease ? ["-DGGML_CUDA_NCCL=OFF"] : []),
-      ],
-      toolkit: `CUDA ${cuda.version}, architectures ${targets}`,
-    };
-  };
+  const targets = forRelease
+    ? releasedArchitectures(cuda.version)
+    : ownArchitectures(architectures, device.exists, tools.cmake);
+  const plan = () => cudaPlan(cuda, { targets, host: host.path, platform, forRelease });
   return { device, problem: null, advice: null, plan };
+}
+
+/**
+ * @param {import("./facts.mjs").CudaToolkit} cuda
+ * @param {{ targets: string | null, host: string | null, platform: NodeJS.Platform, forRelease: boolean }} what
+ * @returns {GpuPlan}
+ */
+function cudaPlan({ root, nvcc, version, canLinkDriver }, { targets, host, platform, forRelease }) {
+  return {
+    settings: [
+      `-DCMAKE_CUDA_COMPILER=${nvcc}`,
+      // Visual Studio takes a toolkit by its folder, and else the one that its installer has put into it, if any.
+      ...(platform === "win32" ? [`-Tcuda=${root}`] : []),
+      ...(targets === null ? [] : [`-DCMAKE_CUDA_ARCHITECTURES=${targets}`]),
+      ...(host === null ? [] : [`-DCMAKE_CUDA_HOST_COMPILER=${host}`]),
+      ...(canLinkDriver ? [] : ["-DGGML_CUDA_NO_VMM=ON"]),
+      // For several GPUs; ggml links with it where the toolkit's image has it, and systems do not.
+      ...(forRelease ? ["-DGGML_CUDA_NCCL=OFF"] : []),
+    ],
+    toolkit: `CUDA ${version}, ${targets === null ? "ggml's own list of architectures" : `architectures ${targets}`}`,
+  };
+}
+
+/**
+ * What kernels are compiled for; null: ggml's own list.
+ * @param {(string | null)[]} architectures of this machine's GPUs, null for a chip that is newer than our list
+ * @param {boolean} hasGpu
+ * @param {string | null} cmake version
+ */
+function ownArchitectures(architectures, hasGpu, cmake) {
+  const known = architectures.filter((architecture) => architecture !== null);
+  // Without "-real" the intermediate code is kept too, which drivers of newer GPUs compile further.
+  if (known.length > 0 && known.length === architectures.length) return known.join(";");
+  if (!hasGpu) return NO_GPU_ARCHITECTURES;
+  return cmake !== null && compareVersions(cmake, MIN_CMAKE_TO_ASK) < 0 ? null : "native";
 }
 
 /** @param {string} toolkit version */
@@ -197,18 +223,32 @@ function cudaDevice({ gpus, nvidiaDriver, platform }) {
 /**
  * The compiler that nvcc hands the C++ parts to: the usual one where the toolkit accepts it, else an older GCC.
  * @param {import("./facts.mjs").CudaToolkit} cuda
- * @param {HostCompiler} compiler
+ * @param {BuildTools} tools
  * @param {number[]} gccVersions
- * @returns {{ path: string | null } | { problem: string, advice: string }} null: the usual one
+ * @returns {{ path: string | null } | { problem: string, advice: string }} null: the one that nvcc finds, as Visual Studio's
  */
-function hostCompilerFor({ version, newestGcc, clangBelow }, { name, major }, gccVersions) {
+function hostCompilerFor(cuda, { compiler: { name, major }, compilerPath, mscVersion }, gccVersions) {
+  if (name === "msvc") return visualStudioProblem(cuda, mscVersion) ?? { path: null };
+  const { version, newestGcc, clangBelow } = cuda;
   const limit = name === "gcc" ? newestGcc : name === "clang" && clangBelow !== null ? clangBelow - 1 : null;
-  if (limit === null || major <= limit) return { path: null };
+  // By itself nvcc would take the first g++ of the PATH, whichever that is.
+  if (limit === null || major <= limit) return { path: compilerPath };
   const older = gccVersions.filter((gcc) => newestGcc !== null && gcc <= newestGcc).at(-1);
   if (older !== undefined) return { path: `g++-${older}` };
   return {
     problem: `CUDA ${version} does not accept ${name === "gcc" ? "GCC" : "Clang"} ${major}, only up to ${limit}`,
     advice: `install g++-${newestGcc ?? limit}, or a newer CUDA toolkit`,
+  };
+}
+
+/** @param {import("./facts.mjs").CudaToolkit} cuda @param {number | null} mscVersion */
+function visualStudioProblem({ version, msc }, mscVersion) {
+  if (msc === null || mscVersion === null || (mscVersion >= msc.first && mscVersion < msc.end)) return null;
+  const name = (/** @type {number} */ number) => `14.${String(number - 1900).padStart(2, "0")}`;
+  const range = `only ${name(msc.first)} to ${name(msc.end - 1)}`;
+  return {
+    problem: `CUDA ${version} does not accept Visual Studio's compiler ${name(mscVersion)}, ${range}`,
+    advice: mscVersion < msc.first ? "update Visual Studio" : "install a newer CUDA toolkit",
   };
 }
 
@@ -246,7 +286,10 @@ function examineVulkan(facts) {
 /** @param {GpuFacts} facts @returns {DeviceFinding} */
 function vulkanDevice({ platform, gpus, vulkanDrivers }) {
   const name = "GPU with a Vulkan driver";
-  if (platform !== "linux") return { exists: true, name, problem: null, advice: null };
+  if (platform === "win32") {
+    const problem = vulkanDrivers.length > 0 ? null : "no driver of a GPU has brought Vulkan (there is no vulkan-1.dll)";
+    return { exists: problem === null, name, problem, advice: null };
+  }
   if (!gpus.hasRenderNode) {
     return {
       exists: false,

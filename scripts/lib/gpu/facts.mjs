@@ -1,6 +1,6 @@
 // What this machine has for GPUs, gathered from files alone: no tool is run, no library is loaded. `choose.mjs` decides.
 
-import { existsSync, statfsSync } from "node:fs";
+import { existsSync, realpathSync, statfsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { findExecutable } from "../executables.mjs";
 import { listIfThere, readIfThere } from "../files.mjs";
@@ -15,6 +15,7 @@ import { findGpus } from "./pci.mjs";
  * @property {boolean} canLinkDriver whether there is a libcuda, or a stub of it, to link with
  * @property {number | null} newestGcc the last major version of GCC that the toolkit accepts; null: it does not say
  * @property {number | null} clangBelow
+ * @property {{ first: number, end: number } | null} msc the `_MSC_VER` that it accepts, without the end
  *
  * @typedef {object} VulkanTools
  * @property {string | null} glslc
@@ -34,7 +35,7 @@ import { findGpus } from "./pci.mjs";
  * @property {import("./pci.mjs").GpusFound} gpus
  * @property {string | null} nvidiaDriver version, "unknown" where it does not say; null without one
  * @property {boolean} amdDriver
- * @property {string[]} vulkanDrivers files that announce drivers of real devices
+ * @property {string[]} vulkanDrivers files that announce drivers of real devices; on Windows the loader that comes with them
  * @property {CudaToolkit | null} cuda
  * @property {VulkanTools} vulkan
  * @property {RocmTools | null} rocm
@@ -56,16 +57,17 @@ const WSL_LIBRARIES = "usr/lib/wsl/lib";
  * @param {NodeJS.ProcessEnv} env
  * @param {string} cache
  * @param {string} [root] in place of `/`, for tests
+ * @param {NodeJS.Platform} [platform] the same
  * @returns {GpuFacts}
  */
-export function gatherGpuFacts(env, cache, root = "/") {
+export function gatherGpuFacts(env, cache, root = "/", platform = process.platform) {
   return {
-    platform: process.platform,
+    platform,
     arch: process.arch,
     gpus: findGpus(root),
-    nvidiaDriver: nvidiaDriver(env, root),
+    nvidiaDriver: nvidiaDriver(env, root, platform),
     amdDriver: existsSync(join(root, "dev/kfd")),
-    vulkanDrivers: vulkanDrivers(env, root),
+    vulkanDrivers: vulkanDrivers(env, root, platform),
     cuda: cudaToolkit(env, root),
     vulkan: vulkanTools(env, root),
     rocm: rocmTools(env, root),
@@ -90,20 +92,29 @@ export function freeDisk(folder, ask = statfsSync) {
   }
 }
 
-/** @param {NodeJS.ProcessEnv} env @param {string} root */
-function nvidiaDriver(env, root) {
+/** A library of Windows' own folder, where drivers put theirs too. @param {string} name @param {NodeJS.ProcessEnv} env */
+function systemLibrary(name, env) {
+  const path = join(env.SystemRoot ?? "C:\\Windows", "System32", name);
+  return existsSync(path) ? path : null;
+}
+
+/** @param {NodeJS.ProcessEnv} env @param {string} root @param {NodeJS.Platform} platform */
+function nvidiaDriver(env, root, platform) {
+  if (platform === "win32") return systemLibrary("nvcuda.dll", env) === null ? null : "unknown";
   const version = /Kernel Module\s+(?:for \S+\s+)?(\d+(?:\.\d+)+)/.exec(
     readIfThere(join(root, "proc/driver/nvidia/version")),
   )?.[1];
-  if (process.platform === "win32") {
-    return existsSync(join(env.SystemRoot ?? "C:\\Windows", "System32", "nvcuda.dll")) ? "unknown" : null;
-  }
   if (findLibrary("libcuda.so.1", root, [WSL_LIBRARIES]) === null) return null;
   return version ?? "unknown";
 }
 
-/** Drivers of real devices. @param {NodeJS.ProcessEnv} env @param {string} root */
-function vulkanDrivers(env, root) {
+/** Drivers of real devices. @param {NodeJS.ProcessEnv} env @param {string} root @param {NodeJS.Platform} platform */
+function vulkanDrivers(env, root, platform) {
+  if (platform === "win32") {
+    // Windows lists its drivers in the registry, which no file tells.
+    const loader = systemLibrary("vulkan-1.dll", env);
+    return loader === null ? [] : [loader];
+  }
   return listVulkanDrivers(env, root).filter((path) => !/lvp_|swrast|llvmpipe/.test(path));
 }
 
@@ -123,10 +134,10 @@ export function listVulkanDrivers(env, root = "/") {
 
 /** @param {NodeJS.ProcessEnv} env @param {string} root @returns {CudaToolkit | null} */
 function cudaToolkit(env, root) {
-  const named = env.CUDACXX ?? (env.CUDA_PATH ? join(env.CUDA_PATH, "bin", "nvcc") : "nvcc");
-  const nvcc = findExecutable(named, env) ?? findExecutable(join(root, "usr/local/cuda/bin/nvcc"), env);
+  const nvcc = findNvcc(env, root);
   if (nvcc === null) return null;
-  const home = env.CUDA_PATH ?? dirname(dirname(nvcc));
+  // It may be a link, and looks for its toolkit where it really lies.
+  const home = dirname(dirname(realpathSync(nvcc)));
   // Debian's own package has it all in the system's folders.
   const include = [join(home, "include"), join(home, "targets/x86_64-linux/include"), join(root, "usr/include")].find(
     (folder) => existsSync(join(folder, "cuda.h")),
@@ -147,7 +158,29 @@ function cudaToolkit(env, root) {
       ) || findLibrary("libcuda.so", root, [WSL_LIBRARIES]) !== null,
     newestGcc: numberIn(hostConfig, /gcc versions later than (\d+) are not supported/),
     clangBelow: numberIn(hostConfig, /clang version must be less than (\d+)/),
+    msc: mscRange(hostConfig),
   };
+}
+
+/** The first of those that may be named and are there. @param {NodeJS.ProcessEnv} env @param {string} root */
+function findNvcc(env, root) {
+  const places = [
+    ...(env.CUDACXX ? [env.CUDACXX] : []),
+    ...(env.CUDA_PATH ? [join(env.CUDA_PATH, "bin", "nvcc")] : []),
+    "nvcc",
+    join(root, "usr/local/cuda/bin/nvcc"),
+  ];
+  for (const place of places) {
+    const nvcc = findExecutable(place, env);
+    if (nvcc !== null) return nvcc;
+  }
+  return null;
+}
+
+/** @param {string} hostConfig */
+function mscRange(hostConfig) {
+  const found = /_MSC_VER\s*<\s*(\d+)\s*\|\|\s*_MSC_VER\s*>=\s*(\d+)/.exec(hostConfig);
+  return found === null ? null : { first: Number(found[1]), end: Number(found[2]) };
 }
 
 /** @param {NodeJS.ProcessEnv} env @param {string} root @returns {VulkanTools} */

@@ -1,10 +1,15 @@
 // The CUDA architecture ("compute capability") of an NVIDIA GPU by its PCI id. NVIDIA gives each chip a range of ids.
 
-/** First id, last id, architecture. @type {readonly (readonly [number, number, string])[]} */
+/**
+ * First id, last id, architecture; a range within another comes before it.
+ * @type {readonly (readonly [number, number, string])[]}
+ */
 const RANGES = [
   [0x1340, 0x13bf, "50"], // GM107, GM108
   [0x13c0, 0x1436, "52"], // GM204, GM206
   [0x15f0, 0x15ff, "60"], // GP100
+  [0x1740, 0x177f, "50"], // GM108 mobile, such as MX110 and MX130
+  [0x1789, 0x179f, "50"], // GM107 mobile, such as 940MX
   [0x1617, 0x17ff, "52"], // GM204 mobile, GM200
   [0x1b00, 0x1d7f, "61"], // GP102 to GP108
   [0x1d81, 0x1dff, "70"], // GV100

@@ -3,6 +3,7 @@ import type { NativeDevice } from "../../native/contract.js";
 import { formatBytes, plural } from "../format.js";
 import { bold } from "../style.js";
 import type { AddonFacts } from "./addon-facts.js";
+import type { BuildFacts } from "./build-facts.js";
 import type { CacheFacts } from "./cache-facts.js";
 import type { Examination } from "./examine.js";
 import type { GpuFacts } from "./gpu-facts.js";
@@ -21,6 +22,7 @@ export function describeExamination({
   gpus,
   cache,
   toolchain,
+  build,
   verdict,
 }: Examination): string[] {
   const rows: Row[] = [
@@ -30,6 +32,7 @@ export function describeExamination({
     ...describeAddon(addon),
     ...gpus.map(describeGpu),
     ...describeToolchain(toolchain),
+    ["A build", describeBuildFacts(build)],
     ...describeCache(cache),
   ];
   return [...rows.map(([label, value]) => bold(label.padEnd(labelWidth)) + value), "", bold(verdict)];
@@ -91,6 +94,11 @@ function describeToolchain(toolchain: ToolchainFacts): Row[] {
     ["", `${cmake.version}, ${cmake.path}`],
     ["", `${generator ?? "CMake's default generator"}, ${ccache === null ? "no ccache" : `ccache, ${ccache}`}`],
   ];
+}
+
+function describeBuildFacts({ jobs, reason, freeDiskBytes, problem }: BuildFacts): string {
+  const disk = freeDiskBytes === null ? [] : [`${formatBytes(freeDiskBytes)} of disk free`];
+  return [`${plural(jobs, "job")} (${reason})`, ...(problem === null ? disk : [problem])].join("; ");
 }
 
 function describeCache({ path, sizeBytes, entries }: CacheFacts): Row[] {

@@ -4,6 +4,8 @@ import { packageVersion } from "../../native/own-package.js";
 import { llamaCppVersion } from "../package-facts.js";
 import type { AddonFacts } from "./addon-facts.js";
 import { examineAddon } from "./addon-facts.js";
+import type { BuildFacts } from "./build-facts.js";
+import { examineBuild } from "./build-facts.js";
 import type { CacheFacts } from "./cache-facts.js";
 import { measureCache } from "./cache-facts.js";
 import type { GpuFacts } from "./gpu-facts.js";
@@ -25,17 +27,19 @@ export interface Examination {
   readonly gpus: readonly GpuFacts[];
   readonly cache: CacheFacts;
   readonly toolchain: ToolchainFacts;
+  readonly build: BuildFacts;
   /** Whether models can be run. */
   readonly ok: boolean;
   readonly verdict: string;
 }
 
 export async function examine(): Promise<Examination> {
-  const [llamaCpp, addon, cache, toolchain] = await Promise.all([
+  const [llamaCpp, addon, cache, toolchain, build] = await Promise.all([
     llamaCppVersion(),
     examineAddon(),
     measureCache(),
     findToolchain(),
+    examineBuild(),
   ]);
   const gpus = await examineGpus(addon.system?.backend);
   const processors = cpus();
@@ -53,6 +57,7 @@ export async function examine(): Promise<Examination> {
     gpus,
     cache,
     toolchain,
+    build,
     ok,
     verdict:
       addon.error === null
