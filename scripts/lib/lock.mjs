@@ -60,7 +60,7 @@ export async function withLock(path, work, options = {}) {
 
 /** Whether somebody holds it; one that a killed process left behind is held by nobody. @param {string} path */
 export function isHeld(path) {
-  return existsSync(path) && !isStale(path);
+  return existsSync(path) && stateOf(path, unseen()) !== "stale";
 }
 
 /**
@@ -70,8 +70,7 @@ export function isHeld(path) {
 async function acquire(path, options) {
   mkdirSync(dirname(path), { recursive: true });
   let told = false;
-  /** @type {Silence} */
-  const silence = { touchedMs: NaN, since: 0 };
+  const silence = unseen();
   for (;;) {
     const id = tryCreate(path);
     if (id !== null) return hold(path, id);
@@ -155,6 +154,11 @@ function releaseAll() {
  * @property {number} touchedMs when it touched it last
  * @property {number} since when the waiter saw that first, by its own clock, which stands still while the machine sleeps
  */
+
+/** @returns {Silence} before the first look */
+function unseen() {
+  return { touchedMs: NaN, since: 0 };
+}
 
 /**
  * @param {string} path
