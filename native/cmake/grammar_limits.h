@@ -14,13 +14,16 @@ struct GrammarLimit : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// What is left to spend for the grammar that this thread is working on: elements compared, and 16 for each that is kept.
+// What is left to spend for the grammar that this thread is working on: elements compared, and 64 for each that is kept.
 inline thread_local size_t grammar_work = SIZE_MAX;
 
 inline void spend_grammar_work(size_t cost) {
     if (cost > grammar_work) throw GrammarLimit("a text can go on in too many ways at once");
     grammar_work -= cost;
 }
+
+// A stack of so many elements is looked for among others, most of which begin alike.
+inline void spend_on_comparing(size_t others, size_t elements) { spend_grammar_work((others + 1) * (elements > 1 ? elements : 1)); }
 
 // How deep rules may begin with one another: llama.cpp's check recurses from rule to rule, on stacks that musl makes small.
 #if defined(__linux__) && !defined(__GLIBC__)

@@ -34,11 +34,13 @@ function(patch_llama_cpp)
   # Grammars have limits, see the header; and what the check for left recursion has found out of a rule it does not look for again.
   set(in_progress "    if ((*rules_in_progress)[rule_index]) {\n        return true\\;\n    }\n")
   set(is_new "if (std::find(new_stacks.begin(), new_stacks.end(), curr_stack) == new_stacks.end())")
+  set(survives "if (std::find(stacks_new.begin(), stacks_new.end(), surviving_stack) == stacks_new.end())")
   patch_source(llama llama-grammar.cpp grammar_limits.h
     "${in_progress}" "${in_progress}    if ((*rules_visited)[rule_index]) return false\\;\n    const llama_native::FirstRule nested\\;\n"
     "todo.push_back(std::move(next_stack))\\;"
-    "llama_native::spend_grammar_work(16 * (next_stack.size() + 1))\\;\n                todo.push_back(std::move(next_stack))\\;"
-    "${is_new}" "llama_native::spend_grammar_work(new_stacks.size() + 1)\\;\n            ${is_new}")
+    "llama_native::spend_grammar_work(64 * (next_stack.size() + 1))\\;\n                todo.push_back(std::move(next_stack))\\;"
+    "${is_new}" "llama_native::spend_on_comparing(new_stacks.size(), curr_stack.size())\\;\n            ${is_new}"
+    "${survives}" "llama_native::spend_on_comparing(stacks_new.size(), surviving_stack.size())\\;\n                ${survives}")
 
   # AMX works whatever the compiler; see the header.
   patch_source("${cpu}" mmq.cpp tile_config.h)

@@ -20,9 +20,10 @@ constexpr size_t deepest_grammar = 128;       // of parentheses; llama.cpp's par
 constexpr size_t most_grammar_rules = 10000;  // llama.cpp's check for left recursion recurses from rule to rule
 constexpr size_t most_repeated_bytes = 4 << 20;
 
-// Some seconds of llama.cpp's work at its worst, and some milliseconds; usual grammars take a thousandth of it for a token.
-constexpr size_t most_work = size_t(1) << 28;
-constexpr size_t work_for_token = size_t(1) << 22;
+// A second or two of llama.cpp's work at its worst, and a tenth of one. A choice of ten thousand texts takes a twentieth of it to
+// begin, and usual grammars a thousandth for a token.
+constexpr size_t most_work = size_t(1) << 30;
+constexpr size_t work_for_token = size_t(1) << 26;
 
 // The end of the comment that begins at `i`.
 size_t comment_end(const std::string & source, size_t i) { return std::min(source.find_first_of("\r\n", i), source.size()); }

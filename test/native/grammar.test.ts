@@ -112,9 +112,18 @@ describe("a grammar", () => {
   it.each([
     ["parentheses behind a quote in a comment", `# "\nroot ::= ${"(".repeat(200_000)}`],
     ["a repetition behind a comment", `root ::= (${'"long" '.repeat(5000)}){1, # }\n 2000}`],
-    ["a rule that begins with itself behind one that may be empty", 'root ::= b root "y" | "x"\nb ::= c\nc ::= "" | "z"'],
-    ["more ways to begin than there is memory", `${levels(30, (name, next) => `${name} ::= ${next} ${next} |`)}\nr30 ::= "x"`],
-    ["rules that begin with one another too deeply", `${levels(9000, (name, next) => `${name} ::= ${next}`)}\nr9000 ::= "x"`],
+    [
+      "a rule that begins with itself behind one that may be empty",
+      'root ::= b root "y" | "x"\nb ::= c\nc ::= "" | "z"',
+    ],
+    [
+      "more ways to begin than there is memory",
+      `${levels(30, (name, next) => `${name} ::= ${next} ${next} | ""`)}\nr30 ::= "x"`,
+    ],
+    [
+      "rules that begin with one another too deeply",
+      `${levels(9000, (name, next) => `${name} ::= ${next}`)}\nr9000 ::= "x"`,
+    ],
   ])("with %s is GRAMMAR, and the context goes on", async (_, grammar) => {
     await expect(first(grammar, {})).rejects.toMatchObject({ code: "GRAMMAR" });
     expect(texts[await first('root ::= "q"', {})]).toBe("q");
