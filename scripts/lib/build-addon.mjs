@@ -171,9 +171,7 @@ async function compile({ cache, key, toolchain, env }, { reporter, backend, plan
   const logPath = join(cache, "logs", `${key}.log`);
   const decision = options.jobs === undefined ? decideJobs(env, backend) : { jobs: options.jobs, reason: "--jobs" };
   const what = plan === undefined ? "" : ` for ${backend} (${plan.toolkit})`;
-  reporter.say(
-    `llama-native: building the addon${what} with ${toolchain.compiler.version}, ${describeJobs(decision)}`,
-  );
+  reporter.say(`llama-native: building the addon${what} with ${toolchain.compiler.version}, ${describeJobs(decision)}`);
   const folder = { cache, key, fresh: options.force === true, generator: toolchain.generator };
   const cpuNamespace = shortHash(inputs.cpu);
   const portable = isPortable(env);

@@ -105,7 +105,12 @@ function remedy(missing, env, { platform, arch }) {
   }
   if (platform === "win32") {
     // What is recommended of it has the tools for x64.
-    const parts = arch === "arm64" ? visualStudioComponents(arch).map((name) => ` --add ${name}`).join("") : "";
+    const parts =
+      arch === "arm64"
+        ? visualStudioComponents(arch)
+            .map((name) => ` --add ${name}`)
+            .join("")
+        : "";
     const workload = `--override "--passive --add Microsoft.VisualStudio.Workload.VCTools --includeRecommended${parts}"`;
     const commands = [
       ...(missing.includes("compiler") ? [`winget install Microsoft.VisualStudio.2022.BuildTools ${workload}`] : []),

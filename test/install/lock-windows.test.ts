@@ -17,7 +17,7 @@ vi.mock("node:fs", async (original) => {
   const refusing =
     (call: Call, real: unknown) =>
     (path: string, ...rest: unknown[]): unknown => {
-      if (refused[call] > 0 && String(path).endsWith("build")) {
+      if (refused[call] > 0 && path.endsWith("build")) {
         refused[call] -= 1;
         throw Object.assign(new Error(`${refused.code}: operation not permitted, ${call}`), { code: refused.code });
       }
@@ -32,7 +32,8 @@ vi.mock("node:fs", async (original) => {
 });
 
 const platform = Object.getOwnPropertyDescriptor(process, "platform")!;
-const become = (value: NodeJS.Platform): void => void Object.defineProperty(process, "platform", { ...platform, value });
+const become = (value: NodeJS.Platform): void =>
+  void Object.defineProperty(process, "platform", { ...platform, value });
 
 let folder: string;
 let path: string;

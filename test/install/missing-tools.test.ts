@@ -147,10 +147,19 @@ done
 
   it("is told which compiler to use, unless the user tells it", () => {
     const cmake = { path: "cmake", version: "cmake version 3.30.0" };
-    const toolchain: Toolchain = { cmake, compiler: cmake, cCompiler: null, generator: null, toolset: "ClangCL", ccache: null };
+    const toolchain: Toolchain = {
+      cmake,
+      compiler: cmake,
+      cCompiler: null,
+      generator: null,
+      toolset: "ClangCL",
+      ccache: null,
+    };
     const what = { llamaDir: "llama.cpp", toolchain, portable: false, backend: "cpu" } as const;
     const toolsets = (args: string, gpuSettings: string[] = []): string[] =>
-      cmakeSettings({ ...what, gpuSettings, env: { LLAMA_NATIVE_CMAKE_ARGS: args } }).filter((arg) => /^-T|^v143/.test(arg));
+      cmakeSettings({ ...what, gpuSettings, env: { LLAMA_NATIVE_CMAKE_ARGS: args } }).filter((arg) =>
+        /^-T|^v143/.test(arg),
+      );
     expect(toolsets("")).toEqual(["-TClangCL"]);
     // CMake refuses a second.
     expect(toolsets("-T v143")).toEqual(["-T", "v143"]);

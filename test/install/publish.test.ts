@@ -44,7 +44,11 @@ async function tarball(name: string, more: object = {}): Promise<string> {
 }
 
 async function publish(tarballs: string[], token = "secret", tag?: string): Promise<Call[]> {
-  const env = { PATH: join(root, "bin"), NODE_AUTH_TOKEN: token, ...(tag === undefined ? {} : { GITHUB_REF_NAME: tag }) };
+  const env = {
+    PATH: join(root, "bin"),
+    NODE_AUTH_TOKEN: token,
+    ...(tag === undefined ? {} : { GITHUB_REF_NAME: tag }),
+  };
   await publishTarballs(tarballs, { env, say: (line) => said.push(line) });
   return calls();
 }

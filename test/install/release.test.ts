@@ -415,7 +415,8 @@ describe.runIf(process.platform !== "win32")("the build in a container", () => {
     mkdirSync(place);
     const enable = join(place, "enable");
     writeFileSync(enable, 'export MANPATH="/toolset/man:$MANPATH"\n');
-    for (const tool of ["dnf", "npm"]) writeFileSync(join(place, tool), `#!/bin/sh\necho "${tool} $*"\n`, { mode: 0o755 });
+    for (const tool of ["dnf", "npm"])
+      writeFileSync(join(place, tool), `#!/bin/sh\necho "${tool} $*"\n`, { mode: 0o755 });
     const script = readFileSync(join(packageDir, "scripts", "release", "build-in-container.sh"), "utf8");
     const path = join(place, "build.sh");
     writeFileSync(path, script.replace("/opt/rh/gcc-toolset-14/enable", enable));

@@ -287,7 +287,8 @@ function examineVulkan(facts) {
 function vulkanDevice({ platform, gpus, vulkanDrivers }) {
   const name = "GPU with a Vulkan driver";
   if (platform === "win32") {
-    const problem = vulkanDrivers.length > 0 ? null : "no driver of a GPU has brought Vulkan (there is no vulkan-1.dll)";
+    const problem =
+      vulkanDrivers.length > 0 ? null : "no driver of a GPU has brought Vulkan (there is no vulkan-1.dll)";
     return { exists: problem === null, name, problem, advice: null };
   }
   if (!gpus.hasRenderNode) {
