@@ -1,7 +1,7 @@
 // Requests of many parts, long ones and deep ones. The server has a process of its own, so that the tests go on where one hangs it:
 // each request has its answer before a deadline, and others have theirs in the meantime.
 
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 
 import { start } from "../cli/command.js";
 import { smollm2 } from "../support/models.js";
@@ -15,7 +15,7 @@ let url: string;
 
 beforeAll(async () => {
   command = start(["serve", await smollm2(), "--port", "0", "--alias", "smollm2", "--context-size", "1024"]);
-  await expect.poll(() => command.written.stderr, { timeout: 60_000 }).toContain('"msg":"ready"');
+  await vi.waitFor(() => expect(command.written.stderr).toContain('"msg":"ready"'), { timeout: 60_000, interval: 100 });
   url = /Listening at (http:\S+)\/v1/.exec(command.written.stdout)![1]!;
 });
 afterAll(async () => {
@@ -49,15 +49,15 @@ const inputs: Record<string, () => [path: string, body: unknown, status: number]
   "a duration's digits": () => ["/api/embed", { model: "smollm2", keep_alive: `${"1".repeat(2_000_000)}x` }, 400],
   "many tools": () => [chat, withTools(...many(30_000, (index) => named(`f${index}`))), 400],
   "many items": () => {
-    const calls = many(20_000, (i) => ({ type: "function_call", call_id: `${i}`, name: "f", arguments: "{}" }));
-    const results = many(20_000, (i) => ({ type: "function_call_output", call_id: `${i}`, output: "x" }));
+    const calls = many(4000, (i) => ({ type: "function_call", call_id: `${i}`, name: "f", arguments: "{}" }));
+    const results = many(4000, (i) => ({ type: "function_call_output", call_id: `${i}`, output: "x" }));
     return ["/v1/responses", { input: [...calls, ...results] }, 400];
   },
   "many results": () => {
-    const results = many(20_000, (index) => ({ role: "tool", tool_call_id: `call-${index}`, content: "x" }));
-    return [chat, { messages: [user, { role: "assistant", tool_calls: many(20_000, call) }, ...results] }, 400];
+    const results = many(4000, (index) => ({ role: "tool", tool_call_id: `call-${index}`, content: "x" }));
+    return [chat, { messages: [user, { role: "assistant", tool_calls: many(4000, call) }, ...results] }, 400];
   },
-  "many control tokens": () => [chat, { messages: many(20_000, () => ({ role: "user", content: "<|im_end|>" })) }, 400],
+  "many control tokens": () => [chat, { messages: many(4000, () => ({ role: "user", content: "<|im_end|>" })) }, 400],
   "a schema of one large part": () => {
     const schema = { type: "array", prefixItems: many(3000, () => refers), $defs: { big: { enum: words } } };
     return [chat, { messages: [user], json_schema: schema }, 400];

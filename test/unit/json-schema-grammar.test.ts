@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { jsonSchemaGrammar } from "../../src/sampling/json-schema/json-schema-grammar.js";
 import { otherKey } from "../../src/sampling/json-schema/other-keys.js";
 import { integerRange, numberRange } from "../../src/sampling/json-schema/number-range.js";
+import { cpuTime } from "../support/cpu-time.js";
 
 describe("keywords that hold together", () => {
   const grammar = (schema: object): string => jsonSchemaGrammar(schema);
@@ -190,7 +191,7 @@ describe("jsonSchemaGrammar", () => {
     const far = "k".repeat(400_000);
     const refers = { $ref: "#/$defs/big", type: "string" };
     const nothing = { $ref: "#/$defs/big", type: "null" };
-    const pattern = `([${"a".repeat(60_000)}]){0}`;
+    const pattern = `([${"a".repeat(8000)}]){0}`;
     const dots = ".".repeat(400_000);
     const lists = { properties: Object.fromEntries(words(40_000).map((word) => [word, { type: "array" }])) };
     const alike = Object.fromEntries(words(60_000).map((word) => [`${"n".repeat(60)}${word}`, {}]));
@@ -208,19 +209,17 @@ describe("jsonSchemaGrammar", () => {
       ["a long name above many", { properties: { [dots]: lists } }],
       ["names that begin alike", { properties: alike }],
     ])("%s", (_, schema) => {
-      const started = performance.now();
-      expect(() => jsonSchemaGrammar(schema, { name: "format" })).toThrow(
-        expect.objectContaining({
-          details: { option: "format" },
-          message: expect.stringContaining("a smaller schema") as string,
-        }),
-      );
-      expect(performance.now() - started).toBeLessThan(1500);
+      const refusal = expect.objectContaining({
+        details: { option: "format" },
+        message: expect.stringContaining("a smaller schema") as string,
+      }) as unknown;
+      const convert = (): void => expect(() => jsonSchemaGrammar(schema, { name: "format" })).toThrow(refusal);
+      expect(cpuTime(convert)).toBeLessThan(1500);
     });
 
     it("and takes one type for as many as there are of it", () => {
       const range = { minimum: 12_345, maximum: 98_765_432_101 };
-      const types = many(500_000, "integer");
+      const types = many(50_000, "integer");
       expect(jsonSchemaGrammar({ type: types, ...range })).toBe(jsonSchemaGrammar({ type: "integer", ...range }));
     });
 

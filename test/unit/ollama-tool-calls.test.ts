@@ -29,7 +29,14 @@ test("a call that comes back keeps its id, and may have none", () => {
 });
 
 test("an answer's calls have ids, whole and in a stream", () => {
-  const usage = { promptTokens: 1, cachedTokens: 0, completionTokens: 1, totalTokens: 2, draftedTokens: 0, acceptedTokens: 0 };
+  const usage = {
+    promptTokens: 1,
+    cachedTokens: 0,
+    completionTokens: 1,
+    totalTokens: 2,
+    draftedTokens: 0,
+    acceptedTokens: 0,
+  };
   const times = { queueMs: 0, firstTokenMs: 0, promptMs: 0, generationMs: 0, totalMs: 0 };
   const timings = { ...times, promptTokensPerSecond: 0, tokensPerSecond: 0 };
   const end = { finish: "tool_calls" as const, stopString: null, usage, timings, seed: 1 };

@@ -80,7 +80,10 @@ describe("the name in a file's metadata", () => {
   }
 
   test("is a model's before that is loaded", async () => {
-    const pool = make([{ source: await file("a.gguf", "Alpha Model") }, { source: await file("b.gguf", "Beta Model") }]);
+    const pool = make([
+      { source: await file("a.gguf", "Alpha Model") },
+      { source: await file("b.gguf", "Beta Model") },
+    ]);
     expect(await idOf(pool, "owner/beta-model")).toBe("b");
     expect(await idOf(pool, "Alpha_Model")).toBe("a");
     await expect(pool.find("gamma-model")).rejects.toMatchObject(unknown);
@@ -90,7 +93,11 @@ describe("the name in a file's metadata", () => {
     const warn = vi.fn();
     const broken = join(folder, "broken.gguf");
     await writeFile(broken, "no model");
-    const models = [{ source: broken }, { source: join(folder, "missing.gguf") }, { source: await file("c.gguf", "Ce") }];
+    const models = [
+      { source: broken },
+      { source: join(folder, "missing.gguf") },
+      { source: await file("c.gguf", "Ce") },
+    ];
     const pool = make(models, { ...silentLog, warn });
     const found = await Promise.all([idOf(pool, "ce"), idOf(pool, "ce"), idOf(pool, "broken")]);
     expect(found).toEqual(["c", "c", "broken"]);

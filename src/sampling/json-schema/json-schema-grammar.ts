@@ -8,6 +8,8 @@ import { PatternError, patternGrammar } from "./pattern-grammar.js";
 type Schema = Readonly<Record<string, unknown>> | true;
 
 const deepest = 64;
+/** Translating a character of a pattern takes so much more than copying one. */
+const patternCost = 8;
 
 /** Keywords that say nothing of which values are valid. */
 const annotations = new Set(
@@ -113,10 +115,10 @@ class Converter {
 
   #typed(schema: Exclude<Schema, true>, path: string, depth: number): string {
     const given = schema["type"] ?? this.#impliedType(schema);
-    this.#checkKeywords(schema, given, path);
+    const named = [...new Set(Array.isArray(given) ? (given as unknown[]) : [given])];
+    this.#checkKeywords(schema, named, path);
     if (given === undefined) return this.#rules.common("value");
-    const names = new Set(Array.isArray(given) ? (given as unknown[]) : [given]);
-    const alternatives = Array.from(names, (type) => {
+    const alternatives = named.map((type) => {
       switch (type) {
         case "object":
           return this.#object(schema, path, depth);
@@ -143,8 +145,7 @@ class Converter {
     return ["object", "array", "string"].find((type) => typeKeywords[type]?.some((keyword) => keyword in schema));
   }
 
-  #checkKeywords(schema: Exclude<Schema, true>, type: unknown, path: string): void {
-    const named = Array.isArray(type) ? (type as unknown[]) : [type];
+  #checkKeywords(schema: Exclude<Schema, true>, named: readonly unknown[], path: string): void {
     const known = new Set([...combining, ...named.flatMap((name) => typeKeywords[String(name)] ?? [])]);
     for (const [keyword, value] of Object.entries(schema)) {
       if (known.has(keyword) || annotations.has(keyword) || value === undefined) continue;
@@ -255,7 +256,7 @@ class Converter {
     const properties = [...Object.entries(given), ...missing.map((name) => [name, unnamed] as const)];
     const others = additionalProperties ?? (schema["properties"] === undefined && properties.length === 0);
     const names = properties.map(([key]) => key);
-    this.#rules.count(names.join().length); // of which every path within has one
+    this.#rules.count(names.join().length);
     const ws = this.#rules.common("ws");
     const name = lastPart(path);
     const othersRule = others === false ? undefined : this.#additional(others, names, path, depth);
@@ -264,7 +265,7 @@ class Converter {
     let after = { some: separated, none: othersRule === undefined ? empty : `${othersRule}?` };
     const needed = new Set<unknown>(required);
     for (const [key, value] of properties.reverse()) {
-      const at = `${path}.properties.${key}`;
+      const at = `${path}.properties.${shortened(key)}`;
       const body = this.#value(this.#asSchema(value, at), at, depth + 1);
       const member = this.#rules.add(`${name}-${key}`, `${literal(JSON.stringify(key))} ":" ${ws} ${body}`);
       after = this.#before(member, needed.has(key), after, `${name}-${key}`);
@@ -356,7 +357,7 @@ class Converter {
 
   #pattern(pattern: unknown, path: string): string {
     if (typeof pattern !== "string") throw new InvalidOptionError(path, "a regular expression", pattern);
-    this.#rules.count(pattern.length);
+    this.#rules.count(pattern.length * patternCost);
     try {
       return this.#rules.add(lastPart(path), patternGrammar(pattern));
     } catch (error) {
@@ -450,7 +451,12 @@ function decodePointer(part: string): string {
   return text.replace(/~1/g, "/").replace(/~0/g, "~");
 }
 
+/** A property's name within paths, of which there is one for each part of the schema. */
+function shortened(key: string): string {
+  return key.length > 100 ? `${key.slice(0, 99)}…` : key;
+}
+
 /** A name for rules, from where they come. */
 function lastPart(path: string): string {
-  return path.slice(-200).split(".").slice(-2).join("-").toLowerCase();
+  return path.split(".").slice(-2).join("-").toLowerCase();
 }

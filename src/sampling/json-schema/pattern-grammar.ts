@@ -4,7 +4,7 @@ import { literal, mostRepeats, oneOfThese } from "./grammar-rules.js";
 export class PatternError extends Error {}
 
 /** More than {@link mostRepeats} characters and sets are refused in any case, but not before they were written out. */
-const longestPattern = 1 << 16;
+const longestPattern = 8192;
 
 type Range = readonly [first: number, last: number];
 

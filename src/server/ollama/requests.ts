@@ -43,10 +43,7 @@ const longestDuration = 64;
 const aDuration = 'Expected a duration in h, m, s, ms, us or ns, such as "1h30m", or whole seconds';
 export const keepAlive = z.union([
   z.number(),
-  z
-    .string()
-    .max(longestDuration, `${aDuration}, of at most ${longestDuration} characters`)
-    .regex(duration, aDuration),
+  z.string().max(longestDuration, `${aDuration}, of at most ${longestDuration} characters`).regex(duration, aDuration),
 ]);
 
 const common = {
