@@ -152,11 +152,7 @@ interface Listed {
 
 const nothingListed: Listed = {};
 
-async function askHub(
-  wish: Wish,
-  cached: readonly CachedModels[],
-  signal: AbortSignal | undefined,
-): Promise<Listed> {
+async function askHub(wish: Wish, cached: readonly CachedModels[], signal: AbortSignal | undefined): Promise<Listed> {
   const isHere = namesOne(wish) ? isCached(cached, wish) : cached.length > 0;
   const options = { signal, tries: isHere ? triesBesideCache : undefined };
   try {

@@ -141,8 +141,7 @@ async function fetchFile(asked: UrlFile, meter: ProgressMeter, options: FetchOpt
     const fetched = await transferLatest(asked, meter, options);
     await onDisk(folder, () => writeRecord(target, fetched));
   };
-  const onPoll = async (): Promise<void> =>
-    meter.update(fileNameOf(asked.url), "waiting", await partialBytes(target));
+  const onPoll = async (): Promise<void> => meter.update(fileNameOf(asked.url), "waiting", await partialBytes(target));
   await makeFolder(folder);
   await withLock(fileLock(target), work, { signal, onPoll });
 }

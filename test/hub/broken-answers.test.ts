@@ -92,7 +92,9 @@ describe("the hub's lists", () => {
       disturb(which, behaviour);
       await expect(resolveModel(source)).rejects.toMatchObject({
         code: "DOWNLOAD",
-        message: expect.stringMatching(/^127\.0\.0\.1:\d+ answered with something else than a list of files\. Does/) as string,
+        message: expect.stringMatching(
+          /^127\.0\.0\.1:\d+ answered with something else than a list of files\. Does/,
+        ) as string,
       });
     }
   });
@@ -146,13 +148,16 @@ describe("a network without answers", () => {
     [undefined, 10_000, 30_000],
     ["60", 10_000, 60_000],
     ["2", 2000, 2000],
-  ])("is waited for, where HF_HUB_DOWNLOAD_TIMEOUT is %s, %i ms for a connection and %i for more", (value, connect, more) => {
-    expect(agentOptions({ HF_HUB_DOWNLOAD_TIMEOUT: value })).toEqual({
-      connect: { timeout: connect },
-      headersTimeout: more,
-      bodyTimeout: more,
-    });
-  });
+  ])(
+    "is waited for, where HF_HUB_DOWNLOAD_TIMEOUT is %s, %i ms for a connection and %i for more",
+    (value, connect, more) => {
+      expect(agentOptions({ HF_HUB_DOWNLOAD_TIMEOUT: value })).toEqual({
+        connect: { timeout: connect },
+        headersTimeout: more,
+        bodyTimeout: more,
+      });
+    },
+  );
 
   it.each([
     ["the hub", () => source],

@@ -454,7 +454,9 @@ describe("an error says what to do", () => {
       await rejects(
         `hf:${name}`,
         "DOWNLOAD",
-        new RegExp(`^127\\.0\\.0\\.1:\\d+, where the hub keeps files of owner/model-GGUF, refuses them \\(${status}\\)\\. A firewall`),
+        new RegExp(
+          `^127\\.0\\.0\\.1:\\d+, where the hub keeps files of owner/model-GGUF, refuses them \\(${status}\\)\\. A firewall`,
+        ),
       );
     }
   });

@@ -81,7 +81,11 @@ describe("a file of a URL that is here", () => {
   });
 
   it.each<[string, Record<string, string>, number]>([
-    ["once where the server tells the time of its last change", { "last-modified": "Mon, 01 Jan 2024 00:00:00 GMT" }, 1],
+    [
+      "once where the server tells the time of its last change",
+      { "last-modified": "Mon, 01 Jan 2024 00:00:00 GMT" },
+      1,
+    ],
     ["each time where the server tells nothing of it", {}, 2],
   ])("and has no ETag is downloaded %s", async (_, headers, downloads) => {
     let whole = 0;

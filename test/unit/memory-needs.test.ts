@@ -33,7 +33,14 @@ interface Machine {
 }
 
 function needs(machine: Machine): MemoryNeed[] {
-  const { gpus, availableBytes = 30e9, totalBytes = 32e9, limit = "memory", addressBytes = Infinity, shape = q4 } = machine;
+  const {
+    gpus,
+    availableBytes = 30e9,
+    totalBytes = 32e9,
+    limit = "memory",
+    addressBytes = Infinity,
+    shape = q4,
+  } = machine;
   const ram = { bytes: availableBytes, limit, addressBytes };
   return needsOf(shape, machineWith(gpus, ram, totalBytes).room, [4096, 16_384]);
 }

@@ -41,7 +41,12 @@ export function needsOf(shape: ModelShape, room: Room, sizes: readonly number[])
       const isEmbedder = kvType === null;
       const bytes = isEmbedder ? embeddingNeed(shape, contextSize) : estimateMemory(shape, plan).totalBytes;
       const ofContext = isEmbedder ? embeddingBytes(shape, contextSize) : contextNeeds(shape, plan).ram;
-      return { contextSize, kvType, bytes, fit: fitOf(shape, ofContext, deviceFit(shape, plan, placement, room), room) };
+      return {
+        contextSize,
+        kvType,
+        bytes,
+        fit: fitOf(shape, ofContext, deviceFit(shape, plan, placement, room), room),
+      };
     }),
   );
 }
