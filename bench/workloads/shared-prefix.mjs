@@ -44,6 +44,6 @@ export const workload = {
       rounds,
       warmUp: rounds > 1,
       timeoutSeconds: 600,
-      mostTimesSlower: 30,
+      mostTimesSlower: 45,
     })),
 };
