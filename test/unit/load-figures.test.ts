@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 
 import { EventReader } from "../../scripts/load/event-reader.mjs";
 import { median, metricOf, shares, slopePerMinute } from "../../scripts/load/figures.mjs";
-import { kindOf, prompts, roundTasks, stormTask } from "../../scripts/load/plan.mjs";
+import { kindOf, largePrompts, prompts, roundTasks, stormTask } from "../../scripts/load/plan.mjs";
 
 test("the median is the middle value, or between the two", () => {
   expect(median([9, 1, 3])).toBe(3);
@@ -65,16 +65,20 @@ describe("events", () => {
 });
 
 describe("the plan", () => {
-  test("has every prompt in a round once, a third of them left, and each read to its end in another round", () => {
-    const rounds = [0, 1, 2].map(roundTasks);
-    for (const tasks of rounds) {
-      expect(tasks.map(({ prompt }) => prompt)).toEqual([...prompts.keys()]);
-      expect(tasks.filter(({ leaveAfter }) => leaveAfter !== null).length / tasks.length).toBeCloseTo(1 / 3, 1);
-    }
-    for (const prompt of prompts.keys()) {
-      expect(rounds.filter((tasks) => tasks[prompt]!.leaveAfter === null)).toHaveLength(2);
-    }
-  });
+  test.each([prompts.length, largePrompts])(
+    "has each of %i prompts in a round once, a third of them left, and each read to its end in another round",
+    (count) => {
+      const rounds = [0, 1, 2].map((round) => roundTasks(round, count));
+      const numbers = [...prompts.keys()].slice(0, count);
+      for (const tasks of rounds) {
+        expect(tasks.map(({ prompt }) => prompt)).toEqual(numbers);
+        expect(tasks.filter(({ leaveAfter }) => leaveAfter !== null).length / tasks.length).toBeCloseTo(1 / 3, 1);
+      }
+      for (const prompt of numbers) {
+        expect(rounds.filter((tasks) => tasks[prompt]!.leaveAfter === null)).toHaveLength(2);
+      }
+    },
+  );
 
   test("has clients of every kind, a third of which leave", () => {
     const kinds = Array.from({ length: 64 }, (_, client) => kindOf(client));
