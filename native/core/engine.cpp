@@ -251,7 +251,11 @@ bool Engine::turn(std::deque<Job> & jobs, std::deque<Request> & requests, std::v
         cancels.clear();
         if (stopping) return false;
     }
-    for (; !requests.empty(); requests.pop_front()) scheduler_->add(std::move(requests.front()));
+    while (!requests.empty()) {
+        Request request = std::move(requests.front());
+        requests.pop_front();
+        scheduler_->add(std::move(request));
+    }
     for (; !cancelled.empty(); cancelled.pop_back()) scheduler_->cancel(cancelled.back());
     if (!jobs.empty()) {
         scheduler_->flush();

@@ -103,6 +103,7 @@ size_t Scheduler::room_without_cached(CellLedger::Part kept) const {
 // Whether a request fits once everything cached has gone, with or without the sequence that it could begin with.
 bool Scheduler::may_fit(const Run & run, const PrefixMatch & match) const {
     const size_t need = cells_of(run) + promised();
+    if (ledger.free() >= need - match.length) return true;
     if (match.slot < 0) return room_without_cached({}) >= need;
     const bool   is_cached = slots[size_t(match.slot)].use == Slot::Use::Cached;
     const size_t kept = decoder.model().can_truncate() ? match.length : ledger.length(match.slot);

@@ -28,8 +28,7 @@ let url: string;
 beforeEach(async () => {
   hub = await startHub({ [name]: { files: { "model.Q4_K_M.gguf": content } } });
   sandbox = await enterSandbox(hub.url);
-  // Of a server that is not known for a hub.
-  url = `${hub.url.replace("127.0.0.1", "localhost")}/${name}/resolve/main/model.Q4_K_M.gguf`;
+  url = `${hub.plainUrl}/${name}/resolve/main/model.Q4_K_M.gguf`;
 });
 
 afterEach(async () => {

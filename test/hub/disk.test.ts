@@ -114,7 +114,7 @@ afterEach(async () => {
   await sandbox.leave();
 });
 
-const urlOf = (): string => `${hub.url.replace("127.0.0.1", "localhost")}/${name}/resolve/main/model.Q4_K_M.gguf`;
+const urlOf = (): string => `${hub.plainUrl}/${name}/resolve/main/model.Q4_K_M.gguf`;
 
 const rejects = (what: string, message: RegExp, details = {}): Promise<void> =>
   expect(resolveModel(what, { refresh: true })).rejects.toMatchObject({

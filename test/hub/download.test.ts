@@ -475,7 +475,7 @@ describe("an error says what to do", () => {
     [418, /refuses x\.gguf \(418\)\. Check the URL in a browser$/],
   ])("about a %i of any other server", async (status, message) => {
     hub.behave = () => ({ status });
-    await rejects(`${hub.url.replace("127.0.0.1", "localhost")}/x.gguf`, "DOWNLOAD", message);
+    await rejects(`${hub.plainUrl}/x.gguf`, "DOWNLOAD", message);
   });
 
   it.each(["hf-mirror.com", "localhost:8080", "ftp://mirror"])("about HF_ENDPOINT=%s", async (endpoint) => {
@@ -608,7 +608,7 @@ function range(response: ServerResponse, contentRange: string): void {
 }
 
 describe("a URL", () => {
-  const url = (): string => `${hub.url.replace("127.0.0.1", "localhost")}/${name}/resolve/main/model.Q4_K_M.gguf`;
+  const url = (): string => `${hub.plainUrl}/${name}/resolve/main/model.Q4_K_M.gguf`;
 
   it("is downloaded into a folder of its own, once", async () => {
     const path = await resolveModel(url());

@@ -96,7 +96,7 @@ describe("a split model", () => {
   it("takes what the whole one takes, here and on a server", async () => {
     const first = await splitTinyModel();
     await publish(Object.fromEntries(splitPaths(first).map((path) => [basename(path), path])));
-    const url = `${hub.url.replace("127.0.0.1", "localhost")}/owner/model-GGUF/resolve/main/${basename(first)}`;
+    const url = `${hub.plainUrl}/owner/model-GGUF/resolve/main/${basename(first)}`;
     const whole = await bytesOfLoad(await tinyModel());
     for (const source of [first, "hf:owner/model-GGUF", url]) {
       const [shown] = await show(source);

@@ -354,7 +354,7 @@ describe("pull", () => {
       return refusals > 0 ? { status: 429, headers: { "retry-after": "1" } } : undefined;
     };
     const file = "mistral-7b-instruct-v0.2.Q4_K_M.gguf";
-    const url = `${hub.url.replace("127.0.0.1", "localhost")}/${name}/resolve/main/${file}`;
+    const url = `${hub.plainUrl}/${name}/resolve/main/${file}`;
     const { code, stderr } = await run("pull", url);
     expect(code).toBe(0);
     const pauses = stderr.split("\n").filter((line) => line.startsWith("The server does not give"));

@@ -58,7 +58,7 @@ afterEach(async () => {
 });
 
 /** Of a server that is not known for a hub. */
-const urlOf = (): string => `${hub.url.replace("127.0.0.1", "localhost")}/${name}/resolve/main/model.Q4_K_M.gguf`;
+const urlOf = (): string => `${hub.plainUrl}/${name}/resolve/main/model.Q4_K_M.gguf`;
 
 describe("removing a model", () => {
   it("is refused while another process has to do with a file of it, though that is whole", async () => {

@@ -37,6 +37,24 @@ describe("cancelling", () => {
     );
   });
 
+  test("with its context, which waits for the compute threads that another has", async () => {
+    const [busy, waiting] = await Promise.all([1, 2].map(() => model.createContext({ contextSize: 4096 })));
+    const tokens = Int32Array.from({ length: 3000 }, (_, index) => 1000 + (index % 500));
+    const started = performance.now();
+    const long = busy!.generate({ tokens, ...endless });
+    const firstBatch = (async () => {
+      for await (const _ of long.events()) return performance.now() - started;
+    })();
+    await new Promise((resolve) => setTimeout(resolve, 50)); // it has the threads now
+    const doomed = waiting!.generate({ prompt: "Hello", ...endless });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await waiting!.dispose();
+    const disposed = performance.now() - started;
+    await expect(doomed).rejects.toMatchObject({ code: "DISPOSED" });
+    expect(disposed).toBeLessThan((await firstBatch)! / 2);
+    await busy!.dispose();
+  });
+
   test("while it waits in the queue, without a word to those that run", async () => {
     const small = await model.createContext({ contextSize: 512, sequences: 1 });
     const running = small.generate({ prompt: "Count: 1, 2,", temperature: 0, ignoreEos: true, maxTokens: 40 });

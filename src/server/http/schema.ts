@@ -2,7 +2,8 @@ import { z } from "zod";
 
 import { isShallow, mostLevels } from "../../chat/json-values.js";
 
-export { isShallow, mostLevels } from "../../chat/json-values.js";
+// For dialects, which import nothing from outside the server.
+export { isShallow, mostLevels };
 
 /** A field that clients may leave out or set to null, which means the same. */
 export function maybe<Schema extends z.ZodType>(schema: Schema): z.ZodOptional<z.ZodNullable<Schema>> {

@@ -50,6 +50,8 @@ export interface Request {
 
 export interface HubServer {
   url: string;
+  /** The same server by another name, which is not known for a hub's. */
+  plainUrl: string;
   repositories: Map<string, Repository>;
   requests: Request[];
   /** Asked before each answer. */
@@ -67,6 +69,7 @@ const lfsBytes = 64 * 1024;
 export async function startHub(repositories: Record<string, Repository> = {}): Promise<HubServer> {
   const hub: HubServer = {
     url: "",
+    plainUrl: "",
     repositories: new Map(Object.entries(repositories)),
     requests: [],
     behave: () => undefined,
@@ -80,6 +83,7 @@ export async function startHub(repositories: Record<string, Repository> = {}): P
   const front = createServer((request, response) => void serve(request, response, false));
   const storage = createServer((request, response) => void serve(request, response, true));
   hub.url = await listen(front);
+  hub.plainUrl = hub.url.replace("127.0.0.1", "localhost");
   storageUrl = await listen(storage);
 
   async function serve(incoming: IncomingMessage, response: ServerResponse, isStorage: boolean): Promise<void> {
