@@ -13,7 +13,14 @@
  * @property {number} [atMost]
  * @property {string} [unit]
  *
- * @typedef {{ bar: Bar, outcome: "reached" | "missed" | "not measured", value: number | null, reason: string }} Verdict
+ * @typedef {object} Verdict
+ * @property {Bar} bar
+ * @property {"reached" | "missed" | "not measured"} outcome
+ * @property {number | null} value
+ * @property {boolean} [isMost] the value is an upper bound: the other program was stopped when it had taken so long
+ * @property {string} reason why there is no value
+ *
+ * @typedef {{ value: number, isLeast: boolean }} Figure `isLeast`: it is this much, or more
  */
 
 const BEST = "best node-llama-cpp";
@@ -107,12 +114,27 @@ export function checkBars(results, bars = BARS) {
 
 /** @param {Bar} bar @param {import("./results.mjs").Results} results @returns {Verdict} */
 function checkBar(bar, results) {
-  const own = figure(results, bar, bar.case, "ours");
+  const own = ownFigure(results, bar, bar.case);
   if (typeof own === "string") return notMeasured(bar, own);
   if (bar.than === undefined) return judge(bar, own);
   const other = otherFigure(bar, bar.than, results);
   if (typeof other === "string") return notMeasured(bar, other);
-  return judge(bar, own / other);
+  const verdict = judge(bar, own / other.value);
+  if (!other.isLeast) return verdict;
+  // More of the other's time would only have made the ratio less.
+  if (verdict.outcome === "missed") return notMeasured(bar, `${bar.than} was stopped after ${other.value} seconds`);
+  return { ...verdict, isMost: true };
+}
+
+/**
+ * @param {import("./results.mjs").Results} results
+ * @param {Bar} bar
+ * @param {string} caseName
+ */
+function ownFigure(results, bar, caseName) {
+  const own = figure(results, bar, caseName, "ours");
+  if (typeof own === "string") return own;
+  return own.isLeast ? "ours was stopped" : own.value;
 }
 
 /** @param {Bar} bar @param {string} reason @returns {Verdict} */
@@ -130,17 +152,21 @@ function judge(bar, value) {
  * @param {Bar} bar
  * @param {string} than
  * @param {import("./results.mjs").Results} results
+ * @returns {Figure | string}
  */
 function otherFigure(bar, than, results) {
-  if (than.startsWith("case ")) return figure(results, bar, than.slice("case ".length), "ours");
+  if (than.startsWith("case ")) {
+    const value = ownFigure(results, bar, than.slice("case ".length));
+    return typeof value === "string" ? value : { value, isLeast: false };
+  }
   if (than !== BEST) return figure(results, bar, bar.case, than);
   const ids = Object.keys(results.workloads[bar.workload]?.cases[bar.case]?.programs ?? {});
   const figures = ids
     .filter((id) => id.startsWith("node-llama-cpp"))
     .map((id) => figure(results, bar, bar.case, id))
-    .filter((value) => typeof value === "number");
-  if (figures.length === 0) return "node-llama-cpp has no figure";
-  return bar.atLeast === undefined ? Math.min(...figures) : Math.max(...figures);
+    .filter((value) => typeof value !== "string")
+    .sort((one, another) => one.value - another.value);
+  return figures.at(bar.atLeast === undefined ? 0 : -1) ?? "node-llama-cpp has no figure";
 }
 
 /**
@@ -148,15 +174,21 @@ function otherFigure(bar, than, results) {
  * @param {Bar} bar
  * @param {string} caseName
  * @param {string} id
- * @returns {number | string} or why there is none
+ * @returns {Figure | string} or why there is none
  */
 function figure(results, { workload, metric }, caseName, id) {
   const measured = results.workloads[workload]?.cases[caseName];
   if (measured === undefined) return `${workload}, ${caseName} was not run`;
   const program = measured.programs[id];
   if (program === undefined) return `${id} was not run`;
-  if ("error" in program) return `${id} failed`;
-  return program.metrics[metric]?.median ?? `${id} has no ${metric}`;
+  if ("error" in program) {
+    const { stoppedAfterSeconds } = program;
+    // Of the whole process, whose start takes a second or two.
+    if (metric === "seconds" && stoppedAfterSeconds !== undefined) return { value: stoppedAfterSeconds, isLeast: true };
+    return `${id} failed`;
+  }
+  const value = program.metrics[metric]?.median;
+  return value === undefined ? `${id} has no ${metric}` : { value, isLeast: false };
 }
 
 /** @param {Bar} bar */
@@ -167,8 +199,9 @@ export function describeBar({ than, atLeast, atMost, unit }) {
 }
 
 /** @param {Verdict} verdict */
-export function describeValue({ bar, value }) {
+export function describeValue({ bar, value, isMost }) {
   if (value === null) return "–";
+  if (isMost === true) return `≤ ${(Math.ceil(value * 100) / 100).toFixed(2)} ×`;
   const text = value.toFixed(Math.abs(value) < 10 ? 2 : 1);
   return bar.than === undefined ? `${text} ${bar.unit ?? ""}`.trim() : `${text} ×`;
 }

@@ -1,5 +1,7 @@
 // The main figures as an SVG: a panel of bars for each case that names one.
 
+import { outcomeOf } from "./results.mjs";
+
 const WIDTH = 960;
 const COLUMNS = 2;
 const MARGIN = 24;
@@ -19,7 +21,7 @@ const FAINT = "#64748b";
  * @property {string} title
  * @property {"more" | "less"} better
  * @property {number} digits
- * @property {{ label: string, value: number | null, own: boolean }[]} bars null: failed
+ * @property {{ label: string, value: number | null, own: boolean, outcome?: string }[]} bars a null value has an outcome
  */
 
 /**
@@ -36,8 +38,11 @@ export function panelsOf({ workloads }) {
       const bars = Object.entries(programs).flatMap(([id, program]) => {
         // What a program does not tell is no failure of it.
         if ("metrics" in program && !(key in program.metrics)) return [];
-        const value = "metrics" in program ? program.metrics[key].median : null;
-        return [{ label: program.label, value, own: id === "ours" }];
+        const own = { label: program.label, own: id === "ours" };
+        const isFailure = "error" in program;
+        return isFailure
+          ? { ...own, value: null, outcome: outcomeOf(program) }
+          : { ...own, value: program.metrics[key].median };
       });
       return [{ title: chart, better, digits, bars }];
     });
@@ -78,14 +83,14 @@ export function drawChart(panels, subtitle) {
 function drawPanel({ title, better, digits, bars }, left, top, width) {
   const longest = Math.max(...bars.map(({ value }) => value ?? 0), Number.MIN_VALUE);
   const room = width - LABEL_WIDTH - VALUE_WIDTH;
-  const rows = bars.flatMap(({ label, value, own }, index) => {
+  const rows = bars.flatMap(({ label, value, own, outcome = "" }, index) => {
     const middle = top + HEADING + index * ROW + ROW / 2;
     const length = value === null ? 0 : Math.max(1, (Math.max(0, value) / longest) * room);
     const start = left + LABEL_WIDTH;
     return [
       text(start - 8, middle + 4, label, { fill: TEXT, anchor: "end", size: 12, weight: own ? 600 : 400 }),
       `<rect x="${start}" y="${middle - 7}" width="${length.toFixed(1)}" height="14" rx="2" fill="${own ? OWN : OTHER}"/>`,
-      text(start + length + 6, middle + 4, value === null ? "failed" : value.toFixed(digits), {
+      text(start + length + 6, middle + 4, value === null ? outcome : value.toFixed(digits), {
         fill: FAINT,
         size: 12,
       }),

@@ -69,7 +69,7 @@ async function measureCase(name, workload, testCase, setting, busy) {
   const programs = programsOf(families, setting.cores, { variants: workload.variants === true });
   if (programs.length === 0) return null;
   const { modelPath, prompts } = await setting.materials.for(testCase);
-  /** @type {Map<string, ({ round: number, error: string } | import("./results.mjs").RunRecord)[]>} */
+  /** @type {Map<string, (import("./results.mjs").FailureRecord | import("./results.mjs").RunRecord)[]>} */
   const runs = new Map(programs.map(({ id }) => [id, []]));
   const mostTimesSlower = testCase.mostTimesSlower ?? MOST_TIMES_SLOWER;
   let limit = testCase.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
@@ -84,7 +84,7 @@ async function measureCase(name, workload, testCase, setting, busy) {
       limit = Math.min(limit, Math.max(LEAST_TIMEOUT_SECONDS, Math.ceil(result.seconds * mostTimesSlower)));
     }
     setting.log(`  ${progressLine(program.label, round, result, workload)}`);
-    own.push("error" in result ? { round, error: result.error } : { round, busyCores: taken, ...result });
+    own.push("error" in result ? { round, ...result } : { round, busyCores: taken, ...result });
   }
   return {
     model: testCase.model,

@@ -11,7 +11,8 @@
  * @property {Record<string, unknown>} details
  *
  * @typedef {{ label: string, metrics: Record<string, Summary>, runs: RunRecord[] }} Figures
- * @typedef {{ label: string, error: string, round: number }} Failure
+ * @typedef {{ round: number, error: string, stoppedAfterSeconds?: number }} FailureRecord the last where it took too long
+ * @typedef {FailureRecord & { label: string }} Failure
  *
  * @typedef {object} CaseResult
  * @property {string} model
@@ -41,17 +42,25 @@ import { summarize } from "./statistics.mjs";
 /**
  * Figures of one program, or its failure: a program that failed once has no figures.
  * @param {string} label
- * @param {readonly ({ round: number, error: string } | RunRecord)[]} runs in order; nothing follows a failure
+ * @param {readonly (FailureRecord | RunRecord)[]} runs in order; nothing follows a failure
  * @returns {Figures | Failure}
  */
 export function resultOf(label, runs) {
   const records = [];
   for (const run of runs) {
-    if ("error" in run) return { label, error: run.error, round: run.round };
+    if ("error" in run) {
+      const { round, error, stoppedAfterSeconds } = run;
+      return { label, error, round, ...(stoppedAfterSeconds === undefined ? {} : { stoppedAfterSeconds }) };
+    }
     records.push(run);
   }
   const counted = records.filter(({ round }) => round > 0);
   return { label, metrics: summarize(counted.map(({ metrics }) => metrics)), runs: records };
+}
+
+/** A figure's stand-in, in a table or a chart. @param {Failure} failure */
+export function outcomeOf({ stoppedAfterSeconds }) {
+  return stoppedAfterSeconds === undefined ? "failed" : `> ${stoppedAfterSeconds} s, stopped`;
 }
 
 /**

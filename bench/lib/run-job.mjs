@@ -14,7 +14,7 @@ const running = new Set();
 
 /**
  * @typedef {{ metrics: Record<string, number>, details: Record<string, unknown>, seconds: number }} Run
- * @typedef {{ error: string, seconds: number }} FailedRun
+ * @typedef {{ error: string, seconds: number, stoppedAfterSeconds?: number }} FailedRun the last where it took too long
  */
 
 /**
@@ -27,7 +27,9 @@ export async function runJob(job, timeoutSeconds) {
   const ended = await runChild(job, timeoutSeconds);
   const seconds = (performance.now() - started) / 1000;
   const result = lastResult(ended.stdout);
-  if (ended.timedOut) return { error: `not finished after ${timeoutSeconds} seconds`, seconds };
+  if (ended.timedOut) {
+    return { error: `not finished after ${timeoutSeconds} seconds`, seconds, stoppedAfterSeconds: timeoutSeconds };
+  }
   if (result?.error !== undefined) return { error: withoutNoise(result.error), seconds };
   if (ended.code !== 0) {
     const output = `${ended.stderr}\n${result === null ? ended.stdout : ""}`.trim().slice(-SHOWN_CHARACTERS);

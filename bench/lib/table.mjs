@@ -3,6 +3,7 @@
 import { checkBars, describeBar, describeValue } from "./bars.mjs";
 import { isLoaded } from "./machine.mjs";
 import { MODEL_LABELS } from "./models.mjs";
+import { outcomeOf } from "./results.mjs";
 
 /**
  * @param {readonly (readonly string[])[]} rows the first is the heading
@@ -110,8 +111,8 @@ function countedRounds({ runs }) {
  * @param {import("./workload.js").Metric} metric
  */
 function cell(program, key, { digits }) {
-  const figures = figuresOf(program);
-  if (figures === null) return "failed";
+  if ("error" in program) return outcomeOf(program);
+  const figures = program.metrics;
   const summary = figures[key];
   if (summary === undefined) return "–";
   const { median, least, most, values } = summary;
@@ -120,7 +121,8 @@ function cell(program, key, { digits }) {
 }
 
 /** @param {import("./results.mjs").Failure} failure */
-function failureNote({ label, error, round }) {
+function failureNote({ label, error, round, stoppedAfterSeconds }) {
   const indented = error.split("\n").map((line) => `    ${line}`);
-  return `${label} failed in ${round === 0 ? "the round that does not count" : `round ${round}`}:\n\n${indented.join("\n")}`;
+  const verb = stoppedAfterSeconds === undefined ? "failed" : "was stopped";
+  return `${label} ${verb} in ${round === 0 ? "the round that does not count" : `round ${round}`}:\n\n${indented.join("\n")}`;
 }

@@ -46,6 +46,7 @@ function resultsOf(programs: Record<string, Program>): Results {
   };
 }
 
+const stopped = resultOf("Stuck", [{ round: 0, error: "not finished after 80 seconds", stoppedAfterSeconds: 80 }]);
 const failed = resultOf("Slow", [{ round: 1, error: "ended with SIGSEGV\nout of luck" }]);
 
 describe("the figures of a program", () => {
@@ -93,6 +94,32 @@ describe("bars", () => {
     expect(verdict).toMatchObject({ outcome, value });
   });
 
+  it("count a program that was stopped as one that takes longer, where that decides", () => {
+    const timed = (others: Record<string, Program>): Results =>
+      resultsOf({ ours: figures("Ours", { seconds: 0 }, { seconds: 4 }), ...others });
+    const verdictOf = (programs: Record<string, Program>, than: string, atMost: number): unknown => {
+      const [verdict] = checkBars(timed(programs), [{ ...bar, metric: "seconds", than, atMost }]);
+      return [verdict!.outcome, describeValue(verdict!), verdict!.reason];
+    };
+    expect(verdictOf({ other: stopped }, "other", 0.2)).toEqual(["reached", "≤ 0.05 ×", ""]);
+    expect(verdictOf({ other: stopped }, "other", 0.04)).toEqual([
+      "not measured",
+      "–",
+      "other was stopped after 80 seconds",
+    ]);
+    const finished = figures("One", { seconds: 0 }, { seconds: 20 });
+    const both = { "node-llama-cpp": stopped, "node-llama-cpp-t1": finished };
+    expect(verdictOf(both, "best node-llama-cpp", 0.3)).toEqual(["reached", "0.20 ×", ""]);
+    expect(verdictOf({ "node-llama-cpp": stopped }, "best node-llama-cpp", 0.3)).toEqual(["reached", "≤ 0.05 ×", ""]);
+    // Neither other figures nor its own.
+    const [rate] = checkBars(resultsOf({ ours: figures("Ours", { rate: 0 }, { rate: 1 }), other: stopped }), [
+      { ...bar, than: "other", atMost: 10 },
+    ]);
+    expect(rate).toMatchObject({ outcome: "not measured", reason: "other failed" });
+    const [own] = checkBars(resultsOf({ ours: stopped }), [{ ...bar, metric: "seconds", atMost: 100 }]);
+    expect(own).toMatchObject({ outcome: "not measured", reason: "ours was stopped" });
+  });
+
   it("say what is asked and what was found", () => {
     const [ratio] = checkBars(results, [{ ...bar, than: "other", atLeast: 1.2 }]);
     expect([describeBar(ratio!.bar), describeValue(ratio!)]).toEqual(["≥ 1.2 × other", "1.25 ×"]);
@@ -112,13 +139,19 @@ describe("bars", () => {
 });
 
 describe("the report", () => {
-  const results = resultsOf({ ours: figures("Ours", { rate: 0 }, { rate: 10.04, batch: 2 }), slow: failed });
+  const results = resultsOf({
+    ours: figures("Ours", { rate: 0 }, { rate: 10.04, batch: 2 }),
+    slow: failed,
+    stuck: stopped,
+  });
 
   it("has a table of what was measured, and failures with their error instead of a number", () => {
     const text = report(results);
     expect(text).toContain("| Ours | 10.0 | 2.00 |");
     expect(text).toContain("| Slow | failed | failed |");
     expect(text).toContain("Slow failed in round 1:\n\n    ended with SIGSEGV\n    out of luck");
+    expect(text).toContain("| Stuck | > 80 s, stopped | > 80 s, stopped |");
+    expect(text).toContain("Stuck was stopped in the round that does not count:\n\n    not finished after 80 seconds");
     expect(text).toContain("Some CPU, 2 cores, 8.0 GB of memory");
   });
 
@@ -142,14 +175,16 @@ describe("the report", () => {
         digits: 1,
         bars: [
           { label: "Ours", value: 10.04, own: true },
-          { label: "Slow", value: null, own: false },
+          { label: "Slow", value: null, own: false, outcome: "failed" },
+          { label: "Stuck", value: null, own: false, outcome: "> 80 s, stopped" },
         ],
       },
     ]);
     const svg = drawChart(panels, "a < b");
     expect(svg).toContain("a &lt; b");
     expect(svg).toContain(">failed<");
-    expect(svg.match(/<rect /g)).toHaveLength(3);
+    expect(svg).toContain(">&gt; 80 s, stopped<");
+    expect(svg.match(/<rect /g)).toHaveLength(4);
   });
 });
 
@@ -241,6 +276,13 @@ describe("a run", () => {
   it("that cannot even start is one as well", async () => {
     const run = await runJob({ ...job, case: { ...job.case, nodeOptions: ["--no-such-option"] } }, 60);
     expect("error" in run && run.error).toMatch(/^ended with code 9\n.*bad option/s);
+  });
+
+  it("that takes too long is stopped, and says after how long", async () => {
+    expect(await runJob(job, 0.01)).toMatchObject({
+      error: "not finished after 0.01 seconds",
+      stoppedAfterSeconds: 0.01,
+    });
   });
 
   it("is told from what programs print besides", () => {
