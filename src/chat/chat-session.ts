@@ -15,7 +15,7 @@ import { encodePromptSoon } from "./encode-prompt.js";
 import type { ChatMessage, PlainMessage } from "./messages.js";
 import { readMessage, someMessages } from "./messages.js";
 import type { ReadSendOptions } from "./prompt-source.js";
-import { sendRules, withTools } from "./prompt-source.js";
+import { planAnswer, sendRules } from "./prompt-source.js";
 import type { ChatSessionOptions, ChatSessionState, ReadSessionOptions, SendOptions } from "./session-options.js";
 import { aSystemText, readSessionState } from "./session-options.js";
 
@@ -34,7 +34,7 @@ export interface ChatMaker {
 type RenderedTurn = Prompt & Pick<AnsweredPrompt, "text">;
 
 /** What a request has for its prompt. */
-type TurnOptions = Pick<ReadSendOptions, "tools" | "templateVariables" | "contextShift">;
+type TurnOptions = Pick<ReadSendOptions, "tools" | "thinking" | "templateVariables" | "contextShift">;
 
 /**
  * A conversation with history. The history grows by a message and its answer whenever a `send` resolves: so a cancelled
@@ -110,7 +110,7 @@ export class ChatSession {
     const added = readInput(input);
     const system: PlainMessage[] = this.#system === null ? [] : [{ role: "system", content: this.#system }];
     const history = this.#history.slice(this.#unsent);
-    const { request, messages, tools, reader } = withTools(
+    const { request, messages, tools, thinking, reader } = planAnswer(
       this.#host.template,
       [...system, ...history, ...added],
       read,
@@ -124,7 +124,7 @@ export class ChatSession {
       engine: () => this.#host.engine.get(),
       options: request,
       prompt: async () => {
-        const sent = await this.#encodeTurn({ head, history, added }, { ...request, tools });
+        const sent = await this.#encodeTurn({ head, history, added }, { ...request, tools, thinking });
         turn = sent.turn;
         unsent += history.length - sent.history.length;
         return turn;
@@ -200,12 +200,13 @@ export class ChatSession {
 
   async #encode(
     { head, history, added }: Conversation,
-    { tools, templateVariables: variables }: TurnOptions,
+    { tools, thinking, templateVariables: variables }: TurnOptions,
   ): Promise<RenderedTurn> {
     const { model, template } = this.#host;
     const answered = this.#answered;
     const prompt = await template.promptSoon([...head, ...history, ...added], {
       tools,
+      thinking,
       variables,
       addGenerationPrompt: true,
       answerStart: undefined,
@@ -220,10 +221,12 @@ export class ChatSession {
     const toolCalls = result.toolCalls?.map(({ id, name, arguments: args }) => ({ id, name, arguments: args })) ?? [];
     const hasCalls = toolCalls.length > 0;
     if (result.finishReason === "cancelled" && result.text === "" && !hasCalls) return;
-    this.#history.push(...added, { role: "assistant", content: result.text, ...(hasCalls ? { toolCalls } : {}) });
-    // With a stop string, a call, or the beginning of one, the tokens hold more than the text does.
+    const thinking = result.thinking ? { thinking: result.thinking } : {};
+    const calls = hasCalls ? { toolCalls } : {};
+    this.#history.push(...added, { role: "assistant", content: result.text, ...thinking, ...calls });
+    // With a stop string, a thought, a call, or the beginning of one, the tokens hold more than the text does.
     const isBroken = result.toolCalls !== undefined && result.text === "" && result.tokens.length > 0;
-    const isText = result.stopString === null && !hasCalls && !isBroken;
+    const isText = result.stopString === null && result.usage.thinkingTokens === 0 && !hasCalls && !isBroken;
     this.#answered = isText ? { text: turn.text, tokens: turn.tokens, answer: result } : undefined;
   }
 

@@ -18,6 +18,8 @@ import type { TemplateMessage } from "./template-messages.js";
 import { toTemplateMessage } from "./template-messages.js";
 import type { ProbeVocabulary, RenderProbe, TemplateTraits } from "./template-traits.js";
 import { probeTemplate, probeToolDefinitions } from "./template-traits.js";
+import type { ThinkingSyntax } from "./thinking/thinking-syntax.js";
+import { thinkingMarksOf } from "./thinking/thinking-syntax.js";
 
 /** A tool in the form templates take: OpenAI's, with a JSON schema of the parameters. */
 export interface ToolDefinition {
@@ -38,7 +40,12 @@ export interface RenderOptions {
   answerStart?: string | undefined;
   /** Tools the model may ask for; templates that know none ignore them. */
   tools?: readonly ToolDefinition[] | undefined;
-  /** Further variables of the template, e.g. `{ enable_thinking: false }`. */
+  /**
+   * Whether a model that can think before it answers does so; by default as its template has it. Templates are told by the variables
+   * `enable_thinking` and `thinking`; where one begins a thought all the same, `false` ends it in the prompt.
+   */
+  thinking?: boolean | undefined;
+  /** Further variables of the template. */
   variables?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -81,6 +88,7 @@ const renderRules = {
   addGenerationPrompt: withDefault(aBoolean, true),
   answerStart: optional(aString),
   tools: optional(someTools),
+  thinking: optional(aBoolean),
   variables: optional(someVariables),
 } satisfies RulesFor<RenderOptions>;
 
@@ -90,6 +98,8 @@ const applyRules = { ...renderRules, parseSpecial: withDefault(aBoolean, false) 
 export interface RenderedPrompt extends RenderedText {
   /** Whether the space that the model begins its answer with belongs to the format; see `TemplateTraits`. */
   readonly spaceFollows: boolean;
+  /** Whether it ends with the beginning of a thought. */
+  readonly thinks: boolean;
 }
 
 /** Checked options. */
@@ -163,6 +173,12 @@ export class ChatTemplate {
     return restore(await awaitAddon(() => this.#model.addon.templateRenderAsync({ template, variables })));
   }
 
+  /** @internal How the model writes what it thinks, where the template knows of that. */
+  get thinkingSyntax(): ThinkingSyntax | undefined {
+    const marks = thinkingMarksOf(this.source);
+    return marks && { ...marks, isSpecial: this.#tokenizer.specialTexts.isIn(marks.close) };
+  }
+
   /** Whether it shows a model the tools there are. */
   get showsTools(): boolean {
     this.#showsTools ??= probeToolDefinitions(this.#probe, this.#accepted.form);
@@ -208,7 +224,7 @@ export class ChatTemplate {
     const hide = (text: string): string => shield?.hide(text) ?? text;
     const variables = this.#variables(
       normalized.map((message) => toTemplateMessage(mapTexts(message, hide), accepted.form)),
-      { ...options, tools: mapStrings(tools, hide), variables: mapStrings(options.variables ?? {}, toUSVString) },
+      { ...options, tools: mapStrings(tools, hide), variables: mapStrings(this.#ownVariables(options), toUSVString) },
     );
     const answerFollows = options.addGenerationPrompt && messages.at(-1)?.role !== "assistant";
     const spaceFollows = answerFollows && accepted.answerSpace !== "none";
@@ -219,9 +235,20 @@ export class ChatTemplate {
     }
     return {
       variables: JSON.stringify(variables),
-      restore: (text) =>
-        withAnswerStart({ ...(shield?.restore(text) ?? { text, literals: [] }), spaceFollows }, answerStart),
+      restore: (text) => {
+        const rendered = { ...(shield?.restore(text) ?? { text, literals: [] }), spaceFollows };
+        const ends = options.thinking === false || answerStart !== "";
+        return withAnswerStart(
+          withThinking(rendered, answerFollows ? this.thinkingSyntax : undefined, ends),
+          answerStart,
+        );
+      },
     };
+  }
+
+  #ownVariables({ thinking, variables = {} }: ReadApplyOptions): Record<string, unknown> {
+    if (thinking === undefined || this.thinkingSyntax === undefined) return variables;
+    return { enable_thinking: thinking, thinking, ...variables };
   }
 
   /** Undefined where nothing holds the text of a control token, as is the rule. */
@@ -250,10 +277,25 @@ export class ChatTemplate {
   }
 }
 
+/** Tells whether the prompt ends with the beginning of a thought, and `ends` that. */
+function withThinking(
+  prompt: Omit<RenderedPrompt, "thinks">,
+  syntax: ThinkingSyntax | undefined,
+  ends: boolean,
+): RenderedPrompt {
+  const { text, literals } = prompt;
+  const head = text.trimEnd();
+  const isOwn = !literals.some(({ end }) => end >= head.length);
+  if (syntax === undefined || !isOwn || !head.endsWith(syntax.open)) return { ...prompt, thinks: false };
+  if (!ends) return { ...prompt, thinks: true };
+  // As templates that can do without write it.
+  return { ...prompt, text: `${head}\n\n${syntax.close}\n\n`, spaceFollows: false, thinks: false };
+}
+
 /** As the template would write it behind the prompt. Nothing in it is a control token. */
 function withAnswerStart(prompt: RenderedPrompt, answerStart: string): RenderedPrompt {
   if (answerStart === "") return prompt;
   const head = prompt.spaceFollows ? `${prompt.text} ` : prompt.text;
   const literal = { start: head.length, end: head.length + answerStart.length };
-  return { text: head + answerStart, literals: [...prompt.literals, literal], spaceFollows: false };
+  return { ...prompt, text: head + answerStart, literals: [...prompt.literals, literal], spaceFollows: false };
 }

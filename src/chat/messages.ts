@@ -21,6 +21,11 @@ export interface ChatMessage {
   readonly role: ChatRole;
   /** Parts are joined without anything between them. May be left out of an assistant message with `toolCalls`. */
   readonly content?: string | readonly TextPart[] | undefined;
+  /**
+   * What the assistant thought before it said `content`; templates get it as `reasoning_content`, and show the model what they
+   * like of it.
+   */
+  readonly thinking?: string | undefined;
   /** Name of the tool, in a message of role "tool". */
   readonly name?: string | undefined;
   readonly toolCalls?: readonly ToolCall[] | undefined;
@@ -32,6 +37,7 @@ export interface ChatMessage {
 export interface PlainMessage {
   readonly role: ChatRole;
   readonly content: string;
+  readonly thinking?: string;
   readonly name?: string;
   readonly toolCalls?: readonly ToolCall[];
   readonly toolCallId?: string;
@@ -75,6 +81,7 @@ const someToolCalls: Check<ToolCall[]> = (value, name) => {
 const messageRules = {
   role: required(aRole),
   content: optional(aContent),
+  thinking: optional(aString),
   name: optional(aNonEmptyString),
   toolCalls: optional(someToolCalls),
   toolCallId: optional(aNonEmptyString),
@@ -82,8 +89,9 @@ const messageRules = {
 
 export function readMessage(value: unknown, name: string): PlainMessage {
   const read = readOptions(name, messageRules, asRecord(value, name), `${name}.`);
-  if (read.toolCalls !== undefined && read.role !== "assistant") {
-    throw new InvalidOptionError(`${name}.toolCalls`, `no value in a message of role "${read.role}"`, read.toolCalls);
+  for (const option of ["toolCalls", "thinking"] as const) {
+    if (read[option] === undefined || read.role === "assistant") continue;
+    throw new InvalidOptionError(`${name}.${option}`, `no value in a message of role "${read.role}"`, read[option]);
   }
   if (read.content === undefined && read.toolCalls === undefined) {
     throw new InvalidOptionError(`${name}.content`, "a string or an array of text parts", undefined);
@@ -91,6 +99,7 @@ export function readMessage(value: unknown, name: string): PlainMessage {
   return {
     role: read.role,
     content: read.content ?? "",
+    ...(read.thinking === undefined || read.thinking === "" ? {} : { thinking: read.thinking }),
     ...(read.name === undefined ? {} : { name: read.name }),
     ...(read.toolCalls === undefined || read.toolCalls.length === 0 ? {} : { toolCalls: read.toolCalls }),
     ...(read.toolCallId === undefined ? {} : { toolCallId: read.toolCallId }),
@@ -106,10 +115,11 @@ export const someMessages: Check<PlainMessage[]> = (value, name) => {
 
 /** Every text of a message through `map`, but for its role. */
 export function mapTexts(message: PlainMessage, map: (text: string) => string): PlainMessage {
-  const { role, content, name, toolCalls, toolCallId } = message;
+  const { role, content, thinking, name, toolCalls, toolCallId } = message;
   return {
     role,
     content: map(content),
+    ...(thinking === undefined ? {} : { thinking: map(thinking) }),
     ...(name === undefined ? {} : { name: map(name) }),
     ...(toolCalls === undefined ? {} : { toolCalls: toolCalls.map((call) => mapCallTexts(call, map)) }),
     ...(toolCallId === undefined ? {} : { toolCallId: map(toolCallId) }),

@@ -83,9 +83,11 @@ function joinNeighbours(messages: readonly PlainMessage[]): PlainMessage[] {
 function joinMessages(first: PlainMessage, others: readonly PlainMessage[]): PlainMessage {
   const all = [first, ...others];
   const toolCalls = all.flatMap((message) => message.toolCalls ?? []);
+  const thoughts = all.flatMap(({ thinking }) => (thinking === undefined ? [] : [thinking]));
   return {
     ...first,
     content: all.map(({ content }) => content).join(blankLine),
+    ...(thoughts.length > 0 ? { thinking: thoughts.join(blankLine) } : {}),
     ...(toolCalls.length > 0 ? { toolCalls } : {}),
   };
 }

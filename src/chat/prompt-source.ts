@@ -11,6 +11,8 @@ import { ChatTemplate, someTools, someVariables } from "./chat-template.js";
 import { encodePromptSoon } from "./encode-prompt.js";
 import type { ChatMessage, PlainMessage } from "./messages.js";
 import { someMessages } from "./messages.js";
+import type { ThinkingOptions, ThinkingPlan } from "./thinking/plan-thinking.js";
+import { planThinking } from "./thinking/plan-thinking.js";
 import type { ToolChoice, ToolOptions, ToolPlan } from "./tools/plan-tools.js";
 import { aToolChoice, planTools } from "./tools/plan-tools.js";
 
@@ -30,6 +32,14 @@ export interface TemplateOptions {
   toolChoice?: ToolChoice | undefined;
   /** Whether an answer may have several calls. Default true. */
   parallelToolCalls?: boolean | undefined;
+  /**
+   * Whether a model that can think before it answers does so; by default as its template has it. What it thinks is no part of the
+   * text: the result has it as `thinking`. `true` is refused where the template knows no thinking. Where a grammar, a schema or a
+   * tool that must be called leaves no room for it, the model does not think.
+   */
+  thinking?: boolean | undefined;
+  /** Leave what the model thinks in the text, with its marks. Default false. */
+  thinkingInText?: boolean | undefined;
   /** Further variables of the template. */
   templateVariables?: Readonly<Record<string, unknown>> | undefined;
 }
@@ -75,6 +85,8 @@ const templateRules = {
   tools: optional(someTools),
   toolChoice: withDefault(aToolChoice, "auto"),
   parallelToolCalls: withDefault(aBoolean, true),
+  thinking: optional(aBoolean),
+  thinkingInText: withDefault(aBoolean, false),
   templateVariables: optional(someVariables),
 } satisfies RulesFor<TemplateOptions>;
 
@@ -109,6 +121,8 @@ export const sendRules = {
   tools: templateRules.tools,
   toolChoice: templateRules.toolChoice,
   parallelToolCalls: templateRules.parallelToolCalls,
+  thinking: templateRules.thinking,
+  thinkingInText: templateRules.thinkingInText,
   templateVariables: templateRules.templateVariables,
 };
 
@@ -117,7 +131,7 @@ const sources = ["prompt", "messages", "tokens"] as const;
 export interface PromptAndRequest {
   readonly request: ReadRequestOptions;
   readonly encode: () => Prompt | Promise<Prompt>;
-  /** Where the answer may call tools. */
+  /** Where the answer may call tools, or begin with thoughts. */
   readonly reader?: AnswerParser | undefined;
 }
 
@@ -160,27 +174,30 @@ function readMessagesPrompt(
   const read = readOptions("generate with messages", messagesRules, given);
   const template = resolveTemplate(read.template, model) ?? ownTemplate();
   const { templateVariables: variables, addGenerationPrompt, answerStart, parseSpecial } = read;
-  const { messages, tools, reader, request } = withTools(template, read.messages, read);
-  const options = { tools, variables, addGenerationPrompt, answerStart, parseSpecial };
+  const { messages, tools, thinking, reader, request } = planAnswer(template, read.messages, read);
+  const options = { tools, thinking, variables, addGenerationPrompt, answerStart, parseSpecial };
   const encode = async (): Promise<Prompt> => {
     const prompt = await template.promptSoon(messages, options);
-    return { tokens: await encodePromptSoon(model.tokenizer, prompt), spaceFollows: prompt.spaceFollows };
+    return { ...prompt, tokens: await encodePromptSoon(model.tokenizer, prompt) };
   };
   return { request, encode, reader };
 }
 
-/** What a conversation and its request become with the tools that belong to them. */
-export function withTools<Read extends ReadRequestOptions & ToolOptions>(
+/** What a conversation and its request become with the tools and thoughts that belong to them. */
+export function planAnswer<Read extends ReadRequestOptions & ToolOptions & ThinkingOptions>(
   template: ChatTemplate,
   messages: readonly PlainMessage[],
   read: Read,
-): Omit<ToolPlan, "options"> & { readonly request: Read } {
+): Omit<ToolPlan, "options"> & Omit<ThinkingPlan, "options"> & { readonly request: Read } {
   const { options, ...plan } = planTools(template, messages, read);
   for (const name of ["grammar", "jsonSchema"] as const) {
     if (options.grammar === undefined || read[name] === undefined) continue;
     throw new InvalidOptionError(name, "no value where tools must be called, or are strict", read[name]);
   }
-  return { ...plan, request: { ...read, ...options } };
+  const mustCall = plan.reader !== undefined && read.toolChoice !== "auto";
+  const isBound = mustCall || read.grammar !== undefined || read.jsonSchema !== undefined;
+  const { options: more, ...thinking } = planThinking(template, read, { isBound, reader: plan.reader });
+  return { ...plan, ...thinking, request: { ...read, ...options, ...more } };
 }
 
 function readTokensPrompt(given: Record<string, unknown>, { tokenizer }: Model): PromptAndRequest {

@@ -4,6 +4,7 @@ import type { ChatRole, PlainMessage, ToolCall } from "./messages.js";
 export interface TemplateMessage {
   role: ChatRole;
   content: string | { type: "text"; text: string }[];
+  reasoning_content?: string;
   name?: string;
   tool_calls?: TemplateToolCall[];
   tool_call_id?: string;
@@ -26,10 +27,11 @@ export interface TemplateForm {
 }
 
 export function toTemplateMessage(message: PlainMessage, form: TemplateForm): TemplateMessage {
-  const { role, content, name, toolCalls, toolCallId } = message;
+  const { role, content, thinking, name, toolCalls, toolCallId } = message;
   return {
     role,
     content: form.content === "string" ? content : [{ type: "text", text: content }],
+    ...(thinking === undefined ? {} : { reasoning_content: thinking }),
     ...(name === undefined ? {} : { name }),
     ...(toolCalls === undefined ? {} : { tool_calls: toolCalls.map((call) => toTemplateCall(call, form)) }),
     ...(toolCallId === undefined ? {} : { tool_call_id: toolCallId }),

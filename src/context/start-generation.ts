@@ -16,7 +16,7 @@ export interface StartOptions {
   readonly options: ReadRequestOptions;
   /** Makes the prompt. Runs at once; long texts are worked on off the JS thread. */
   readonly prompt: () => Prompt | Promise<Prompt>;
-  /** Where the answer may call tools. */
+  /** Where the answer may call tools, or begin with thoughts. */
   readonly reader?: AnswerParser | undefined;
   readonly onSettled?: (result: GenerationResult | undefined) => void;
 }

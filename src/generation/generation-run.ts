@@ -29,6 +29,8 @@ export interface Prompt {
   readonly tokens: Int32Array;
   /** Whether a space at the beginning of the generated text is the prompt's and not handed out. */
   readonly spaceFollows: boolean;
+  /** Whether it ends with the beginning of a thought. Default false. */
+  readonly thinks?: boolean;
 }
 
 export interface RunOptions {
@@ -38,7 +40,7 @@ export interface RunOptions {
   /** Milliseconds. The engine keeps to it from the moment it has the request. */
   readonly timeout?: number | undefined;
   readonly onToken?: ((piece: GenerationPiece) => void) | undefined;
-  /** Where the answer may call tools. */
+  /** Where the answer may call tools, or begin with thoughts. */
   readonly reader?: AnswerParser | undefined;
   /** Called once, before anybody who awaits the generation goes on. */
   readonly onSettled?: ((result: GenerationResult | undefined) => void) | undefined;
@@ -83,6 +85,11 @@ export class GenerationRun {
   readonly #resolve: (result: GenerationResult) => void;
   readonly #reject: (error: unknown) => void;
   readonly #texts: string[] = [];
+  readonly #thoughts: string[] = [];
+  /** Of all text so far, the calls and thoughts included. */
+  #textLength = 0;
+  #thinkingTokens = 0;
+  #hasAnswered = false;
   readonly #tokens: number[] = [];
   readonly #logprobs: TokenLogprob[] = [];
   readonly #calls: { id: string; name: string; json: string; isWhole: boolean }[] = [];
@@ -127,6 +134,7 @@ export class GenerationRun {
     clearTimeout(this.#timer);
     this.#promptTokens = prompt.tokens.length;
     this.#dropsSpace = prompt.spaceFollows;
+    if (prompt.thinks === true) this.#options.reader?.opened();
     this.#stop = stop;
   }
 
@@ -178,8 +186,26 @@ export class GenerationRun {
     const came = { tokens: event.tokens, ...this.#readLogprobs(event.logprobs) };
     for (const token of event.tokens) this.#tokens.push(token);
     const { reader } = this.#options;
-    if (reader === undefined) this.#handOn({ text, ...came });
-    else this.#handOnParts(reader.push(text), came);
+    if (reader === undefined) {
+      this.#handOn({ text, ...came });
+      return;
+    }
+    const parts = reader.push(text);
+    this.#textLength += text.length;
+    if (!this.#hasAnswered) this.#countThoughts(reader.thoughtLength, event.tokens);
+    this.#handOnParts(parts, came);
+  }
+
+  /** Tokens at the end of the last ones belong to the answer as soon as that has begun. */
+  #countThoughts(thoughtLength: number, tokens: readonly number[]): void {
+    if (thoughtLength === 0) return;
+    let rest = this.#textLength - thoughtLength;
+    let answered = 0;
+    this.#hasAnswered = rest > 0;
+    while (rest > 0 && answered < tokens.length) {
+      rest -= this.#options.tokenText(tokens[tokens.length - ++answered] ?? 0).length;
+    }
+    this.#thinkingTokens = this.#tokens.length - answered;
   }
 
   /** Tokens come once, with the first part that there is. */
@@ -190,8 +216,9 @@ export class GenerationRun {
       this.#handOn({ ...this.#toPiece(part), ...(index === 0 ? came : later) });
   }
 
-  #toPiece(part: AnswerPart): Pick<GenerationPiece, "text" | "at" | "toolCall"> {
+  #toPiece(part: AnswerPart): Pick<GenerationPiece, "text" | "thinking" | "at" | "toolCall"> {
     if (part.type === "text") return { text: part.text, at: part.at };
+    if (part.type === "thinking") return { text: "", thinking: part.text };
     if (part.type === "call") this.#calls.push({ id: callId(), name: part.name, json: "", isWhole: false });
     const index = this.#calls.length - 1;
     const call = this.#calls[index];
@@ -204,6 +231,7 @@ export class GenerationRun {
   #handOn(piece: GenerationPiece): void {
     if (this.ended) return;
     if (piece.text !== "") this.#texts.push(piece.text);
+    if (piece.thinking !== undefined) this.#thoughts.push(piece.thinking);
     this.#log.append({ type: "piece", ...piece });
     if (this.#options.onToken === undefined) return;
     try {
@@ -234,14 +262,15 @@ export class GenerationRun {
     if (this.ended) return; // by what a callback threw
     const result: GenerationResult = {
       text: this.#texts.join(""),
+      ...(reader?.hasThinking === true ? { thinking: this.#thoughts.join("") } : {}),
       finishReason,
       stopString: end.stopString,
       stopToken: end.stopToken,
       tokens: Int32Array.from(this.#tokens),
-      usage: toUsage(end),
+      usage: toUsage(end, this.#thinkingTokens),
       timings: toTimings(end),
       ...(this.#options.logprobs ? { logprobs: this.#logprobs } : {}),
-      ...(reader === undefined ? {} : { toolCalls: this.#toolCalls(reader) }),
+      ...(reader?.hasTools === true ? { toolCalls: this.#toolCalls(reader) } : {}),
       seed: this.#options.seed,
       contextShifts: end.contextShifts,
     };

@@ -17,6 +17,8 @@ export interface Usage {
   /** Prompt tokens that were still in the KV cache and not evaluated again. */
   readonly cachedTokens: number;
   readonly completionTokens: number;
+  /** Of these, what the model thought before it answered, with its marks; 0 where that is not told apart. */
+  readonly thinkingTokens: number;
   readonly totalTokens: number;
   /** Tokens that `promptLookup` and the draft model drafted, and how many of them came true. */
   readonly draftedTokens: number;
@@ -71,8 +73,10 @@ export type ToolCallPart =
   | { readonly type: "callEnd"; readonly index: number; readonly isWhole: boolean };
 
 export interface GenerationResult {
-  /** Without the calls of tools, where there are `tools`. */
+  /** Without the calls of tools, where there are `tools`, and without `thinking`. */
   readonly text: string;
+  /** What the model thought before it answered, where its chat template knows thinking and `thinkingInText` was not asked for. */
+  readonly thinking?: string;
   readonly finishReason: FinishReason;
   /** The stop string that ended the text (it is not part of it), or null. */
   readonly stopString: string | null;
@@ -95,10 +99,12 @@ export interface GenerationResult {
 export interface GenerationPiece {
   /** Whole characters; "" while they may be the beginning of a stop string. */
   readonly text: string;
+  /** A piece of what the model thinks; the text of such a piece is "". */
+  readonly thinking?: string;
   /** Tokens that came with it; not more than once where they are of a text and of calls. */
   readonly tokens: readonly number[];
   readonly logprobs?: readonly TokenLogprob[];
-  /** Where `tools` were given: where the text begins in all that the model wrote, the calls included. */
+  /** Where `tools` were given, or thoughts are told apart: where the text begins in all that the model wrote. */
   readonly at?: number;
   /** Where `tools` were given and the model calls one: the text of such a piece is "". */
   readonly toolCall?: ToolCallPart;
@@ -120,11 +126,12 @@ export interface GeneratedToken {
   readonly logprob?: TokenLogprob;
 }
 
-export function toUsage(end: NativeGenerationEnd): Usage {
+export function toUsage(end: NativeGenerationEnd, thinkingTokens: number): Usage {
   return {
     promptTokens: end.promptTokens,
     cachedTokens: end.cachedTokens,
     completionTokens: end.generatedTokens,
+    thinkingTokens,
     totalTokens: end.promptTokens + end.generatedTokens,
     draftedTokens: end.draftedTokens,
     acceptedTokens: end.acceptedTokens,

@@ -1,11 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { stripVTControlCharacters } from "node:util";
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import { smollm2, tinyModel } from "../support/models.js";
 import { run } from "./command.js";
+import { Terminal } from "./terminal.js";
 
 const folder = mkdtempSync(join(tmpdir(), "llama-native-one-shot-"));
 const question = "What is the capital of Japan?";
@@ -37,6 +39,23 @@ describe("chat with one message", () => {
     });
   });
 
+  it("prints no thoughts, which --json has, and --no-thinking does without", async () => {
+    const template = join(folder, "thinking.jinja");
+    const turns = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}";
+    writeFileSync(template, `${turns}<|im_start|>assistant\n<think>\n{# </think> #}`);
+    const chat = ["chat", model, ...greedy, "--max-tokens", "6", "--chat-template-file", template, "-p", question];
+    expect(await run(chat)).toEqual({ code: 0, stdout: "\n", stderr: "" });
+    const thought = JSON.parse((await run([...chat, "--json"])).stdout) as Record<string, unknown>;
+    expect(thought).toMatchObject({ text: "", thinking: expect.stringMatching(/\w/), usage: { thinkingTokens: 6 } });
+    expect((await run([...chat, "--thinking-in-text"])).stdout.trim()).toBe(thought["thinking"]);
+    expect((await run([...chat, "--no-thinking"])).stdout).toMatch(/\w/);
+    const terminal = new Terminal(chat);
+    await expect(terminal.exitCode).resolves.toBe(0);
+    expect(terminal.raw).toContain("\u001b[2m");
+    const shown = stripVTControlCharacters(terminal.raw).trim();
+    expect(shown.endsWith(thought["thinking"] as string)).toBe(true);
+  });
+
   it("prints one JSON document", async () => {
     const { code, stdout, stderr } = await run(["chat", model, ...helpful, "--json", "-p", question]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -49,6 +68,7 @@ describe("chat with one message", () => {
         promptTokens: 27,
         cachedTokens: 0,
         completionTokens: 7,
+        thinkingTokens: 0,
         totalTokens: 34,
         draftedTokens: 0,
         acceptedTokens: 0,

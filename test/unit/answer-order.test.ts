@@ -26,6 +26,7 @@ const usage = {
   promptTokens: 3,
   cachedTokens: 0,
   completionTokens: 9,
+  thinkingTokens: 0,
   totalTokens: 12,
   draftedTokens: 0,
   acceptedTokens: 0,
@@ -100,7 +101,9 @@ describe("an answer of text, two calls and text", () => {
         open = event.index;
       } else if (event.type === "content_block_delta") {
         expect(event.index).toBe(open);
-        blocks.at(-1)!.text += event.delta.type === "text_delta" ? event.delta.text : event.delta.partial_json;
+        const { delta } = event;
+        if (delta.type === "text_delta") blocks.at(-1)!.text += delta.text;
+        else if (delta.type === "input_json_delta") blocks.at(-1)!.text += delta.partial_json;
       } else if (event.type === "content_block_stop") {
         expect(event.index).toBe(open);
         open = undefined;

@@ -49,6 +49,7 @@ describe("awaiting", () => {
         promptTokens: 3,
         cachedTokens: 0,
         completionTokens: 5,
+        thinkingTokens: 0,
         totalTokens: 8,
         draftedTokens: 0,
         acceptedTokens: 0,

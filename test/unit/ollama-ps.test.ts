@@ -10,7 +10,7 @@ type Loaded = NonNullable<PooledModel["loaded"]>;
 /** A loaded model, of which only its memory is of interest. */
 function loadedModel(weights: object | undefined, shares: object[] | undefined): PooledModel {
   const entry = new PooledModel({ source: "/models/a.gguf" }, "a", 0);
-  const model = { info: {}, metadata: {}, tokenizer: { special: {} }, fit: weights };
+  const model = { info: {}, metadata: {}, tokenizer: { special: {} }, chatTemplateSource: null, fit: weights };
   const context = { info: {}, fit: shares && { shares } };
   entry.loaded = { model, context } as unknown as Loaded;
   return entry;

@@ -33,6 +33,7 @@ test("an answer's calls have ids, whole and in a stream", () => {
     promptTokens: 1,
     cachedTokens: 0,
     completionTokens: 1,
+    thinkingTokens: 0,
     totalTokens: 2,
     draftedTokens: 0,
     acceptedTokens: 0,
@@ -40,7 +41,7 @@ test("an answer's calls have ids, whole and in a stream", () => {
   const times = { queueMs: 0, firstTokenMs: 0, promptMs: 0, generationMs: 0, totalMs: 0 };
   const timings = { ...times, promptTokensPerSecond: 0, tokensPerSecond: 0 };
   const end = { finish: "tool_calls" as const, stopString: null, usage, timings, seed: 1 };
-  const answer = { ...end, text: "", tools: [called], logprobs: undefined, content: [called] };
+  const answer = { ...end, text: "", thinking: "", tools: [called], logprobs: undefined, content: [called] };
   const whole = toChatAnswer([answer], info, "load");
   expect(chatAnswer.parse(whole).message.tool_calls).toEqual([call]);
 

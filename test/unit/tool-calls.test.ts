@@ -50,7 +50,7 @@ function collect(parts: readonly AnswerPart[], whole: string): Omit<Read, "isCut
       expect(open).toBeUndefined();
       open = { name: part.name, arguments: "", isWhole: false };
     } else if (part.type === "arguments") open!.arguments += part.text;
-    else {
+    else if (part.type === "callEnd") {
       calls.push({ ...open!, isWhole: part.isWhole });
       open = undefined;
     }

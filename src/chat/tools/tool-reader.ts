@@ -40,6 +40,14 @@ export class ToolReader implements AnswerParser {
     this.#parallel = parallel;
   }
 
+  readonly hasTools = true;
+  readonly hasThinking = false;
+  readonly thoughtLength = 0;
+
+  opened(): void {
+    // Thoughts are a part of the text here.
+  }
+
   push(text: string): AnswerPart[] {
     for (const char of text) this.#read(char);
     this.#tellArguments();

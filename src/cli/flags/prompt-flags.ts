@@ -17,6 +17,8 @@ export const sendFlags = {
     parse: jsonObject("templateVariables"),
     help: "further variables of the template",
   },
+  thinking: { name: "no-thinking", help: "have a model that thinks before it answers do without" },
+  thinkingInText: { help: "leave what the model thinks in the text, with its marks" },
   tools: null,
   toolChoice: null,
   parallelToolCalls: null,

@@ -2,7 +2,15 @@ import { z } from "zod";
 
 import type { StreamEncoder } from "../dialect.js";
 import { sse } from "../http/event-stream.js";
-import type { Answer, AnswerEnd, AnswerInfo, CalledTool, CallEvent, InferenceEvent } from "../inference/events.js";
+import type {
+  Answer,
+  AnswerContent,
+  AnswerEnd,
+  AnswerInfo,
+  CalledTool,
+  CallEvent,
+  InferenceEvent,
+} from "../inference/events.js";
 import { callInput } from "../inference/events.js";
 
 const usageSchema = z.strictObject({
@@ -28,6 +36,7 @@ export const messageAnswer = z.strictObject({
   content: z.array(
     z.discriminatedUnion("type", [
       z.strictObject({ type: z.literal("text"), text: z.string(), citations: z.null() }),
+      z.strictObject({ type: z.literal("thinking"), thinking: z.string(), signature: z.literal("") }),
       toolUse,
     ]),
   ),
@@ -46,6 +55,7 @@ export const messageEvent = z.discriminatedUnion("type", [
     index,
     content_block: z.discriminatedUnion("type", [
       z.strictObject({ type: z.literal("text"), text: z.literal("") }),
+      z.strictObject({ type: z.literal("thinking"), thinking: z.literal(""), signature: z.literal("") }),
       toolUse,
     ]),
   }),
@@ -54,6 +64,7 @@ export const messageEvent = z.discriminatedUnion("type", [
     index,
     delta: z.discriminatedUnion("type", [
       z.strictObject({ type: z.literal("text_delta"), text: z.string() }),
+      z.strictObject({ type: z.literal("thinking_delta"), thinking: z.string() }),
       z.strictObject({ type: z.literal("input_json_delta"), partial_json: z.string() }),
     ]),
   }),
@@ -86,6 +97,11 @@ function toStopReason({ finish, stopString }: AnswerEnd): z.output<typeof stopRe
   return stopString === null ? "end_turn" : "stop_sequence";
 }
 
+function toBlock(part: AnswerContent): Message["content"][number] {
+  if ("thinking" in part) return { type: "thinking", thinking: part.thinking, signature: "" };
+  return "text" in part ? { type: "text", text: part.text, citations: null } : toToolUse(part);
+}
+
 function toToolUse(call: CalledTool): Message["content"][number] {
   return { type: "tool_use", id: toolId(call.id), name: call.name, input: callInput(call) };
 }
@@ -103,9 +119,7 @@ export function toMessageAnswer(answers: readonly Answer[], info: AnswerInfo): M
     type: "message",
     role: "assistant",
     model: info.model,
-    content: content.map((part) =>
-      "text" in part ? { type: "text", text: part.text, citations: null } : toToolUse(part),
-    ),
+    content: content.map(toBlock),
     stop_reason: toStopReason(answer),
     stop_sequence: answer.stopString,
     usage: toUsage(answer),
@@ -115,7 +129,8 @@ export function toMessageAnswer(answers: readonly Answer[], info: AnswerInfo): M
 export class MessageStream implements StreamEncoder {
   readonly #info: AnswerInfo;
   #blocks = 0;
-  #textOpen = false;
+  /** What is in the block that is coming, where it is no call. */
+  #open: "text" | "thinking" | undefined;
   #end: AnswerEnd | undefined;
 
   constructor(info: AnswerInfo) {
@@ -142,15 +157,18 @@ export class MessageStream implements StreamEncoder {
       this.#end = event;
       return "";
     }
+    if (event.type === "thinking") {
+      return this.#openBlock("thinking") + this.#delta({ type: "thinking_delta", thinking: event.text });
+    }
     if (event.type !== "text") return this.#call(event);
     if (event.text === "") return "";
-    const opened = this.#openText();
-    return opened + this.#delta({ type: "text_delta", text: event.text });
+    return this.#openBlock("text") + this.#delta({ type: "text_delta", text: event.text });
   }
 
   end(): string {
-    const empty = this.#blocks === 0 ? this.#openText() : "";
-    const closed = this.#closeText();
+    const isEmpty = this.#blocks === 0 && this.#open === undefined;
+    const empty = isEmpty ? this.#openBlock("text") : "";
+    const closed = this.#closeBlock();
     const end = this.#end;
     if (end === undefined) return empty + closed;
     const delta = { stop_reason: toStopReason(end), stop_sequence: end.stopString };
@@ -158,15 +176,17 @@ export class MessageStream implements StreamEncoder {
     return empty + closed + last + sse({ type: "message_stop" }, "message_stop");
   }
 
-  #openText(): string {
-    if (this.#textOpen) return "";
-    this.#textOpen = true;
-    return this.#start({ type: "text", text: "" });
+  #openBlock(kind: "text" | "thinking"): string {
+    if (this.#open === kind) return "";
+    const closed = this.#closeBlock();
+    this.#open = kind;
+    const block = kind === "text" ? { type: kind, text: "" } : { type: kind, thinking: "", signature: "" };
+    return closed + this.#start(block);
   }
 
-  #closeText(): string {
-    if (!this.#textOpen) return "";
-    this.#textOpen = false;
+  #closeBlock(): string {
+    if (this.#open === undefined) return "";
+    this.#open = undefined;
     return this.#stop();
   }
 
@@ -174,7 +194,7 @@ export class MessageStream implements StreamEncoder {
     switch (event.type) {
       case "call": {
         const block = { type: "tool_use", id: toolId(event.id), name: event.name, input: {} };
-        return this.#closeText() + this.#start(block);
+        return this.#closeBlock() + this.#start(block);
       }
       case "arguments":
         return this.#delta({ type: "input_json_delta", partial_json: event.text });

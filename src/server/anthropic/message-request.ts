@@ -26,7 +26,9 @@ const toolResult = z.strictObject({
   is_error: maybe(z.boolean()),
   cache_control: cacheControl,
 });
-const block = z.discriminatedUnion("type", [text, toolUse, toolResult]);
+/** What the assistant thought. */
+const thought = z.strictObject({ type: z.literal("thinking"), thinking: z.string(), signature: z.string() });
+const block = z.discriminatedUnion("type", [text, thought, toolUse, toolResult]);
 
 const message = z.strictObject({
   role: z.enum(["user", "assistant"]),
@@ -62,7 +64,18 @@ export const countBody = z.strictObject({
       z.strictObject({ type: z.literal("none") }),
     ]),
   ),
-  thinking: maybe(z.strictObject({ type: z.literal("disabled", "Not supported: extended thinking") })),
+  thinking: maybe(
+    z.discriminatedUnion("type", [
+      z.strictObject({ type: z.literal("disabled") }),
+      z.strictObject({ type: z.literal("adaptive"), display: refused("thoughts are shown as they are") }),
+      z.looseObject({
+        type: z.literal("enabled").superRefine((_, context) => {
+          const message = "Not supported: a budget of thoughts; adaptive has the model think as long as it likes";
+          context.addIssue({ code: "custom", message, params: { refused: true } });
+        }),
+      }),
+    ]),
+  ),
   mcp_servers: refused("servers of tools"),
   output_config: maybe(outputConfig),
   cache_control: cacheControl,
@@ -129,6 +142,8 @@ export function toChatPrompt(body: CountBody): ChatPrompt {
   return {
     kind: "chat",
     messages: [...first, ...messages],
+    // Anthropic's models think where they are asked to, and not otherwise.
+    thinking: { wanted: body.thinking?.type === "adaptive", param: "thinking" },
     tools,
     toolSchemaField: "input_schema",
     strictTools: (body.tools ?? []).filter(({ strict }) => strict === true).map(({ name }) => name),
@@ -163,11 +178,14 @@ function toMessages({ role, content }: z.output<typeof message>): ChatMessage[] 
   const results = content.filter((one) => one.type === "tool_result").map(toResult);
   const calls = content.filter((one) => one.type === "tool_use");
   const said = content.filter((one) => one.type === "text");
+  const thoughts = content.filter((one) => one.type === "thinking").map((one) => one.thinking);
+  const thinking = thoughts.length > 0 ? { thinking: thoughts.join("\n\n") } : {};
   if (role === "assistant" && calls.length > 0) {
     const toolCalls = calls.map(({ id, name, input }) => ({ id, name, arguments: input }));
-    return [{ role, content: joined(said, ""), toolCalls }];
+    return [{ role, content: joined(said, ""), ...thinking, toolCalls }];
   }
-  return said.length === 0 && results.length > 0 ? results : [...results, { role, content: joined(said, "") }];
+  const isResult = said.length === 0 && results.length > 0;
+  return isResult ? results : [...results, { role, content: joined(said, ""), ...thinking }];
 }
 
 /** Templates know no failed calls, so that the result says it in words. */

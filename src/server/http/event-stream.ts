@@ -194,15 +194,16 @@ function joined(events: readonly InferenceEvent[]): InferenceEvent[] {
   const pieces: InferenceEvent[] = [];
   for (const event of events) {
     const last = pieces.at(-1);
-    const isMore = isPlainText(event) && last !== undefined && isPlainText(last) && last.choice === event.choice;
-    if (isMore) pieces[pieces.length - 1] = { ...last, text: last.text + event.text };
-    else pieces.push(event);
+    const isMore = last?.type === event.type && last.choice === event.choice;
+    if (isMore && isPlainText(event) && isPlainText(last)) {
+      pieces[pieces.length - 1] = { ...last, text: last.text + event.text };
+    } else pieces.push(event);
   }
   return pieces;
 }
 
-function isPlainText(event: InferenceEvent): event is InferenceEvent & { type: "text" } {
-  return event.type === "text" && event.logprobs === undefined;
+function isPlainText(event: InferenceEvent): event is InferenceEvent & { type: "text" | "thinking" } {
+  return event.type === "thinking" || (event.type === "text" && event.logprobs === undefined);
 }
 
 function toError(reason: unknown): Error {

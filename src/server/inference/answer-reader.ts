@@ -25,9 +25,10 @@ export class AnswerReader {
     this.#logprobs = logprobs ? new LogprobPlacer(isText) : undefined;
   }
 
-  read({ text, at, logprobs, toolCall }: GenerationPiece): InferenceEvent[] {
+  read({ text, thinking, at, logprobs, toolCall }: GenerationPiece): InferenceEvent[] {
     const choice = this.#choice;
     this.#logprobs?.push(logprobs ?? []);
+    if (thinking !== undefined) return [{ type: "thinking", choice, text: thinking }];
     if (text === "" && toolCall === undefined) return [];
     this.#hasContent = true;
     if (toolCall !== undefined) return [{ ...toolCall, choice }];

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 
 import { InvalidOptionError, LlamaError } from "../../errors.js";
 import type { ChatTemplate } from "../../chat/chat-template.js";
-import type { GenerateOptions } from "../../chat/prompt-source.js";
+import type { GenerateOptions, MessagesPrompt } from "../../chat/prompt-source.js";
 import { showTools, toolSyntax } from "../../chat/tools/plan-tools.js";
 import type { Generation } from "../../generation/generation.js";
 import type { LlamaContext } from "../../llama-context.js";
@@ -369,9 +369,10 @@ async function planPrompt(prompt: Prompt, request: InferenceRequest, lease: Leas
 }
 
 function planChat(prompt: ChatPrompt, request: InferenceRequest, lease: Lease): PromptPlan {
-  const { messages, templateVariables, answerStart, toolChoice, strictTools = [], parallelTools } = prompt;
+  const { messages, answerStart, toolChoice, strictTools = [], parallelTools } = prompt;
   const template = templateOf(lease);
-  const chat = { template, messages, templateVariables, answerStart };
+  assertThinking(prompt, request, lease);
+  const chat = { template, messages, answerStart, ...toTemplateOptions(prompt), thinkingInText: prompt.thinkingInText };
   const given = toolChoice === "none" ? [] : prompt.tools;
   if (given.length === 0) return { prompt: chat, options: formatOptions(request) };
   if (request.format.type !== "text" || request.options.grammar !== undefined) {
@@ -392,11 +393,36 @@ function planChat(prompt: ChatPrompt, request: InferenceRequest, lease: Lease): 
   };
 }
 
+/** Refuses to have a model think that cannot, or where nothing may be before the answer. */
+function assertThinking({ thinking, tools, toolChoice }: ChatPrompt, request: InferenceRequest, lease: Lease): void {
+  if (thinking?.wanted !== true) return;
+  const { param } = thinking;
+  if (templateOf(lease).thinkingSyntax === undefined) {
+    throw new Problem("unsupported", `Not supported: ${lease.entry.id} does not think before it answers`, { param });
+  }
+  const mustCall = tools.length > 0 && toolChoice !== "auto" && toolChoice !== "none";
+  if (!mustCall && request.format.type === "text" && request.options.grammar === undefined) return;
+  const message = "Not supported: thinking before an answer that has a format or grammar, or has to call a tool";
+  throw new Problem("unsupported", message, { param });
+}
+
+/** What the template is told besides the conversation. */
+function toTemplateOptions({
+  thinking,
+  templateVariables,
+}: ChatPrompt): Pick<MessagesPrompt, "thinking" | "templateVariables"> {
+  const effort = thinking?.effort === undefined ? undefined : { reasoning_effort: thinking.effort };
+  return {
+    thinking: thinking?.wanted,
+    templateVariables: effort ? { ...effort, ...templateVariables } : templateVariables,
+  };
+}
+
 /** A conversation as it is put to the template, with its tools in words where the template does not show them. */
 function toTemplatePrompt(prompt: ChatPrompt, template: ChatTemplate): Parameters<ChatTemplate["applyAsync"]> {
-  const { templateVariables: variables, answerStart } = prompt;
+  const { thinking, templateVariables: variables } = toTemplateOptions(prompt);
   const { messages, tools } = showTools(template, prompt.messages, prompt.toolChoice === "none" ? [] : prompt.tools);
-  return [messages, { tools, variables, answerStart }];
+  return [messages, { tools, thinking, variables, answerStart: prompt.answerStart }];
 }
 
 function formatOptions({ format }: InferenceRequest): RequestOptions {

@@ -14,6 +14,8 @@ export type InferenceEvent =
       readonly text: string;
       readonly logprobs?: readonly PlacedLogprob[] | undefined;
     }
+  /** A piece of what the model thinks before it answers. */
+  | { readonly type: "thinking"; readonly choice: number; readonly text: string }
   | CallEvent
   | ({ readonly type: "end"; readonly choice: number } & AnswerEnd);
 
@@ -52,11 +54,19 @@ export interface AnswerEnd {
 /** One whole answer. */
 export interface Answer extends AnswerEnd {
   readonly text: string;
+  /** What the model thought before, or "". */
+  readonly thinking: string;
   readonly tools: readonly CalledTool[];
   /** Where they were asked for. */
   readonly logprobs: readonly PlacedLogprob[] | undefined;
-  /** Texts and calls in the order in which they came. */
-  readonly content: readonly (SaidText | CalledTool)[];
+  /** Thoughts, texts and calls in the order in which they came. */
+  readonly content: readonly AnswerContent[];
+}
+
+export type AnswerContent = Thought | SaidText | CalledTool;
+
+export interface Thought {
+  readonly thinking: string;
 }
 
 export interface SaidText {
@@ -69,6 +79,8 @@ export interface RequestUsage {
   readonly promptTokens: number;
   readonly cachedTokens: number;
   readonly completionTokens: number;
+  /** Of these, what the models thought. */
+  readonly thinkingTokens: number;
 }
 
 /** Sums what the answers took; `n` answers to one prompt have read it once. */
@@ -80,6 +92,7 @@ export function totalUsage(ends: readonly AnswerEnd[], n: number): RequestUsage 
     promptTokens: sum(first, (usage) => usage.promptTokens),
     cachedTokens: sum(first, (usage) => usage.cachedTokens),
     completionTokens: sum(ends, (usage) => usage.completionTokens),
+    thinkingTokens: sum(ends, (usage) => usage.thinkingTokens),
   };
 }
 
@@ -113,12 +126,14 @@ export class CallCollector {
 
 /** Puts the events of whole answers together, by their number. */
 export class AnswerCollector {
-  readonly #answers: { content: (GrowingText | CalledTool)[]; calls: CallCollector; end?: AnswerEnd }[] = [];
+  readonly #answers: { content: GrowingContent[]; calls: CallCollector; end?: AnswerEnd }[] = [];
 
   add(event: InferenceEvent): void {
     const answer = (this.#answers[event.choice] ??= { content: [], calls: new CallCollector() });
     if (event.type === "text") {
       addText(answer.content, event);
+    } else if (event.type === "thinking") {
+      addThought(answer.content, event.text);
     } else if (event.type === "end") {
       const { finish, stopString, usage, timings, seed } = event;
       answer.end = { finish, stopString, usage, timings, seed };
@@ -139,20 +154,30 @@ interface GrowingText {
   logprobs: PlacedLogprob[] | undefined;
 }
 
-function addText(content: (GrowingText | CalledTool)[], { text, logprobs }: SaidText): void {
+type GrowingContent = { thinking: string } | GrowingText | CalledTool;
+
+function addThought(content: GrowingContent[], text: string): void {
+  const last = content.at(-1);
+  if (last !== undefined && "thinking" in last) last.thinking += text;
+  else content.push({ thinking: text });
+}
+
+function addText(content: GrowingContent[], { text, logprobs }: SaidText): void {
   let last = content.at(-1);
   if (last === undefined || !("text" in last)) content.push((last = { text: "", logprobs: undefined }));
   last.text += text;
   if (logprobs !== undefined) (last.logprobs ??= []).push(...logprobs);
 }
 
-function toAnswer(content: readonly (SaidText | CalledTool)[], end: AnswerEnd): Answer {
+function toAnswer(content: readonly AnswerContent[], end: AnswerEnd): Answer {
   const texts = content.filter((part) => "text" in part);
+  const thoughts = content.filter((part) => "thinking" in part);
   const logprobs = texts.flatMap((part) => part.logprobs ?? []);
   return {
     ...end,
     text: texts.map(({ text }) => text).join(""),
-    tools: content.filter((part): part is CalledTool => !("text" in part)),
+    thinking: thoughts.map(({ thinking }) => thinking).join(""),
+    tools: content.filter((part) => "arguments" in part),
     logprobs: texts.some((part) => part.logprobs !== undefined) ? logprobs : undefined,
     content,
   };

@@ -3,13 +3,17 @@ import type { AnswerEnd, CallEvent, InferenceEvent } from "./events.js";
 import { CallCollector } from "./events.js";
 
 interface FilteredAnswer {
-  /** Of the text that is being read; what comes after a call is another one. */
+  /** Of the text that is being read; what comes after a thought or a call is another one. */
   filter: OutputFilter | undefined;
+  /** What that text is; of an answer of which nothing has come, it is not yet known. */
+  kind: TextKind | undefined;
   /** Of the call that is being read, which is looked at as a whole. */
   readonly call: CallCollector;
   readonly callEvents: CallEvent[];
   blocked: boolean;
 }
+
+type TextKind = "text" | "thinking";
 
 /** Applies a deployment's filter to the answers of one request. */
 export class EventFilter {
@@ -36,10 +40,15 @@ export class EventFilter {
       const rest = await this.#passText(choice, answer, "", true);
       return [...rest, answer.blocked ? blockedEnd(event) : event];
     }
-    if (event.type === "text") return this.#passText(choice, answer, event.text, false);
-    // What was held back of the text before a call comes before it.
+    const isText = event.type === "text" || event.type === "thinking";
+    if (isText && answer.kind === undefined) answer.kind = event.type;
+    if (isText && event.type === answer.kind) return this.#passText(choice, answer, event.text, false);
+    // What was held back of the text before something else comes before that.
     const before = await this.#passText(choice, answer, "", true);
-    return answer.blocked ? before : [...before, ...(await this.#passCall(event, answer))];
+    if (answer.blocked) return before;
+    if (!isText) return [...before, ...(await this.#passCall(event, answer))];
+    answer.kind = event.type;
+    return [...before, ...(await this.#passText(choice, answer, event.text, false))];
   }
 
   async #passText(choice: number, answer: FilteredAnswer, text: string, last: boolean): Promise<InferenceEvent[]> {
@@ -51,7 +60,7 @@ export class EventFilter {
       this.#block(choice, answer);
       return [];
     }
-    return passed === "" ? [] : [{ type: "text", choice, text: passed }];
+    return passed === "" ? [] : [{ type: answer.kind ?? "text", choice, text: passed }];
   }
 
   /** Arguments are JSON, a text of their own: they pass as they are or, where the filter would change them, not at all. */
@@ -75,6 +84,7 @@ export class EventFilter {
     if (known !== undefined) return known;
     const created: FilteredAnswer = {
       filter: this.#make(),
+      kind: undefined,
       call: new CallCollector(),
       callEvents: [],
       blocked: false,

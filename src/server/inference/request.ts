@@ -40,9 +40,21 @@ export interface ChatPrompt {
   readonly strictTools?: readonly string[];
   /** Whether an answer may call several tools at once. */
   readonly parallelTools: boolean;
+  /** Whether a model that can think before it answers does so; by default as its template has it. */
+  readonly thinking?: ThinkingWish | undefined;
+  /** Whether what it thinks is a part of the answer's text. Default false. */
+  readonly thinkingInText?: boolean;
   readonly templateVariables: Readonly<Record<string, unknown>> | undefined;
   /** What the answer begins with, where the client has written that. */
   readonly answerStart?: string | undefined;
+}
+
+export interface ThinkingWish {
+  readonly wanted: boolean;
+  /** How much, for templates that know of that. */
+  readonly effort?: string;
+  /** The field it is from, for messages. */
+  readonly param: string;
 }
 
 export type ToolChoice = "auto" | "none" | "required" | { readonly name: string };

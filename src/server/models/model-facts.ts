@@ -1,3 +1,4 @@
+import { thinkingMarksOf } from "../../chat/thinking/thinking-syntax.js";
 import type { LlamaContext } from "../../llama-context.js";
 import type { LlamaModel } from "../../llama-model.js";
 import type { PooledModel } from "./model-pool.js";
@@ -26,6 +27,8 @@ export interface LoadedFacts {
   readonly vocabularySize: number;
   readonly template: string | null;
   readonly canFillGaps: boolean;
+  /** Whether its template knows of thinking before an answer. */
+  readonly canThink: boolean;
   readonly metadata: Readonly<Record<string, string>>;
   /** Estimated bytes of weights, KV cache and buffers, where the server loaded it. */
   readonly estimatedBytes: number | null;
@@ -49,6 +52,7 @@ function loadedFacts({ loaded, needs, served }: PooledModel): LoadedFacts | null
   if (loaded === undefined) return null;
   const { model, context } = loaded;
   const { info } = model;
+  const template = served.template ?? model.chatTemplateSource;
   const { fimPrefix, fimSuffix, fimMiddle } = model.tokenizer.special;
   return {
     contextSize: context?.info.contextSize ?? info.contextLength,
@@ -60,7 +64,8 @@ function loadedFacts({ loaded, needs, served }: PooledModel): LoadedFacts | null
     fileType: info.fileType,
     embeddingLength: info.embeddingLength,
     vocabularySize: info.vocabularySize,
-    template: served.template ?? model.chatTemplateSource,
+    template,
+    canThink: template !== null && thinkingMarksOf(template) !== undefined,
     canFillGaps: fimPrefix !== null && fimSuffix !== null && fimMiddle !== null,
     metadata: model.metadata,
     estimatedBytes: needs?.bytes ?? null,

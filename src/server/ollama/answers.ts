@@ -26,10 +26,11 @@ export const chatAnswer = z.strictObject({
   message: z.strictObject({
     role: z.literal("assistant"),
     content: z.string(),
+    thinking: z.string().optional(),
     tool_calls: z.array(toolCall).optional(),
   }),
 });
-export const generateAnswer = z.strictObject({ ...common, response: z.string() });
+export const generateAnswer = z.strictObject({ ...common, response: z.string(), thinking: z.string().optional() });
 
 type Common = Pick<z.output<typeof chatAnswer>, keyof typeof common>;
 
@@ -78,6 +79,10 @@ function toCall(call: CalledTool): z.output<typeof toolCall> {
   return { id: call.id, function: { index: call.index, name: call.name, arguments: callInput(call) } };
 }
 
+function toThinking(answer: Answer | undefined): { thinking?: string } {
+  return answer === undefined || answer.thinking === "" ? {} : { thinking: answer.thinking };
+}
+
 /** Without an answer the model was only loaded, or is unloaded. */
 export function toChatAnswer(
   [answer]: readonly Answer[],
@@ -90,6 +95,7 @@ export function toChatAnswer(
     message: {
       role: "assistant",
       content: answer?.text ?? "",
+      ...toThinking(answer),
       ...(calls.length === 0 ? {} : { tool_calls: calls }),
     },
     ...toEnd(answer, info, withoutPrompt),
@@ -101,7 +107,12 @@ export function toGenerateAnswer(
   info: AnswerInfo,
   withoutPrompt: WithoutPrompt,
 ): z.output<typeof generateAnswer> {
-  return { ...toHead(info), response: answer?.text ?? "", ...toEnd(answer, info, withoutPrompt) };
+  return {
+    ...toHead(info),
+    response: answer?.text ?? "",
+    ...toThinking(answer),
+    ...toEnd(answer, info, withoutPrompt),
+  };
 }
 
 export class OllamaStream implements StreamEncoder {
@@ -128,6 +139,7 @@ export class OllamaStream implements StreamEncoder {
     }
     const head = { ...toHead(this.#info), done: false };
     if (event.type === "text") return event.text === "" ? "" : line({ ...head, ...this.#said(event.text) });
+    if (event.type === "thinking") return line({ ...head, ...this.#said("", { thinking: event.text }) });
     // Arguments are an object here, which there is of a whole call only.
     const call = this.#calls.add(event);
     if (call === undefined) return "";
@@ -138,7 +150,8 @@ export class OllamaStream implements StreamEncoder {
     return line({ ...toHead(this.#info), ...this.#said(""), ...toEnd(this.#end, this.#info, this.#withoutPrompt) });
   }
 
-  #said(text: string): object {
-    return this.#kind === "chat" ? { message: { role: "assistant", content: text } } : { response: text };
+  #said(text: string, thought: { thinking?: string } = {}): object {
+    if (this.#kind === "generate") return { response: text, ...thought };
+    return { message: { role: "assistant", content: text, ...thought } };
   }
 }

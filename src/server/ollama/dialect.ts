@@ -124,6 +124,7 @@ function toCapabilities({ details }: ModelFacts): string[] {
     "completion",
     ...(details?.canFillGaps === true ? ["insert"] : []),
     "tools",
+    ...(details?.canThink === true ? ["thinking"] : []),
     ...(["1", "2", "3"].includes(pooling ?? "") ? ["embedding"] : []),
   ];
 }

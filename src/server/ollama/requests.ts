@@ -2,7 +2,14 @@ import { z } from "zod";
 
 import { Problem } from "../http/problem.js";
 import { jsonObject, maybe, refused, someTools } from "../http/schema.js";
-import type { AnswerFormat, ChatMessage, InferenceRequest, Prompt, ToolCall } from "../inference/request.js";
+import type {
+  AnswerFormat,
+  ChatMessage,
+  InferenceRequest,
+  Prompt,
+  ThinkingWish,
+  ToolCall,
+} from "../inference/request.js";
 import { plainRequest } from "../inference/request.js";
 
 const count = z.int().min(0).max(0x7fffffff);
@@ -52,7 +59,7 @@ const common = {
   format: maybe(format),
   options: maybe(requestOptions),
   keep_alive: maybe(keepAlive),
-  think: refused("thinking", false),
+  think: maybe(z.union([z.boolean(), z.enum(["low", "medium", "high"])])),
   logprobs: refused("log-probabilities; OpenAI's routes have them", false),
   top_logprobs: refused("log-probabilities; OpenAI's routes have them", 0),
   _debug_render_only: refused("prompts without an answer; /apply-template has them", false),
@@ -70,9 +77,7 @@ export const chatBody = z.strictObject({
       role: z.enum(["system", "user", "assistant", "tool"]),
       content: maybe(z.string()),
       images: refused("images, as the models served here read text"),
-      thinking: maybe(z.string()).meta({
-        description: "Accepted: thoughts of earlier answers are not shown to the model",
-      }),
+      thinking: maybe(z.string()),
       tool_calls: maybe(z.array(toolCall)),
       tool_name: maybe(z.string().min(1)),
       tool_call_id: maybe(z.string().min(1)),
@@ -107,10 +112,11 @@ export function toChatRequest(body: z.output<typeof chatBody>): InferenceRequest
     function: { name, ...(description ? { description } : {}), ...(parameters ? { parameters } : {}) },
   }));
   const messages = body.messages.map((message): ChatMessage => {
-    const { role, content, tool_calls: calls, tool_name: name, tool_call_id: id } = message;
+    const { role, content, thinking, tool_calls: calls, tool_name: name, tool_call_id: id } = message;
     return {
       role,
       content: content ?? "",
+      ...(thinking ? { thinking } : {}),
       ...(name ? { name } : {}),
       ...(id ? { toolCallId: id } : {}),
       ...(calls && calls.length > 0 ? { toolCalls: calls.map(toCall) } : {}),
@@ -124,8 +130,16 @@ export function toChatRequest(body: z.output<typeof chatBody>): InferenceRequest
     toolSchemaField: "function.parameters",
     toolChoice: "auto",
     parallelTools: true,
+    thinking: toThinking(body.think),
     templateVariables: undefined,
   });
+}
+
+function toThinking(value: z.output<typeof chatBody>["think"]): ThinkingWish | undefined {
+  if (value === null || value === undefined) return undefined;
+  return typeof value === "string"
+    ? { wanted: true, effort: value, param: "think" }
+    : { wanted: value, param: "think" };
 }
 
 function toCall({ id, function: { name, arguments: args } }: z.output<typeof toolCall>): ToolCall {
@@ -139,6 +153,10 @@ export function toGenerateRequest(body: z.output<typeof generateBody>): Inferenc
     const message = "system: Expected no value beside raw or suffix, which take the prompt as it is";
     throw new Problem("invalid_request", message, { param: "system" });
   }
+  if (body.think && (suffix || raw === true)) {
+    const message = "think: Expected no value beside raw or suffix, which take the prompt as it is";
+    throw new Problem("invalid_request", message, { param: "think" });
+  }
   if (suffix) return toRequest(body, { kind: "gap", before: prompt, after: suffix });
   if (raw === true) return toRequest(body, { kind: "text", text: prompt });
   const first: ChatMessage[] = system ? [{ role: "system", content: system }] : [];
@@ -149,6 +167,7 @@ export function toGenerateRequest(body: z.output<typeof generateBody>): Inferenc
     toolSchemaField: "function.parameters",
     toolChoice: "none",
     parallelTools: true,
+    thinking: toThinking(body.think),
     templateVariables: undefined,
   });
 }

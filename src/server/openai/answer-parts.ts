@@ -9,21 +9,22 @@ export const usageSchema = z.strictObject({
   total_tokens: z.int().min(0),
   prompt_tokens_details: z.strictObject({ cached_tokens: z.int().min(0), audio_tokens: z.literal(0) }),
   completion_tokens_details: z.strictObject({
-    reasoning_tokens: z.literal(0),
+    reasoning_tokens: z.int().min(0),
     audio_tokens: z.literal(0),
     accepted_prediction_tokens: z.literal(0),
     rejected_prediction_tokens: z.literal(0),
   }),
 });
 
-export function toUsage({ promptTokens, cachedTokens, completionTokens }: RequestUsage): z.output<typeof usageSchema> {
+export function toUsage(usage: RequestUsage): z.output<typeof usageSchema> {
+  const { promptTokens, cachedTokens, completionTokens, thinkingTokens } = usage;
   return {
     prompt_tokens: promptTokens,
     completion_tokens: completionTokens,
     total_tokens: promptTokens + completionTokens,
     prompt_tokens_details: { cached_tokens: cachedTokens, audio_tokens: 0 },
     completion_tokens_details: {
-      reasoning_tokens: 0,
+      reasoning_tokens: thinkingTokens,
       audio_tokens: 0,
       accepted_prediction_tokens: 0,
       rejected_prediction_tokens: 0,

@@ -44,6 +44,7 @@ export const chatCompletion = z.strictObject({
       message: z.strictObject({
         role: z.literal("assistant"),
         content: z.string().nullable(),
+        reasoning_content: z.string().optional(),
         refusal: z.null(),
         tool_calls: z.array(callSchema).optional(),
       }),
@@ -64,6 +65,7 @@ export const chatChunk = z.strictObject({
       delta: z.strictObject({
         role: z.literal("assistant").optional(),
         content: z.string().nullable().optional(),
+        reasoning_content: z.string().optional(),
         refusal: z.null().optional(),
         tool_calls: z.array(callDelta).optional(),
       }),
@@ -91,6 +93,7 @@ export function toChatCompletion(answers: readonly Answer[], info: AnswerInfo): 
       message: {
         role: "assistant",
         content: answer.text === "" && answer.tools.length > 0 ? null : answer.text,
+        ...(answer.thinking === "" ? {} : { reasoning_content: answer.thinking }),
         refusal: null,
         ...(answer.tools.length === 0 ? {} : { tool_calls: answer.tools.map(toCall) }),
       },
@@ -142,6 +145,8 @@ export class ChatStream implements StreamEncoder {
     switch (event.type) {
       case "text":
         return this.#chunk(event.choice, { content: event.text }, toLogprobs(event.logprobs));
+      case "thinking":
+        return this.#chunk(event.choice, { reasoning_content: event.text });
       case "call": {
         const { choice, index, ...call } = event;
         return this.#chunk(choice, { tool_calls: [{ index, ...toCall({ ...call, arguments: "" }) }] });

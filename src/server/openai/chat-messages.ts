@@ -36,6 +36,7 @@ export const message = z.discriminatedUnion("role", [
   z.strictObject({
     role: z.literal("assistant"),
     content: maybe(assistantContent),
+    reasoning_content: maybe(z.string()).meta({ description: "Accepted: what the assistant thought before" }),
     name: maybe(z.string().min(1)),
     refusal: maybe(z.string()),
     tool_calls: maybe(z.array(toolCall)),
@@ -115,9 +116,10 @@ function toMessage(given: Message, index: number): ChatMessage {
     case "assistant": {
       const calls = given.tool_calls ?? [];
       const content = toText(given.content ?? given.refusal ?? "");
-      if (calls.length === 0) return { role: "assistant", content, ...named(given.name) };
+      const thinking = given.reasoning_content ? { thinking: given.reasoning_content } : {};
+      if (calls.length === 0) return { role: "assistant", content, ...thinking, ...named(given.name) };
       const toolCalls = calls.map((call, position) => toCall(call, `${at}.tool_calls[${position}]`));
-      return { role: "assistant", content, toolCalls };
+      return { role: "assistant", content, ...thinking, toolCalls };
     }
   }
 }

@@ -4,7 +4,15 @@ import { Problem } from "../http/problem.js";
 import { jsonObject, maybe, refused } from "../http/schema.js";
 import type { AnswerFormat, InferenceRequest } from "../inference/request.js";
 import { messages, toChatPrompt, toolFields } from "./chat-messages.js";
-import { assertOneFormat, compact, extensionFields, samplingFields, toOptions } from "./request-fields.js";
+import {
+  assertOneFormat,
+  compact,
+  effort,
+  extensionFields,
+  samplingFields,
+  toOptions,
+  toThinking,
+} from "./request-fields.js";
 
 const tokens = z.int().min(1).max(0x7fffffff);
 
@@ -77,7 +85,13 @@ export const chatBody = z.strictObject({
   prediction: refused("predicted outputs"),
   prompt_cache_options: refused("prefixes are cached by themselves"),
   prompt_cache_retention: refused("prefixes are cached until their room is needed"),
-  reasoning_effort: refused("models here have no such setting; templates take chat_template_kwargs"),
+  reasoning_effort: maybe(effort).meta({
+    description:
+      "Accepted where the model thinks before it answers: none turns that off, and templates may know the others",
+  }),
+  reasoning_format: maybe(z.enum(["auto", "deepseek", "none"])).meta({
+    description: "Accepted: none leaves what the model thinks in the content",
+  }),
   verbosity: refused("models here have no such setting"),
   web_search_options: refused("there is no web search"),
   functions: refused("functions is deprecated; use tools"),
@@ -90,7 +104,13 @@ export function toChatRequest(body: ChatBody): InferenceRequest {
   assertStreams(body);
   return {
     model: body.model ?? undefined,
-    prompts: [toChatPrompt(body.messages, body, body.chat_template_kwargs)],
+    prompts: [
+      {
+        ...toChatPrompt(body.messages, body, body.chat_template_kwargs),
+        ...toThinking(body.reasoning_effort, "reasoning_effort"),
+        thinkingInText: body.reasoning_format === "none",
+      },
+    ],
     n: body.n ?? 1,
     options: { ...toOptions(body), ...compact({ maxTokens: maxTokens(body), logprobs: logprobs(body) }) },
     format: toFormat(body),

@@ -2,7 +2,7 @@ import { z } from "zod";
 
 import { Problem } from "../http/problem.js";
 import { jsonObject, maybe, refused } from "../http/schema.js";
-import type { RequestOptions } from "../inference/request.js";
+import type { RequestOptions, ThinkingWish } from "../inference/request.js";
 
 const samplers = {
   penalties: "penalties",
@@ -67,6 +67,17 @@ export const extensionFields = {
   stop_token_ids: maybe(z.array(count)),
   id_slot: refused("requests are not bound to slots", -1),
 };
+
+/** How much a model shall think before it answers. */
+export const effort = z.enum(["none", "minimal", "low", "medium", "high", "xhigh"]);
+
+export function toThinking(
+  value: z.output<typeof effort> | null | undefined,
+  param: string,
+): { readonly thinking?: ThinkingWish } {
+  if (value === null || value === undefined) return {};
+  return { thinking: value === "none" ? { wanted: false, param } : { wanted: true, effort: value, param } };
+}
 
 type Sampling = z.output<z.ZodObject<typeof samplingFields>>;
 type Extensions = z.output<z.ZodObject<typeof extensionFields>>;

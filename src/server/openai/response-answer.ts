@@ -1,10 +1,10 @@
 import { z } from "zod";
 
-import type { Answer, AnswerInfo, CalledTool, RequestUsage, SaidText } from "../inference/events.js";
+import type { Answer, AnswerInfo, CalledTool, RequestUsage, SaidText, Thought } from "../inference/events.js";
 import { totalUsage } from "../inference/events.js";
 import { seconds, timingsSchema, tokenLogprobSchema, toTimings, toTokenLogprob } from "./answer-parts.js";
 import { jsonObject } from "../http/schema.js";
-import { compact } from "./request-fields.js";
+import { compact, effort } from "./request-fields.js";
 import { toolChoice } from "./response-request.js";
 import type { ResponseBody } from "./response-request.js";
 
@@ -30,7 +30,16 @@ const callItem = z.strictObject({
   arguments: z.string(),
   status,
 });
-export const outputItem = z.discriminatedUnion("type", [messageItem, callItem]);
+export const reasoningText = z.strictObject({ type: z.literal("reasoning_text"), text: z.string() });
+/** What the model thought before it answered. */
+const reasoningItem = z.strictObject({
+  type: z.literal("reasoning"),
+  id: z.string(),
+  summary: z.array(z.never()),
+  content: z.array(reasoningText),
+  status,
+});
+export const outputItem = z.discriminatedUnion("type", [messageItem, callItem, reasoningItem]);
 /** As requests have them, with nulls for what they leave out. */
 const toolAnswer = z.strictObject({
   type: z.literal("function"),
@@ -88,7 +97,7 @@ export const response = z.strictObject({
   completed_at: z.int().nullable(),
   max_tool_calls: z.null(),
   prompt_cache_key: z.string().optional(),
-  reasoning: z.strictObject({ effort: z.null(), summary: z.null() }),
+  reasoning: z.strictObject({ effort: effort.nullable(), summary: z.null() }),
   safety_identifier: z.string().optional(),
   service_tier: z.literal("default"),
   top_logprobs: z.int(),
@@ -96,12 +105,13 @@ export const response = z.strictObject({
 
 type ResponseAnswer = z.output<typeof response>;
 
-function toUsage({ promptTokens, cachedTokens, completionTokens }: RequestUsage): z.output<typeof usageSchema> {
+function toUsage(usage: RequestUsage): z.output<typeof usageSchema> {
+  const { promptTokens, cachedTokens, completionTokens, thinkingTokens } = usage;
   return {
     input_tokens: promptTokens,
     input_tokens_details: { cached_tokens: cachedTokens, cache_write_tokens: 0 },
     output_tokens: completionTokens,
-    output_tokens_details: { reasoning_tokens: 0 },
+    output_tokens_details: { reasoning_tokens: thinkingTokens },
     total_tokens: promptTokens + completionTokens,
   };
 }
@@ -118,6 +128,19 @@ export function toMessageItem(
 ): z.output<typeof messageItem> & { content: [z.output<typeof outputText>] } {
   const part = { type: "output_text" as const, text, annotations: [], logprobs: (logprobs ?? []).map(toTokenLogprob) };
   return { type: "message", id, status: state, role: "assistant", content: [part] };
+}
+
+export function reasoningItemId(id: string): string {
+  return `rs_${id}`;
+}
+
+export function toReasoningItem(
+  id: string,
+  { thinking }: Thought,
+  state: z.output<typeof status>,
+): z.output<typeof reasoningItem> {
+  const content = [{ type: "reasoning_text" as const, text: thinking }];
+  return { type: "reasoning", id, summary: [], content, status: state };
 }
 
 export function toCallItem(call: CalledTool): z.output<typeof callItem> {
@@ -156,7 +179,7 @@ export function emptyResponse(body: ResponseBody, info: AnswerInfo): ResponseAns
     background: false,
     completed_at: null,
     max_tool_calls: null,
-    reasoning: { effort: null, summary: null },
+    reasoning: { effort: body.reasoning?.effort ?? null, summary: null },
     service_tier: "default",
     top_logprobs: body.top_logprobs ?? 0,
     ...compact({
@@ -184,8 +207,10 @@ function toOutput({ content }: Answer, id: string, state: z.output<typeof status
   const parts = content.length === 0 ? [{ text: "", logprobs: undefined }] : content;
   let messages = 0;
   return parts.map((part, index) => {
+    const itemState = index === parts.length - 1 ? state : "completed";
+    if ("thinking" in part) return toReasoningItem(reasoningItemId(id), part, itemState);
     if (!("text" in part)) return toCallItem(part);
-    return toMessageItem(messageItemId(id, messages++), part, index === parts.length - 1 ? state : "completed");
+    return toMessageItem(messageItemId(id, messages++), part, itemState);
   });
 }
 

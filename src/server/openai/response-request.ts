@@ -4,7 +4,15 @@ import { clientsOwn, jsonObject, maybe, refused, someTools } from "../http/schem
 import type { AnswerFormat, ChatMessage, InferenceRequest, ToolCall } from "../inference/request.js";
 import { parseArguments, strictNames, toToolChoice } from "./chat-messages.js";
 import { assertStreams, commonFields, notShown } from "./chat-request.js";
-import { assertOneFormat, compact, extensionFields, samplingFields, toOptions } from "./request-fields.js";
+import {
+  assertOneFormat,
+  compact,
+  effort,
+  extensionFields,
+  samplingFields,
+  toOptions,
+  toThinking,
+} from "./request-fields.js";
 
 const inputPart = z.strictObject({ type: z.literal("input_text"), text: z.string() });
 const outputPart = z.strictObject({
@@ -25,6 +33,14 @@ const item = z.union([
     role: z.enum(["user", "assistant", "system", "developer"]),
     content,
     id: maybe(z.string()),
+    status: itemStatus,
+  }),
+  z.strictObject({
+    type: z.literal("reasoning"),
+    id: maybe(z.string()),
+    summary: maybe(z.array(z.unknown()).max(0, "Not supported: summaries of thoughts")),
+    content: maybe(z.array(z.strictObject({ type: z.literal("reasoning_text"), text: z.string() }))),
+    encrypted_content: refused("encrypted thoughts"),
     status: itemStatus,
   }),
   z.strictObject({
@@ -97,7 +113,16 @@ export const responseBody = z.strictObject({
   prompt: refused("there are no stored prompts"),
   prompt_cache_options: refused("prefixes are cached by themselves"),
   prompt_cache_retention: refused("prefixes are cached until their room is needed"),
-  reasoning: refused("models here have no such setting"),
+  reasoning: maybe(
+    z.strictObject({
+      effort: maybe(effort).meta({
+        description:
+          "Accepted where the model thinks before it answers: none turns that off, and templates may know the others",
+      }),
+      summary: refused("thoughts are shown as they are"),
+      generate_summary: refused("thoughts are shown as they are"),
+    }),
+  ),
   max_tool_calls: refused("no tools are run here"),
 });
 
@@ -123,6 +148,7 @@ export function toResponseRequest(body: ResponseBody): InferenceRequest {
         toolChoice: toToolChoice(wanted, tools),
         strictTools: strictNames(body.tools ?? []),
         parallelTools: body.parallel_tool_calls ?? true,
+        ...toThinking(body.reasoning?.effort, "reasoning.effort"),
         templateVariables: undefined,
       },
     ],
@@ -152,16 +178,24 @@ function toMessages({ input, instructions }: ResponseBody): ChatMessage[] {
   const system: GrowingMessage[] = instructions ? [{ role: "system", content: instructions }] : [];
   if (typeof input === "string") return [...system, { role: "user", content: input }];
   const messages: GrowingMessage[] = [...system];
+  /** What the assistant thought before its next message or call. */
+  let thoughts: { thinking?: string } = {};
   for (const [index, one] of input.entries()) {
+    if (one.type === "reasoning") {
+      const text = toText(one.content ?? []);
+      thoughts = text === "" ? {} : { thinking: text };
+      continue;
+    }
     if (one.type === "function_call_output") {
       messages.push({ role: "tool", content: toText(one.output), toolCallId: one.call_id });
     } else if (one.type === "function_call") {
       const args = parseArguments(one.arguments, `input[${index}].arguments`);
-      addCall(messages, { id: one.call_id, name: one.name, arguments: args });
+      addCall(messages, { id: one.call_id, name: one.name, arguments: args }, thoughts);
     } else {
       const role = one.role === "developer" ? "system" : one.role;
-      messages.push({ role, content: toText(one.content) });
+      messages.push({ role, content: toText(one.content), ...(role === "assistant" ? thoughts : {}) });
     }
+    thoughts = {};
   }
   return messages;
 }
@@ -169,9 +203,10 @@ function toMessages({ input, instructions }: ResponseBody): ChatMessage[] {
 type GrowingMessage = Omit<ChatMessage, "toolCalls"> & { toolCalls?: ToolCall[] };
 
 /** Calls that follow an assistant's message belong to it. */
-function addCall(messages: GrowingMessage[], call: ToolCall): void {
+function addCall(messages: GrowingMessage[], call: ToolCall, thoughts: { thinking?: string }): void {
   const last = messages.at(-1);
-  if (last?.role !== "assistant") messages.push({ role: "assistant", content: "", toolCalls: [call] });
+  if (last?.role !== "assistant" || thoughts.thinking !== undefined)
+    messages.push({ role: "assistant", content: "", ...thoughts, toolCalls: [call] });
   else (last.toolCalls ??= []).push(call);
 }
 

@@ -7,7 +7,16 @@ import { AnswerCollector, CallCollector } from "../inference/events.js";
 import { toTokenLogprob } from "./answer-parts.js";
 import { lastOf } from "./chat-answer.js";
 import type { status } from "./response-answer.js";
-import { callItemId, emptyResponse, messageItemId, toCallItem, toMessageItem, toResponse } from "./response-answer.js";
+import {
+  callItemId,
+  emptyResponse,
+  messageItemId,
+  reasoningItemId,
+  toCallItem,
+  toMessageItem,
+  toReasoningItem,
+  toResponse,
+} from "./response-answer.js";
 import type { UnnumberedEvent } from "./response-events.js";
 import type { ResponseBody } from "./response-request.js";
 
@@ -15,6 +24,11 @@ interface OpenMessage {
   readonly place: { item_id: string; output_index: number; content_index: number };
   text: string;
   logprobs: PlacedLogprob[] | undefined;
+}
+
+interface OpenThought {
+  readonly place: OpenMessage["place"];
+  text: string;
 }
 
 /** Numbers its events through, the one that tells of an error included. */
@@ -25,6 +39,8 @@ export class ResponseStream implements StreamEncoder {
   #sequence = 0;
   /** The message that is coming. */
   #message: OpenMessage | undefined;
+  /** The thought that is coming; none is beside a message. */
+  #thought: OpenThought | undefined;
   #messages = 0;
   #items = 0;
   readonly #calls = new CallCollector();
@@ -48,20 +64,55 @@ export class ResponseStream implements StreamEncoder {
     this.#collector.add(event);
     switch (event.type) {
       case "text":
-        return this.#text(event.text, event.logprobs);
+        return this.#closeThought("completed") + this.#text(event.text, event.logprobs);
+      case "thinking":
+        return this.#think(event.text);
       case "end":
         return "";
       default:
-        return this.#call(event);
+        return this.#closeThought("completed") + this.#call(event);
     }
   }
 
   end(): string {
     const whole = toResponse(this.#body, lastOf(this.#collector.answers), this.#info);
     const begun = this.#items === 0 ? this.#text("", undefined) : "";
-    const closed = this.#close(whole.status);
+    const closed = this.#closeThought(whole.status) + this.#close(whole.status);
     const type = whole.status === "completed" ? "response.completed" : "response.incomplete";
     return begun + closed + this.#send({ type, response: whole });
+  }
+
+  #think(text: string): string {
+    const opened = this.#thought === undefined ? this.#openThought() : "";
+    const thought = this.#thought;
+    if (thought === undefined) return opened;
+    thought.text += text;
+    return opened + this.#send({ type: "response.reasoning_text.delta", ...thought.place, delta: text });
+  }
+
+  #openThought(): string {
+    const id = reasoningItemId(this.#info.id);
+    const place = { item_id: id, output_index: this.#items++, content_index: 0 };
+    this.#thought = { place, text: "" };
+    const item = { ...toReasoningItem(id, { thinking: "" }, "in_progress"), content: [] };
+    const part = { type: "reasoning_text" as const, text: "" };
+    return (
+      this.#send({ type: "response.output_item.added", output_index: place.output_index, item }) +
+      this.#send({ type: "response.content_part.added", ...place, part })
+    );
+  }
+
+  #closeThought(state: z.output<typeof status>): string {
+    if (this.#thought === undefined) return "";
+    const { place, text } = this.#thought;
+    this.#thought = undefined;
+    const part = { type: "reasoning_text" as const, text };
+    const item = toReasoningItem(place.item_id, { thinking: text }, state);
+    return (
+      this.#send({ type: "response.reasoning_text.done", ...place, text }) +
+      this.#send({ type: "response.content_part.done", ...place, part }) +
+      this.#send({ type: "response.output_item.done", output_index: place.output_index, item })
+    );
   }
 
   #text(text: string, logprobs: readonly PlacedLogprob[] | undefined): string {

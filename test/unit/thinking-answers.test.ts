@@ -1,0 +1,204 @@
+import { describe, expect, test } from "vitest";
+
+import {
+  messageEvent,
+  MessageStream,
+  messageAnswer,
+  toMessageAnswer,
+} from "../../src/server/anthropic/message-answer.js";
+import type { Answer, AnswerInfo, InferenceEvent } from "../../src/server/inference/events.js";
+import { AnswerCollector } from "../../src/server/inference/events.js";
+import { EventFilter } from "../../src/server/inference/filter-events.js";
+import {
+  generateAnswer,
+  OllamaStream,
+  chatAnswer,
+  toChatAnswer,
+  toGenerateAnswer,
+} from "../../src/server/ollama/answers.js";
+import { chatChunk, chatCompletion, ChatStream, toChatCompletion } from "../../src/server/openai/chat-answer.js";
+import { response, toResponse } from "../../src/server/openai/response-answer.js";
+import { responseEvent } from "../../src/server/openai/response-events.js";
+import { responseBody } from "../../src/server/openai/response-request.js";
+import { ResponseStream } from "../../src/server/openai/response-stream.js";
+import { eventsOf, expectShape } from "../server/support.js";
+
+const info: AnswerInfo = { id: "1", createdMs: 0, model: "m", promptTokens: 3, loadMs: 0 };
+const choice = 0;
+const thought = (text: string): InferenceEvent => ({ type: "thinking", choice, text });
+const text = (said: string): InferenceEvent => ({ type: "text", choice, text: said });
+const end: InferenceEvent = {
+  type: "end",
+  choice,
+  finish: "stop",
+  stopString: null,
+  usage: {
+    promptTokens: 3,
+    cachedTokens: 0,
+    completionTokens: 9,
+    thinkingTokens: 5,
+    totalTokens: 12,
+    draftedTokens: 0,
+    acceptedTokens: 0,
+  },
+  timings: {
+    queueMs: 0,
+    firstTokenMs: 0,
+    promptMs: 0,
+    generationMs: 0,
+    totalMs: 0,
+    promptTokensPerSecond: 0,
+    tokensPerSecond: 0,
+  },
+  seed: 1,
+};
+const events = [thought("Let me "), thought("see."), text("It "), text("is."), end];
+
+function collected(list: readonly InferenceEvent[]): Answer {
+  const collector = new AnswerCollector();
+  for (const event of list) collector.add(event);
+  return collector.answers[0]!;
+}
+
+function encode(
+  stream: { start(): string; event(event: InferenceEvent): string; end(): string },
+  list: readonly InferenceEvent[] = events,
+): string {
+  return stream.start() + list.map((event) => stream.event(event)).join("") + stream.end();
+}
+
+const linesOf = (text: string): unknown[] =>
+  text
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as unknown);
+
+describe("an answer behind a thought", () => {
+  test("has it as reasoning_content in chat completions", () => {
+    const whole = expectShape(chatCompletion, toChatCompletion([collected(events)], info));
+    expect(whole.choices[0]!.message).toMatchObject({ content: "It is.", reasoning_content: "Let me see." });
+    expect(whole.usage.completion_tokens_details.reasoning_tokens).toBe(5);
+    const chunks = eventsOf(encode(new ChatStream(info, 1, true))).map((chunk) => expectShape(chatChunk, chunk));
+    const deltas = chunks.flatMap(({ choices }) => choices.map(({ delta }) => delta));
+    expect(deltas.map((delta) => delta.reasoning_content ?? "").join("")).toBe("Let me see.");
+    expect(deltas.map((delta) => delta.content ?? "").join("")).toBe("It is.");
+    const without = toChatCompletion([collected([text("Yes."), end])], info);
+    expect(without.choices[0]!.message).not.toHaveProperty("reasoning_content");
+  });
+
+  test("has it as an item before the message in responses, streamed and whole", () => {
+    const body = responseBody.parse({ input: "x", reasoning: { effort: "low" } });
+    const whole = expectShape(response, toResponse(body, collected(events), info));
+    expect(whole.output).toMatchObject([
+      { type: "reasoning", content: [{ type: "reasoning_text", text: "Let me see." }], status: "completed" },
+      { type: "message", content: [{ text: "It is." }] },
+    ]);
+    expect(whole).toMatchObject({
+      reasoning: { effort: "low" },
+      usage: { output_tokens_details: { reasoning_tokens: 5 } },
+    });
+    const told = eventsOf(encode(new ResponseStream(body, info))).map((event) => expectShape(responseEvent, event));
+    expect(told.map(({ type }) => type.replace("response.", ""))).toEqual([
+      "created",
+      "in_progress",
+      "output_item.added",
+      "content_part.added",
+      "reasoning_text.delta",
+      "reasoning_text.delta",
+      "reasoning_text.done",
+      "content_part.done",
+      "output_item.done",
+      "output_item.added",
+      "content_part.added",
+      "output_text.delta",
+      "output_text.delta",
+      "output_text.done",
+      "content_part.done",
+      "output_item.done",
+      "completed",
+    ]);
+    const done = told.flatMap((event) => (event.type === "response.output_item.done" ? [event.item] : []));
+    expect(done).toEqual(whole.output);
+  });
+
+  test("is an incomplete item where the answer ends in it", () => {
+    const body = responseBody.parse({ input: "x" });
+    const cut = [thought("Let me"), { ...end, finish: "length" } as InferenceEvent];
+    const whole = toResponse(body, collected(cut), info);
+    expect(whole).toMatchObject({ status: "incomplete", output: [{ type: "reasoning", status: "incomplete" }] });
+    const told = eventsOf(encode(new ResponseStream(body, info), cut)).map((event) => responseEvent.parse(event));
+    expect(told.at(-2)).toMatchObject({ type: "response.output_item.done", item: whole.output[0] });
+  });
+
+  test("has it as a block of its own in Anthropic's messages", () => {
+    const content = [
+      { type: "thinking", thinking: "Let me see.", signature: "" },
+      { type: "text", text: "It is.", citations: null },
+    ];
+    expect(expectShape(messageAnswer, toMessageAnswer([collected(events)], info)).content).toEqual(content);
+    const told = eventsOf(encode(new MessageStream(info))).map((event) => expectShape(messageEvent, event));
+    expect(told.map(({ type }) => type)).toEqual([
+      "message_start",
+      "content_block_start",
+      "content_block_delta",
+      "content_block_delta",
+      "content_block_stop",
+      "content_block_start",
+      "content_block_delta",
+      "content_block_delta",
+      "content_block_stop",
+      "message_delta",
+      "message_stop",
+    ]);
+    expect(told[2]).toMatchObject({ index: 0, delta: { type: "thinking_delta", thinking: "Let me " } });
+    expect(told[5]).toMatchObject({ index: 1, content_block: { type: "text" } });
+  });
+
+  test("has it as thinking in Ollama's answers and lines", () => {
+    const answers = [collected(events)];
+    expect(expectShape(chatAnswer, toChatAnswer(answers, info, "load")).message).toMatchObject({
+      content: "It is.",
+      thinking: "Let me see.",
+    });
+    expect(expectShape(generateAnswer, toGenerateAnswer(answers, info, "load"))).toMatchObject({
+      response: "It is.",
+      thinking: "Let me see.",
+    });
+    const chat = linesOf(encode(new OllamaStream(info, "chat", "load")));
+    expect(chat[0]).toMatchObject({ message: { content: "", thinking: "Let me " }, done: false });
+    expect(chat[2]).toMatchObject({ message: { content: "It " } });
+    const generated = linesOf(encode(new OllamaStream(info, "generate", "load")));
+    expect(generated[1]).toMatchObject({ response: "", thinking: "see." });
+    for (const line of generated) expectShape(generateAnswer, line);
+  });
+});
+
+describe("a content filter", () => {
+  const patient = (): ((piece: string, last: boolean) => string) => {
+    let held = "";
+    return (piece, last) => {
+      held += piece;
+      return last ? held : "";
+    };
+  };
+
+  test("reads a thought as a text of its own", async () => {
+    const passed = await new EventFilter(patient, () => undefined).apply(events);
+    expect(passed).toEqual([thought("Let me see."), text("It is."), end]);
+  });
+
+  test("blocks a thought, and all that follows", async () => {
+    const stopped: number[] = [];
+    const strict = () => (piece: string) => (piece.includes("see") ? null : piece);
+    const passed = await new EventFilter(strict, (one) => stopped.push(one)).apply(events);
+    expect(passed).toEqual([thought("Let me "), { ...end, finish: "content_filter" }]);
+    expect(stopped).toEqual([0]);
+  });
+
+  test("is not asked about a text that is not there", async () => {
+    const pieces: string[] = [];
+    const noting = () => (piece: string, last: boolean) => (pieces.push(last ? `${piece}|` : piece), piece);
+    await new EventFilter(noting, () => undefined).apply([thought("a"), text("b"), end]);
+    expect(pieces).toEqual(["a", "|", "b", "|"]);
+  });
+});
