@@ -27,7 +27,8 @@ export type LlamaErrorCode =
   | "QUEUE_FULL"
   /**
    * A request did not end within its `timeout`. `details` says how far it came: `timeoutMs`, `queueMs` (before it was
-   * started), `promptTokens`, `processedTokens` (of the prompt), `generatedTokens`, and `text`, what they say.
+   * started), `promptTokens`, `processedTokens` (of the prompt), `generatedTokens`, `text`, what they say, and
+   * `thinking`, where they say some of that.
    */
   | "TIMEOUT"
   /** The object was disposed before or during the call. */

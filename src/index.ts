@@ -14,7 +14,12 @@ export { Generation } from "./generation/generation.js";
 export { DisposedError, InvalidOptionError, LlamaError } from "./errors.js";
 export type { LlamaErrorCode, LlamaErrorDetails } from "./errors.js";
 
-export type { LoadModelOptions, MetadataValue, TypedMetadataValue } from "./model/load-options.js";
+export type {
+  LoadModelOptions,
+  MetadataValue,
+  PlannedContextOptions,
+  TypedMetadataValue,
+} from "./model/load-options.js";
 export type { ModelInfo } from "./model/model-info.js";
 export type { DecodeOptions, EncodeOptions, SpecialTokens, TokenInfo } from "./model/tokenizer.js";
 export type { EmbedOptions } from "./model/embedder.js";

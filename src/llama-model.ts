@@ -41,12 +41,14 @@ const modelChatRules = { ...sessionRules, context: optional(aContextOptions) };
  */
 export class LlamaModel {
   readonly #model: Model;
+  readonly #knownTemplate: string | null;
   #chatTemplate: ChatTemplate | undefined;
   #embedder: Embedder | undefined;
 
-  /** Use `loadModel`. */
-  constructor(model: Model) {
+  /** Use `loadModel`. `template` is for a file that has none. */
+  constructor(model: Model, known: { readonly template?: string | undefined } = {}) {
     this.#model = model;
+    this.#knownTemplate = known.template ?? null;
   }
 
   /** Absolute path of the file, or of the first part of a split one. */
@@ -72,9 +74,9 @@ export class LlamaModel {
     return this.#model.tokenizer;
   }
 
-  /** The source of the model's own chat template, or null where its file has none. */
+  /** The source of the model's own chat template: its file's, or what is known of a model by that name; null where there is none. */
   get chatTemplateSource(): string | null {
-    return this.#model.chatTemplateSource;
+    return this.#model.chatTemplateSource ?? this.#knownTemplate;
   }
 
   /** The model's own chat template. Throws `TEMPLATE` where its file has none, or a broken one. */
@@ -159,7 +161,7 @@ export class LlamaModel {
   }
 
   #requireTemplateSource(): string {
-    const source = this.#model.chatTemplateSource;
+    const source = this.chatTemplateSource;
     if (source !== null) return source;
     const message = "The model's file has no chat template; pass one with the template option";
     throw new LlamaError("TEMPLATE", message, { details: { option: "template" } });

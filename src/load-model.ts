@@ -1,4 +1,4 @@
-import { resolveModel } from "./hub/index.js";
+import { identifyModel, resolveModel } from "./hub/index.js";
 import { LlamaModel } from "./llama-model.js";
 import { toNativeDevices } from "./model/devices.js";
 import type { LoadModelOptions, ReadLoadOptions } from "./model/load-options.js";
@@ -39,7 +39,8 @@ export async function loadModel(source: string, options?: LoadModelOptions): Pro
       progress.loading?.(fraction);
     };
     const onProgress = memory === undefined ? progress.loading : loading;
-    return new LlamaModel(await Model.load(addon, path, { ...read, onProgress }, memory));
+    const model = await Model.load(addon, path, { ...read, onProgress }, memory);
+    return new LlamaModel(model, { template: identifyModel(path).known?.template });
   } finally {
     memory?.release();
   }

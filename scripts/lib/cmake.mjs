@@ -106,6 +106,12 @@ function createBuildSystem({ nativeDir, buildDir, toolchain, jobs }) {
   });
 }
 
+/** At blanks, but for those between two quotes, which are no part of an argument. @param {string} text */
+function splitArguments(text) {
+  const words = text.match(/(?:[^\s"']+|"[^"]*"|'[^']*'|["'])+/g) ?? [];
+  return words.map((word) => word.replace(/"([^"]*)"|'([^']*)'/g, (_, double, single) => double ?? single));
+}
+
 /**
  * What CMake is told besides what cmake-js does; the user's own arguments come last.
  * @param {Pick<CmakeBuild, "llamaDir" | "toolchain" | "portable" | "backend" | "gpuSettings" | "env">} build
@@ -113,7 +119,7 @@ function createBuildSystem({ nativeDir, buildDir, toolchain, jobs }) {
 export function cmakeSettings({ llamaDir, toolchain, portable, backend, gpuSettings, env }) {
   const nodeAddonApi = dirname(require.resolve("node-addon-api"));
   const { ccache, toolset } = toolchain;
-  const users = (env.LLAMA_NATIVE_CMAKE_ARGS ?? "").split(/\s+/).filter((arg) => arg !== "");
+  const users = splitArguments(env.LLAMA_NATIVE_CMAKE_ARGS ?? "");
   const own = [
     ...(toolset === null ? [] : [`-T${toolset}`]),
     `-DLLAMA_NATIVE_LLAMA_DIR=${llamaDir}`,

@@ -118,6 +118,9 @@ export function askVersion(path, env) {
   return version ? { path, version } : null;
 }
 
+/** A tool that does not tell its version in this time, as on a network drive that hangs, is none. */
+const longestAnswerMs = 20_000;
+
 /**
  * @param {string} program
  * @param {string[]} args
@@ -125,7 +128,10 @@ export function askVersion(path, env) {
  */
 function firstLine(program, args, env) {
   try {
-    const output = execFileSync(program, args, { env, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+    const output = execFileSync(program, args, {
+      ...{ env, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] },
+      timeout: longestAnswerMs,
+    });
     return output.split("\n")[0]?.trim() ?? null;
   } catch {
     return null; // the caller says what is missing

@@ -220,8 +220,8 @@ export class ChatSession {
   #keep(added: readonly PlainMessage[], turn: RenderedTurn, result: GenerationResult): void {
     const toolCalls = result.toolCalls?.map(({ id, name, arguments: args }) => ({ id, name, arguments: args })) ?? [];
     const hasCalls = toolCalls.length > 0;
-    if (result.finishReason === "cancelled" && result.text === "" && !hasCalls) return;
     const thinking = result.thinking ? { thinking: result.thinking } : {};
+    if (result.finishReason === "cancelled" && result.text === "" && !result.thinking && !hasCalls) return;
     const calls = hasCalls ? { toolCalls } : {};
     this.#history.push(...added, { role: "assistant", content: result.text, ...thinking, ...calls });
     // With a stop string, a thought, a call, or the beginning of one, the tokens hold more than the text does.

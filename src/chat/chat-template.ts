@@ -42,7 +42,7 @@ export interface RenderOptions {
   tools?: readonly ToolDefinition[] | undefined;
   /**
    * Whether a model that can think before it answers does so; by default as its template has it. Templates are told by the variables
-   * `enable_thinking` and `thinking`; where one begins a thought all the same, `false` ends it in the prompt.
+   * `enable_thinking` and `thinking`; where one knows neither, `false` puts an empty thought in the prompt.
    */
   thinking?: boolean | undefined;
   /** Further variables of the template. */
@@ -116,6 +116,7 @@ export class ChatTemplate {
   readonly #forOthers = new WeakMap<Model, ChatTemplate>();
   #traits: TemplateTraits | undefined;
   #showsTools: boolean | undefined;
+  #goesByThinking: boolean | undefined;
   #specialTokens: { bos_token: string; eos_token: string } | undefined;
 
   /** Use `model.createChatTemplate`. Throws `TEMPLATE` where the source cannot be parsed. */
@@ -233,17 +234,39 @@ export class ChatTemplate {
       const expected = "no value where the assistant has the last message, or addGenerationPrompt is false,";
       throw new InvalidOptionError("answerStart", expected, answerStart);
     }
+    const syntax = options.addGenerationPrompt ? this.thinkingSyntax : undefined;
+    const needsEmptyThought = syntax !== undefined && options.thinking === false && !this.#canBeTold;
     return {
       variables: JSON.stringify(variables),
       restore: (text) => {
         const rendered = { ...(shield?.restore(text) ?? { text, literals: [] }), spaceFollows };
-        const ends = options.thinking === false || answerStart !== "";
-        return withAnswerStart(
-          withThinking(rendered, answerFollows ? this.thinkingSyntax : undefined, ends),
-          answerStart,
-        );
+        if (syntax === undefined) return withAnswerStart({ ...rendered, thinks: false }, answerStart);
+        const begun = withThought(rendered, syntax);
+        const prompt = needsEmptyThought ? withEmptyThought(begun, syntax) : begun;
+        const endsThought = options.thinking === false || answerStart !== "";
+        return withAnswerStart(endsThought ? withThoughtEnded(prompt, syntax) : prompt, answerStart);
       },
     };
+  }
+
+  /** Whether the template writes something else where it is told not to think; found out once. */
+  get #canBeTold(): boolean {
+    const { form } = this.#accepted;
+    const rendered = (thinking: boolean): string | undefined => {
+      const messages = [toTemplateMessage({ role: "user", content: "x" }, form)];
+      const options = {
+        addGenerationPrompt: true,
+        tools: form.noTools,
+        variables: { enable_thinking: thinking, thinking },
+      };
+      try {
+        return this.#render(JSON.stringify(this.#variables(messages, options)));
+      } catch {
+        return undefined;
+      }
+    };
+    this.#goesByThinking ??= rendered(true) !== rendered(false);
+    return this.#goesByThinking;
   }
 
   #ownVariables({ thinking, variables = {} }: ReadApplyOptions): Record<string, unknown> {
@@ -277,19 +300,23 @@ export class ChatTemplate {
   }
 }
 
-/** Tells whether the prompt ends with the beginning of a thought, and `ends` that. */
-function withThinking(
-  prompt: Omit<RenderedPrompt, "thinks">,
-  syntax: ThinkingSyntax | undefined,
-  ends: boolean,
-): RenderedPrompt {
-  const { text, literals } = prompt;
-  const head = text.trimEnd();
-  const isOwn = !literals.some(({ end }) => end >= head.length);
-  if (syntax === undefined || !isOwn || !head.endsWith(syntax.open)) return { ...prompt, thinks: false };
-  if (!ends) return { ...prompt, thinks: true };
-  // As templates that can do without write it.
-  return { ...prompt, text: `${head}\n\n${syntax.close}\n\n`, spaceFollows: false, thinks: false };
+/** Tells whether the prompt ends with the beginning of a thought, which the template writes and no message. */
+function withThought(prompt: Omit<RenderedPrompt, "thinks">, { open }: ThinkingSyntax): RenderedPrompt {
+  const head = prompt.text.trimEnd();
+  const isOwn = !prompt.literals.some(({ end }) => end >= head.length);
+  return { ...prompt, thinks: isOwn && head.endsWith(open) };
+}
+
+/** Ends the thought that the prompt begins, as templates that can do without write it. */
+function withThoughtEnded(prompt: RenderedPrompt, { close }: ThinkingSyntax): RenderedPrompt {
+  if (!prompt.thinks) return prompt;
+  return { ...prompt, text: `${prompt.text.trimEnd()}\n\n${close}\n\n`, spaceFollows: false, thinks: false };
+}
+
+/** Begins a thought that is to be ended at once, for templates that cannot be told to do without one. */
+function withEmptyThought(prompt: RenderedPrompt, { open, close }: ThinkingSyntax): RenderedPrompt {
+  const { text, thinks } = prompt;
+  return thinks || text.trimEnd().endsWith(close) ? prompt : { ...prompt, text: text + open, thinks: true };
 }
 
 /** As the template would write it behind the prompt. Nothing in it is a control token. */

@@ -29,7 +29,8 @@ export function withoutOldestTurns({ head, history, added }: Conversation, share
   return start === undefined ? undefined : { head, history: history.slice(start), added };
 }
 
-function lengthOf(message: PlainMessage): number {
+/** Thoughts of earlier answers are left out by most templates. */
+function lengthOf({ thinking: _, ...message }: PlainMessage): number {
   return JSON.stringify(message).length;
 }
 

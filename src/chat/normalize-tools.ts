@@ -45,10 +45,10 @@ function normalizeTurn({ message, results }: Turn, ids: ToolIds, parallel: boole
     else answers.set(call, { ...result, name: result.name ?? call.name, toolCallId: ids.accepted(call.id) });
   }
   const groups = parallel ? [calls] : calls.map((call) => [call]);
+  const { thinking: _, ...later } = { ...message, content: "" };
   const normalized = groups.flatMap((group, index): PlainMessage[] => [
     {
-      ...message,
-      content: index === 0 ? message.content : "",
+      ...(index === 0 ? message : later),
       toolCalls: group.map((call) => ({ ...call, id: ids.accepted(call.id) })),
     },
     ...group.map((call) => answers.get(call)).filter((answer) => answer !== undefined),
@@ -97,7 +97,8 @@ function asText(message: PlainMessage): PlainMessage {
   if (message.role === "tool") return { role: "user", content: message.content };
   if (message.toolCalls === undefined) return message;
   const calls = message.toolCalls.map(({ name, arguments: args }) => JSON.stringify({ name, arguments: args }));
-  return { role: message.role, content: [message.content, ...calls].filter((text) => text !== "").join("\n\n") };
+  const { toolCalls: _, ...said } = message;
+  return { ...said, content: [message.content, ...calls].filter((text) => text !== "").join("\n\n") };
 }
 
 /** Gives calls without an id one, and others a short one where the template insists on that. */

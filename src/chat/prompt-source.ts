@@ -34,11 +34,12 @@ export interface TemplateOptions {
   parallelToolCalls?: boolean | undefined;
   /**
    * Whether a model that can think before it answers does so; by default as its template has it. What it thinks is no part of the
-   * text: the result has it as `thinking`. `true` is refused where the template knows no thinking. Where a grammar, a schema or a
-   * tool that must be called leaves no room for it, the model does not think.
+   * text: the result has it as `thinking`. `true` is refused where the template knows no thinking. Where a grammar, a schema, or a
+   * tool that is strict or must be called leaves no room for it, the model does not think; beside `true` a `grammar` is one of
+   * thought and answer together.
    */
   thinking?: boolean | undefined;
-  /** Leave what the model thinks in the text, with its marks. Default false. */
+  /** Leave what the model thinks in the text, with its marks, but for one that the prompt ends with. Default false. */
   thinkingInText?: boolean | undefined;
   /** Further variables of the template. */
   templateVariables?: Readonly<Record<string, unknown>> | undefined;
@@ -194,8 +195,9 @@ export function planAnswer<Read extends ReadRequestOptions & ToolOptions & Think
     if (options.grammar === undefined || read[name] === undefined) continue;
     throw new InvalidOptionError(name, "no value where tools must be called, or are strict", read[name]);
   }
-  const mustCall = plan.reader !== undefined && read.toolChoice !== "auto";
-  const isBound = mustCall || read.grammar !== undefined || read.jsonSchema !== undefined;
+  // Who has the model think beside a grammar of his own has room for that in it.
+  const ownGrammar = read.grammar !== undefined && read.thinking !== true;
+  const isBound = options.grammar !== undefined || read.jsonSchema !== undefined || ownGrammar;
   const { options: more, ...thinking } = planThinking(template, read, { isBound, reader: plan.reader });
   return { ...plan, ...thinking, request: { ...read, ...options, ...more } };
 }

@@ -25,10 +25,12 @@ export interface OpenModels extends AsyncDisposable {
 /** Opens them all; what cannot fit is refused before anything is loaded. */
 export async function openModels(
   { source, draftSource }: { source: string; draftSource: string | undefined },
-  load: LoadModelOptions,
+  loadOptions: LoadModelOptions,
   options: ContextOptions,
   signal: AbortSignal,
 ): Promise<OpenModels> {
+  const { contextSize, kvType, sequences } = options;
+  const load = { ...loadOptions, plannedContext: { contextSize, kvType, sequences } };
   const fetchOptions = { offline: load.offline };
   // What is put in place of a file's own metadata is not meant for the other.
   const draftLoad = { ...load, metadataOverrides: undefined };

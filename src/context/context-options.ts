@@ -1,9 +1,10 @@
 import { InvalidOptionError, LlamaError } from "../errors.js";
 import type { ContextFit, ContextPlace, ContextWish, Drafter } from "../model/fit.js";
 import { checkModelFits, checkPlainCache, contextBudget, fitContext } from "../model/fit.js";
+import { aContextSize, aKvType } from "../model/context-checks.js";
 import type { KvType } from "../model/ggml-types.js";
 import { divide } from "../model/devices.js";
-import { placeLayers } from "../model/gpu-layers.js";
+import { placeLayers, usualContext } from "../model/gpu-layers.js";
 import type { LoadModelOptions } from "../model/load-options.js";
 import { readLoadOptions } from "../model/load-options.js";
 import { microBatchSizeOf, overheadBytes } from "../model/memory-estimate.js";
@@ -16,17 +17,7 @@ import { holdsLayers, layerDevices, weightNeeds } from "../model/placement.js";
 import type { NativeContextParams } from "../native/contract.js";
 import { devicesOf, loadAddon } from "../native/load-addon.js";
 import type { Check, OptionsOf, RulesFor } from "../validate.js";
-import {
-  aBoolean,
-  aNumber,
-  anInteger,
-  oneOf,
-  optional,
-  optionsObject,
-  readOptions,
-  required,
-  withDefault,
-} from "../validate.js";
+import { aBoolean, aNumber, anInteger, oneOf, optional, readOptions, withDefault } from "../validate.js";
 
 export interface ContextOptions {
   /**
@@ -80,21 +71,6 @@ export interface ContextOptions {
 const int32Max = 0x7fffffff;
 const defaultContextSize = 4096;
 const defaultBatchSize = 512;
-
-const aKvTypeName = oneOf("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl");
-const aKvTypeOrAuto = oneOf("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl", "auto");
-const aKvTypePair = optionsObject({ k: required(aKvTypeName), v: required(aKvTypeName) });
-const aKvType: Check<{ k: KvType; v: KvType } | "auto"> = (value, name) => {
-  if (typeof value === "object") return aKvTypePair(value, name);
-  const type = aKvTypeOrAuto(value, name);
-  return type === "auto" ? type : { k: type, v: type };
-};
-
-const aContextSize: Check<number | "auto"> = (value, name) => {
-  if (value === "auto") return value;
-  if (typeof value === "string") throw new InvalidOptionError(name, 'a number of tokens or "auto"', value);
-  return anInteger(1, int32Max)(value, name);
-};
 
 const flashAttention: Check<"auto" | "on" | "off"> = (value, name) => {
   if (typeof value === "boolean") return value ? "on" : "off";
@@ -274,7 +250,8 @@ export async function checkContextFits(
     if (shape === undefined) return;
     const division = divide(found, loadOptions, available.bytes);
     const devices = division.devices.map((device) => ({ ...device, freeBytes: free.get(device.name) ?? 0 }));
-    const { placement } = placeLayers(shape, loadOptions.gpuLayers, { ...division, devices }, path);
+    const plan = usualContext(shape, loadOptions.plannedContext);
+    const { placement } = placeLayers(shape, loadOptions.gpuLayers, { ...division, devices }, path, plan);
     // A model that has no room must not come up as a context that has none.
     checkModelFits(shape, { mapped: staysMapped(loadOptions), placement }, available, path);
     const weights = weightNeeds(shape, placement);

@@ -166,7 +166,8 @@ export class GenerationRun {
   /** Who awaits a late answer still gets what there is of it. */
   #failure(shape: NativeErrorShape): LlamaError {
     if (shape.code !== "TIMEOUT") return fromErrorShape(shape);
-    return fromErrorShape({ ...shape, details: { ...shape.details, text: this.#texts.join("") } });
+    const thinking = this.#thoughts.length > 0 ? { thinking: this.#thoughts.join("") } : {};
+    return fromErrorShape({ ...shape, details: { ...shape.details, text: this.#texts.join(""), ...thinking } });
   }
 
   readonly #abort = (): void => {

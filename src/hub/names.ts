@@ -44,7 +44,9 @@ export function parseSource(source: string): ModelSource {
   }
   if (/^hf:/i.test(source)) return parseHubReference(source, source.slice(3).replace(/^\/\//, ""));
   if (/^https?:/i.test(source)) return parseUrl(source);
-  if (/^file:/i.test(source)) return { kind: "path", path: pathOfUrl(source) };
+  // With a slash in front of it, it is a URL; else a path, as it is without the word.
+  if (/^file:\//i.test(source)) return { kind: "path", path: pathOfUrl(source) };
+  if (/^file:/i.test(source)) return { kind: "path", path: expandHome(source.slice("file:".length)) };
   if (/^ollama:/i.test(source)) return { kind: "ollama", name: shortOllamaName(source.slice("ollama:".length)) };
   return parseKnown(source) ?? { kind: "path", path: expandHome(source) };
 }
@@ -69,6 +71,9 @@ function parseKnown(source: string): ModelSource | undefined {
   const exact = findModel(source);
   if (exact !== undefined) return { kind: "known", model: exact };
   const [, name = "", quantization = ""] = /^(.+):([^:]+)$/.exec(source) ?? [];
+  // Ollama's names have the size there, or "latest".
+  const sized = findModel(/^latest$/i.test(quantization) ? name : `${name}-${quantization}`);
+  if (sized !== undefined) return { kind: "known", model: sized };
   const model = findModel(name);
   return model && { kind: "known", model, quantization };
 }

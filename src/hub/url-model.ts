@@ -49,12 +49,20 @@ export async function urlModelFile(url: string, options: FetchOptions): Promise<
   return urlPath(url);
 }
 
-function askAboutAll(urls: readonly string[], isHere: boolean, options: FetchOptions): Promise<UrlFile[]> {
+/** Requests at once; a name can speak of any number of parts. */
+const mostQuestions = 8;
+
+async function askAboutAll(urls: readonly string[], isHere: boolean, options: FetchOptions): Promise<UrlFile[]> {
   const meter = new ProgressMeter(0, options.onDownload);
   const tries = isHere ? triesBesideCache : undefined;
-  return Promise.all(
-    urls.map(async (url) => ({ ...(await askAbout(url, { ...asking(url, meter, options), tries })), url })),
-  );
+  const ask = async (url: string): Promise<UrlFile> => {
+    return { ...(await askAbout(url, { ...asking(url, meter, options), tries })), url };
+  };
+  const files: UrlFile[] = [];
+  for (let next = 0; next < urls.length; next += mostQuestions) {
+    files.push(...(await Promise.all(urls.slice(next, next + mostQuestions).map(ask))));
+  }
+  return files;
 }
 
 async function changedAmong(files: readonly UrlFile[]): Promise<UrlFile[]> {

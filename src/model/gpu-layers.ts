@@ -1,5 +1,6 @@
 import { LlamaError } from "../errors.js";
 import { gigabytes } from "./gigabytes.js";
+import type { ReadPlannedContext } from "./load-options.js";
 import type { ContextPlan } from "./memory-estimate.js";
 import { gpuMicroBatchSize, smallContext } from "./memory-estimate.js";
 import type { ModelShape } from "./model-shape.js";
@@ -96,13 +97,15 @@ export function placeLayers(
   return { placement, fit: { gpuLayers, devices: devices.map(({ name }) => name), weightBytes, reason } };
 }
 
-/** The context that GPU layers are planned for where nobody says which it will be. */
-function usualContext({ contextLength }: ModelShape): ContextPlan {
+/** The context that GPU layers are planned for: the usual one where nobody says which it will be. */
+export function usualContext({ contextLength }: ModelShape, planned: Partial<ReadPlannedContext> = {}): ContextPlan {
+  const { contextSize = "auto", kvType = "auto", sequences = 4 } = planned;
+  const { k, v } = kvType === "auto" ? ({ k: "f16", v: "f16" } as const) : kvType;
   return {
-    contextSize: Math.min(4096, contextLength || 4096),
-    kvTypeK: "f16",
-    kvTypeV: "f16",
-    sequences: 4,
+    contextSize: contextSize === "auto" ? Math.min(4096, contextLength || 4096) : contextSize,
+    kvTypeK: k,
+    kvTypeV: v,
+    sequences,
     microBatchSize: gpuMicroBatchSize,
     flashAttention: "auto",
   };

@@ -5,8 +5,10 @@ import type { GpuChoice } from "../native/backends.js";
 import { gpuChoices } from "../native/backends.js";
 import type { NativeDevicePlan, NativeLoadOptions, NativeMetadataOverride } from "../native/contract.js";
 import type { DownloadProgress } from "../progress.js";
+import { aContextSize, aKvType } from "./context-checks.js";
 import type { SplitMode, TensorOverride } from "./devices.js";
 import { splitModes } from "./devices.js";
+import type { KvType } from "./ggml-types.js";
 import type { Check, OptionsOf, RulesFor } from "../validate.js";
 import {
   aBoolean,
@@ -14,10 +16,12 @@ import {
   anAbortSignal,
   aNonEmptyString,
   anArrayOf,
+  anInteger,
   aNumber,
   asRecord,
   oneOf,
   optional,
+  optionsObject,
   readOptions,
   withDefault,
 } from "../validate.js";
@@ -72,6 +76,11 @@ export interface LoadModelOptions {
    * first decides, the name of a device or "CPU" for RAM. `{ "ffn_.*_exps": "CPU" }` keeps a mixture's experts in RAM.
    */
   tensorOverrides?: Readonly<Record<string, string>> | undefined;
+  /**
+   * The context that will be made of the model: where `gpuLayers` is "auto", as many layers go to GPUs as leave room for it there.
+   * Default: one of 4096 tokens.
+   */
+  plannedContext?: PlannedContextOptions | undefined;
   /** Load the vocabulary without the weights: enough for `tokenizer` and `chatTemplate`. Default false. */
   vocabularyOnly?: boolean | undefined;
   /** Metadata to use in place of the file's, by GGUF key; keys and texts have at most 127 bytes. */
@@ -81,6 +90,21 @@ export interface LoadModelOptions {
   /** Rearrange weights in memory for this CPU's kernels, which is faster. Default true. */
   repack?: boolean | undefined;
 }
+
+/** What decides a context's memory, as `createContext` takes it. What is "auto" there is planned for as the default. */
+export interface PlannedContextOptions {
+  contextSize?: number | "auto" | undefined;
+  kvType?: KvType | { k: KvType; v: KvType } | "auto" | undefined;
+  sequences?: number | undefined;
+}
+
+const plannedContextRules = {
+  contextSize: optional(aContextSize),
+  kvType: optional(aKvType),
+  sequences: optional(anInteger(1, 255)),
+} satisfies RulesFor<PlannedContextOptions>;
+
+export type ReadPlannedContext = OptionsOf<typeof plannedContextRules>;
 
 const longestOverrideBytes = 127;
 
@@ -175,6 +199,7 @@ const rules = {
   mainGpu: optional(aNonEmptyString),
   tensorSplit: optional(aTensorSplit),
   tensorOverrides: withDefault(tensorOverrides, []),
+  plannedContext: optional(optionsObject(plannedContextRules)),
   vocabularyOnly: withDefault(aBoolean, false),
   metadataOverrides: withDefault(metadataOverrides, []),
   checkTensors: withDefault(aBoolean, false),

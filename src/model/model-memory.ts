@@ -5,7 +5,7 @@ import type { GgufHeader } from "./gguf-header.js";
 import { readGgufFile } from "./gguf-header.js";
 import type { GpuFit } from "./gpu-layers.js";
 import { divide } from "./devices.js";
-import { placeLayers } from "./gpu-layers.js";
+import { placeLayers, usualContext } from "./gpu-layers.js";
 import type { ReadLoadOptions } from "./load-options.js";
 import { anonymousBytes } from "./machine-memory.js";
 import { availableMemory, ramMemory, reserve } from "./memory-ledger.js";
@@ -65,7 +65,8 @@ export class LoadMemory {
     if (shape === undefined) return undefined;
     const available = availableMemory();
     const division = divide(devicesOf(addon), options, available.bytes);
-    const { placement, fit } = placeLayers(shape, options.gpuLayers, division, path);
+    const plan = usualContext(shape, options.plannedContext);
+    const { placement, fit } = placeLayers(shape, options.gpuLayers, division, path, plan);
     checkModelFits(shape, { mapped: staysMapped(options), placement }, available, path);
     return new LoadMemory(shape, options, placement, fit);
   }

@@ -25,6 +25,15 @@ describe("the models of a repository", () => {
     expect(groupModels(files(path)).length).toBe(isModel ? 1 : 0);
   });
 
+  it("are found without the UD- that some have in front of their label", () => {
+    const both = ["a-UD-Q4_K_XL.gguf", "a-Q4_K_M.gguf", "a-UD-Q4_K_M.gguf", "a-UD-IQ2_M.gguf"];
+    expect(choose(both, { quantization: "Q4_K_XL" })).toEqual(["a-UD-Q4_K_XL.gguf"]);
+    expect(choose(both, { quantization: "ud-q4_k_m" })).toEqual(["a-UD-Q4_K_M.gguf"]);
+    expect(choose(both, { quantization: "Q4_K_M" })).toEqual(["a-Q4_K_M.gguf"]);
+    expect(choose(both, { quantization: "Q4" })).toEqual(["a-Q4_K_M.gguf"]);
+    expect(choose(both, { quantization: "IQ2" })).toEqual(["a-UD-IQ2_M.gguf"]);
+  });
+
   it("are whole where they are split", () => {
     const models = groupModels(
       files("a-Q8_0-00002-of-00002.gguf", "a-Q8_0-00001-of-00002.gguf", "b-Q8_0-00001-of-00003.gguf"),

@@ -165,4 +165,22 @@ done
     expect(toolsets("-T v143")).toEqual(["-T", "v143"]);
     expect(toolsets("-DGGML_LTO=ON -Tv143", ["-Tcuda=C:\\CUDA"])).toEqual(["-Tv143"]);
   });
+
+  it("are one where they are in quotes, whatever blanks they have", () => {
+    const toolchain: Toolchain = {
+      ...{ cmake: { path: "/usr/bin/cmake", version: "cmake version 3.25.1" }, cCompiler: null, generator: null },
+      ...{ compiler: { path: "/usr/bin/c++", version: "c++ 12" }, toolset: null, ccache: null },
+    };
+    const what = { llamaDir: "llama.cpp", toolchain, portable: false, backend: "cpu", gpuSettings: [] } as const;
+    const args = ` -DA="/opt/my libs"  '-DB=x y' -DC="" "-DD='q'" -DE=a"b c"d -DF=o'brien`;
+    const env = { LLAMA_NATIVE_CMAKE_ARGS: args };
+    expect(cmakeSettings({ ...what, gpuSettings: [], env }).filter((arg) => /^-D[A-F]=/.test(arg))).toEqual([
+      "-DA=/opt/my libs",
+      "-DB=x y",
+      "-DC=",
+      "-DD='q'",
+      "-DE=ab cd",
+      "-DF=o'brien",
+    ]);
+  });
 });

@@ -50,9 +50,14 @@ describe.runIf(onLinux)("the memory that is estimated by a file's header", () =>
     const ratios: number[] = [];
     const [runs, most] = name.startsWith("tiny") ? [5, 3] : [3, 2];
     const right = (): number => ratios.filter((ratio) => ratio > 0.95 && ratio < 1.05).length;
-    while (ratios.length < runs && right() < most) {
+    const measure = async (): Promise<number> => {
       const { estimatedBytes, measuredBytes } = await measureMemory(path, { contextSize, kvType, ...prompt });
-      ratios.push(estimatedBytes / measuredBytes);
+      return estimatedBytes / measuredBytes;
+    };
+    while (ratios.length < runs && right() < most) {
+      // Most of a tiny model's run is the start of its process, which takes one core.
+      const atOnce = name.startsWith("tiny") ? Math.min(most - right(), runs - ratios.length) : 1;
+      ratios.push(...(await Promise.all(Array.from({ length: atOnce }, measure))));
     }
     expect(right(), ratios.join(" ")).toBe(most);
   });

@@ -40,6 +40,8 @@ export interface FakeOptions {
   /** Puts a space before every stretch of plain text, as SentencePiece does. */
   spacePrefix?: boolean;
   addBos?: boolean;
+  /** More texts of control tokens, which are no tokens here. */
+  specials?: string[];
   templates?: Record<string, FakeTemplate>;
   chatTemplate?: string | null;
   info?: Partial<NativeModelInfo>;
@@ -259,7 +261,10 @@ export class FakeAddon implements NativeAddon {
         fimSuffix: null,
         fimMiddle: null,
         endOfGeneration: [tokens.eos, tokens.imEnd],
-        specialTexts: Array.from({ length: firstByte }, (_, token) => this.bytesOf(token).toString("latin1")),
+        specialTexts: [
+          ...Array.from({ length: firstByte }, (_, token) => this.bytesOf(token).toString("latin1")),
+          ...(this.#options.specials ?? []),
+        ],
       },
       ...this.#options.info,
     };

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { ContextPlace, ContextWish } from "../../src/model/fit.js";
 import { checkModelFits, contextBudget, fitContext } from "../../src/model/fit.js";
 import type { KvType } from "../../src/model/ggml-types.js";
-import { fitGpuLayers, placeLayers } from "../../src/model/gpu-layers.js";
+import { fitGpuLayers, placeLayers, usualContext } from "../../src/model/gpu-layers.js";
 import type { AvailableMemory } from "../../src/model/machine-memory.js";
 import type { ContextPlan } from "../../src/model/memory-estimate.js";
 import { cacheBytes, computeBytes, estimateMemory } from "../../src/model/memory-estimate.js";
@@ -346,6 +346,24 @@ describe("layers for a GPU", () => {
     [[], /^No layers are on a GPU: there is none that this build uses, or may use$/],
   ])("are chosen with a reason", (devices, reason) => {
     expect(fitGpuLayers(q4, plan(4096), { devices }).reason).toMatch(reason);
+  });
+
+  it("leave room for the context that is to be made, and are more where that is in a smaller type", () => {
+    const division = { devices: [gpu(8e9)] };
+    const layers = (planned: Parameters<typeof usualContext>[1]): number => {
+      const context = usualContext(q4, planned);
+      const { placement } = placeLayers(q4, "auto", division, "m.gguf", context);
+      const { devices: weights } = weightNeeds(q4, placement);
+      const { devices: caches } = contextNeeds(q4, context, placement);
+      expect((weights[0] ?? 0) + (caches[0] ?? 0)).toBeLessThan(8e9);
+      return placement.gpuLayers;
+    };
+    expect(layers(undefined)).toBe(33);
+    const whole = layers({ contextSize: 32_768 });
+    expect(whole).toBeGreaterThan(10);
+    expect(whole).toBeLessThan(33);
+    expect(layers({ contextSize: 32_768, kvType: { k: "q4_0", v: "q4_0" } })).toBeGreaterThan(whole);
+    expect(layers({ contextSize: "auto", kvType: "auto" })).toBe(33);
   });
 
   it("tell the bytes of weights that are on it", () => {

@@ -96,3 +96,15 @@ describe("refuses", () => {
     expect(() => readLoadOptions(options)).toThrow(message);
   });
 });
+
+it("takes what is known of the context that is to be made, and refuses what no context could be", () => {
+  const { plannedContext } = readLoadOptions({ plannedContext: { contextSize: 8192, kvType: "q8_0" } });
+  expect(plannedContext).toMatchObject({ contextSize: 8192, kvType: { k: "q8_0", v: "q8_0" } });
+  for (const [wrong, option] of [
+    [{ contextSize: 0 }, "plannedContext.contextSize"],
+    [{ kvType: "q9" }, "plannedContext.kvType"],
+    [{ threads: 2 }, "an option name of plannedContext"],
+  ]) {
+    expect(() => readLoadOptions({ plannedContext: wrong })).toThrow(option as string);
+  }
+});

@@ -119,3 +119,12 @@ it("takes no longer for each of many than for each of few", () => {
   expect(first?.toolCalls).toHaveLength(ids.length);
   expect(others.map(({ content }) => content)).toEqual(ids);
 });
+
+it("shows a thought once, before the first of the calls that follow it, and in words beside calls in words", () => {
+  const thought = { ...calls(call("a", "id-1"), call("b", "id-2")), thinking: "Hm." };
+  const results = [result("A", { toolCallId: "id-1" }), result("B", { toolCallId: "id-2" })];
+  const single = normalizeTools([user, thought, ...results], { ids: "any", parallel: false });
+  expect(single.flatMap(({ thinking }) => thinking ?? [])).toEqual(["Hm."]);
+  expect(single[1]).toMatchObject({ thinking: "Hm.", toolCalls: [{ name: "a" }] });
+  expect(normalizeTools([user, thought, ...results], "none")[1]).toMatchObject({ thinking: "Hm." });
+});

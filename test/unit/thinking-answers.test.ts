@@ -132,7 +132,7 @@ describe("an answer behind a thought", () => {
 
   test("has it as a block of its own in Anthropic's messages", () => {
     const content = [
-      { type: "thinking", thinking: "Let me see.", signature: "" },
+      { type: "thinking", thinking: "Let me see.", signature: "llama-native" },
       { type: "text", text: "It is.", citations: null },
     ];
     expect(expectShape(messageAnswer, toMessageAnswer([collected(events)], info)).content).toEqual(content);
@@ -140,6 +140,7 @@ describe("an answer behind a thought", () => {
     expect(told.map(({ type }) => type)).toEqual([
       "message_start",
       "content_block_start",
+      "content_block_delta",
       "content_block_delta",
       "content_block_delta",
       "content_block_stop",
@@ -151,7 +152,8 @@ describe("an answer behind a thought", () => {
       "message_stop",
     ]);
     expect(told[2]).toMatchObject({ index: 0, delta: { type: "thinking_delta", thinking: "Let me " } });
-    expect(told[5]).toMatchObject({ index: 1, content_block: { type: "text" } });
+    expect(told[4]).toMatchObject({ index: 0, delta: { type: "signature_delta", signature: "llama-native" } });
+    expect(told[6]).toMatchObject({ index: 1, content_block: { type: "text" } });
   });
 
   test("has it as thinking in Ollama's answers and lines", () => {
@@ -195,10 +197,19 @@ describe("a content filter", () => {
     expect(stopped).toEqual([0]);
   });
 
-  test("is not asked about a text that is not there", async () => {
+  test("is told what it reads, and not asked about a text that is not there", async () => {
     const pieces: string[] = [];
-    const noting = () => (piece: string, last: boolean) => (pieces.push(last ? `${piece}|` : piece), piece);
-    await new EventFilter(noting, () => undefined).apply([thought("a"), text("b"), end]);
-    expect(pieces).toEqual(["a", "|", "b", "|"]);
+    const noting = (part: string) => (piece: string, last: boolean) => {
+      pieces.push(`${part}: ${piece}${last ? "." : ""}`);
+      return piece;
+    };
+    const place = { choice, index: 0 };
+    const call: InferenceEvent[] = [
+      { type: "call", ...place, id: "1", name: "f" },
+      { type: "arguments", ...place, text: "{}" },
+      { type: "callEnd", ...place, isWhole: true },
+    ];
+    await new EventFilter(noting, () => undefined).apply([thought("a"), text("b"), ...call, end]);
+    expect(pieces).toEqual(["thinking: a", "thinking: .", "text: b", "text: .", "arguments: {}."]);
   });
 });

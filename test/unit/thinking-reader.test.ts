@@ -5,6 +5,7 @@ import { thinkingMarksOf } from "../../src/chat/thinking/thinking-syntax.js";
 import { ToolReader } from "../../src/chat/tools/tool-reader.js";
 import { syntaxOfTemplate } from "../../src/chat/tools/tool-syntax.js";
 import type { AnswerParser, AnswerPart } from "../../src/generation/answer-parser.js";
+import { cpuTime } from "../support/cpu-time.js";
 
 const syntax = { open: "<think>", close: "</think>", isSpecial: false };
 
@@ -75,6 +76,20 @@ describe("the reader of thoughts", () => {
     ["</think>Yes.", "", "Yes."],
   ])("begins within a thought where the prompt does: %j", (text, thinking, said) => {
     expect(readInAnyWay(text, () => ({ opened: true }))).toMatchObject({ thinking, text: said });
+  });
+
+  it("takes endless blanks as they come", () => {
+    for (const inner of [undefined, new ToolReader(syntaxOfTemplate("<tool_call>"), ["look"])]) {
+      const reader = new ThinkingReader(syntax, inner);
+      reader.opened();
+      const used = cpuTime(() => {
+        for (let count = 0; count < 100_000; count++) reader.push("\n");
+        reader.push("</think>");
+        for (let count = 0; count < 100_000; count++) reader.push("x\n\n");
+        for (let count = 0; count < 100_000; count++) reader.push("\n");
+      });
+      expect(used).toBeLessThan(2000);
+    }
   });
 
   it("tells how much of the text is thought, with its marks", () => {

@@ -20,6 +20,14 @@ const templates = {
   "may </think>": spying(({ enable_thinking: on }) => (on === false ? "<think>\n\n</think>\n\n" : "")),
   // It always thinks.
   "must </think>": spying(() => "<think>\n"),
+  // It cannot be told, and begins no thought.
+  "does </think>": spying(() => ""),
+  // It says so elsewhere than in front of the answer.
+  "says </think>": spying(({ thinking: on }) => (on === false ? "Be quick. " : "")),
+  // It ends with the last message.
+  "echo </think>": spying(({ messages: list }) => list.at(-1)!.content as string),
+  // Its marks are control tokens.
+  "[THINK][/THINK]": spying(() => ""),
   none: chatml,
 };
 const messages = [{ role: "user" as const, content: "Is it?" }];
@@ -61,6 +69,36 @@ describe("a template that knows thinking", () => {
     expect(must.render(messages)).toMatch(/assistant\n<think>\n$/);
     expect(must.render(messages, { thinking: false })).toMatch(/assistant\n<think>\n\n<\/think>\n\n$/);
     expect(must.render(messages, { answerStart: "Yes" })).toMatch(/assistant\n<think>\n\n<\/think>\n\nYes$/);
+  });
+
+  it("has an empty thought in the prompt where it knows of no way to do without, and one alone", () => {
+    const does = setup.model.createChatTemplate("does </think>");
+    expect(does.render(messages, { thinking: false })).toMatch(/assistant\n<think>\n\n<\/think>\n\n$/);
+    expect(does.render(messages)).toMatch(/assistant\n$/);
+    expect(does.render(messages, { thinking: false, addGenerationPrompt: false })).not.toContain("think");
+    const says = setup.model.createChatTemplate("says </think>");
+    expect(says.render(messages, { thinking: false })).toMatch(/assistant\nBe quick\. $/);
+  });
+
+  it("begins a thought behind a message of the assistant's, too", async () => {
+    const said = [...messages, { role: "assistant" as const, content: "Yes." }];
+    const generation = context.generate({ messages: said, template: must });
+    await answer(["Hm.</think>It is."]);
+    expect(await generation).toMatchObject({ text: "It is.", thinking: "Hm." });
+    expect(must.render(said, { thinking: false })).toMatch(/<think>\n\n<\/think>\n\n$/);
+  });
+
+  it("is not taken in by a message that ends with its mark", async () => {
+    const own = fakeModel({ templates, specials: ["<think>"] });
+    const asked = [{ role: "user" as const, content: "Explain <think>" }];
+    const rendered = own.model.createChatTemplate("echo </think>").render(asked, { thinking: false });
+    expect(rendered).toMatch(/Explain <think><think>\n\n<\/think>\n\n$/);
+    const generation = (await own.model.createContext()).generate({ messages: asked, template: "echo </think>" });
+    await settle();
+    const running = own.addon.context.last;
+    running.piece("Hm.</think>Yes.");
+    running.end();
+    expect(await generation).toMatchObject({ text: "Hm.</think>Yes.", thinking: "" });
   });
 
   it("gets what the assistant thought before, and never the text of control tokens in it as such", () => {
@@ -145,13 +183,23 @@ describe("a request that leaves no room for thinking", () => {
     ["a grammar", { grammar: 'root ::= "yes"' }],
     ["a schema", { jsonSchema: { type: "object" } }],
     ["a tool that must be called", { tools, toolChoice: "required" as const }],
+    ["a strict tool", { tools: [{ type: "function" as const, function: { name: "look", strict: true } }] }],
+    ["an answer that was begun", { answerStart: "y" }],
   ])("has the model do without: %s", async (_, options) => {
     const generation = context.generate({ messages, template: must, ...options });
-    expect(promptOf(await answer(["yes"]))).toMatch(/<think>\n\n<\/think>\n\n$/);
+    expect(promptOf(await answer(["yes"]))).toMatch(/<think>\n\n<\/think>\n\ny?$/);
     expect(await generation).not.toHaveProperty("thinking");
-    expect(() => context.generate({ messages, template: must, thinking: true, ...options })).toThrow(
+    const thinks = { messages, template: must, thinking: true, ...options };
+    if ("grammar" in options) return;
+    expect(() => context.generate(thinks)).toThrow(
       expect.objectContaining({ code: "INVALID_OPTION", details: { option: "thinking" } }),
     );
+  });
+
+  it("has room for it in a grammar of thought and answer together", async () => {
+    const generation = context.generate({ messages, template: must, thinking: true, grammar: "root ::= .*" });
+    expect(promptOf(await answer(["Hm.</think>Yes."]))).toMatch(/<think>\n$/);
+    expect(await generation).toMatchObject({ text: "Yes.", thinking: "Hm." });
   });
 
   it("is refused where the template knows no thinking", () => {
@@ -162,7 +210,35 @@ describe("a request that leaves no room for thinking", () => {
   });
 });
 
+describe("marks that are control tokens", () => {
+  it.each([{}, { thinkingInText: true }])("are part of the text that is read: %j", async (options) => {
+    const special = fakeModel({ templates, specials: ["[THINK]", "[/THINK]"] });
+    const own = await special.model.createContext();
+    const generation = own.generate({ messages, template: "[THINK][/THINK]", ...options });
+    await settle();
+    const running = special.addon.context.last;
+    expect(running.native.renderSpecial).toBe(true);
+    running.piece("[THINK]Hm.[/THINK]Yes.");
+    running.end();
+    const { text, thinking } = await generation;
+    if ("thinkingInText" in options) expect(text).toBe("[THINK]Hm.[/THINK]Yes.");
+    else expect({ text, thinking }).toEqual({ text: "Yes.", thinking: "Hm." });
+  });
+});
+
 describe("a session", () => {
+  it("keeps the question of an answer that was cancelled in its thought", async () => {
+    const chat = context.createChat({ template: must });
+    const generation = chat.send("Is it?");
+    await settle();
+    const running = setup.addon.context.last;
+    running.piece("Hm, well");
+    generation.cancel();
+    running.end({ reason: "cancelled" });
+    expect(await generation).toMatchObject({ text: "", thinking: "Hm, well" });
+    expect(chat.history).toMatchObject([{ content: "Is it?" }, { content: "", thinking: "Hm, well" }]);
+  });
+
   const said = (chat: ChatSession): unknown => chat.history.at(-1);
 
   it("keeps what was thought beside the answer, and evaluates anew what the template leaves out of it", async () => {

@@ -18,14 +18,23 @@ export interface ThinkingPlan {
   readonly options: { readonly renderSpecial?: true };
 }
 
-/**
- * `isBound`: whether a grammar allows the answer and nothing before it. Throws `INVALID_OPTION` where the model shall think and
- * cannot.
- */
+/** What a request has that thinking depends on. */
+export interface ThinkingRoom {
+  /** Whether a grammar allows the answer and nothing before it. */
+  readonly isBound: boolean;
+  readonly reader: AnswerParser | undefined;
+}
+
+/** Whether the text has the marks of a thought, which it otherwise lacks where they are control tokens. */
+export function showsMarks(template: ChatTemplate, isBound: boolean): boolean {
+  return !isBound && template.thinkingSyntax?.isSpecial === true;
+}
+
+/** Throws `INVALID_OPTION` where the model shall think and cannot. */
 export function planThinking(
   template: ChatTemplate,
   { thinking, thinkingInText, answerStart = "" }: ThinkingOptions,
-  { isBound, reader }: { isBound: boolean; reader: AnswerParser | undefined },
+  { isBound, reader }: ThinkingRoom,
 ): ThinkingPlan {
   const syntax = template.thinkingSyntax;
   if (syntax === undefined) {
@@ -33,14 +42,15 @@ export function planThinking(
       throw new InvalidOptionError("thinking", "no true: the chat template knows no thinking", true);
     return { thinking: undefined, reader, options: {} };
   }
-  if (isBound && thinking === true) {
-    const expected = "no true where a grammar, a schema or a tool that must be called leaves no room for it";
+  if (thinking === true && (isBound || answerStart !== "")) {
+    const expected =
+      "no true where a schema, an answer that was begun, or a tool that is strict or must be called leaves no room for it";
     throw new InvalidOptionError("thinking", expected, true);
   }
   const reads = !isBound && !thinkingInText && answerStart === "";
   return {
     thinking: isBound ? false : thinking,
     reader: reads ? new ThinkingReader(syntax, reader) : reader,
-    options: reads && syntax.isSpecial ? { renderSpecial: true } : {},
+    options: showsMarks(template, isBound) ? { renderSpecial: true } : {},
   };
 }

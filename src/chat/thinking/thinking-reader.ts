@@ -1,6 +1,9 @@
 import type { AnswerParser, AnswerPart } from "../../generation/answer-parser.js";
 import type { ThinkingSyntax } from "./thinking-syntax.js";
 
+/** Of a format; more are a model that has lost its way, and looking at them again for every token would take ever longer. */
+const mostBlanks = 1024;
+
 /** Where in an answer its reader is: before anything but blanks; in the thought; behind its mark; or in the answer itself. */
 type State = "start" | "thought" | "behind" | "answer";
 
@@ -77,7 +80,7 @@ export class ThinkingReader implements AnswerParser {
       this.#state = "thought";
       return this.#readThought();
     }
-    return open.startsWith(seen) ? [] : this.#answer(this.#take());
+    return open.startsWith(seen) && blanks <= mostBlanks ? [] : this.#answer(this.#take());
   }
 
   #readThought(): AnswerPart[] {
@@ -85,8 +88,9 @@ export class ThinkingReader implements AnswerParser {
     if (!this.#hasThought) this.#drop(leadingBlanks(this.#held));
     const end = this.#held.indexOf(close);
     if (end < 0) {
-      const sure = this.#held.length - beginningLength(this.#held, close);
-      return this.#think(this.#held.slice(0, sure).trimEnd().length);
+      const sure = this.#held.slice(0, this.#held.length - beginningLength(this.#held, close));
+      const { length } = sure.trimEnd();
+      return this.#think(sure.length - length > mostBlanks ? sure.length : length);
     }
     const parts = this.#think(this.#held.slice(0, end).trimEnd().length);
     this.#drop(this.#held.indexOf(close) + close.length);

@@ -10,6 +10,7 @@ import { nameBeforeArguments } from "./tool-syntax.js";
  */
 type State = "text" | "prose" | "open" | "name" | "call" | "between" | "closing" | "held";
 
+const mostBlanks = 1024;
 /** Characters of a name with its marks. */
 const longestName = 256;
 
@@ -116,8 +117,10 @@ export class ToolReader implements AnswerParser {
   #readText(trigger: string): void {
     let seen = Math.min(trigger.length, this.#held.length);
     while (!this.#held.endsWith(trigger.slice(0, seen))) seen--;
-    // Blanks before a call are no part of what is said.
-    this.#say(this.#held.slice(0, this.#held.length - seen).trimEnd().length);
+    // Blanks before a call are no part of what is said; endless ones are, as they would be looked at again for every character.
+    const said = this.#held.length - seen;
+    const { length } = this.#held.slice(0, said).trimEnd();
+    this.#say(said - length > mostBlanks ? said : length);
     if (seen === trigger.length) this.#state = "open";
   }
 
@@ -176,6 +179,7 @@ export class ToolReader implements AnswerParser {
 
   #readClosing(end: string): void {
     const seen = this.#held.trimStart();
+    if (seen === "") this.#drop(this.#held.length);
     if (end.startsWith(seen) && seen !== end) return;
     this.#state = "text";
     const again = seen === end ? "" : this.#held;

@@ -27,6 +27,8 @@ export const loadFlags = {
     help: "in place of the file's own; repeatable",
   },
   offline: { help: "take only what is on this disk, and ask nothing of the network" },
+  // What the context's own flags say.
+  plannedContext: null,
   vocabularyOnly: null,
   onDownload: null,
   onProgress: null,

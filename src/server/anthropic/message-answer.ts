@@ -28,6 +28,9 @@ const toolUse = z.strictObject({
   input: z.record(z.string(), z.unknown()),
 });
 
+/** Signs nothing; clients drop thoughts that have none, and send back what they get. */
+const signature = "llama-native";
+
 export const messageAnswer = z.strictObject({
   id: z.string().startsWith("msg_"),
   type: z.literal("message"),
@@ -36,7 +39,7 @@ export const messageAnswer = z.strictObject({
   content: z.array(
     z.discriminatedUnion("type", [
       z.strictObject({ type: z.literal("text"), text: z.string(), citations: z.null() }),
-      z.strictObject({ type: z.literal("thinking"), thinking: z.string(), signature: z.literal("") }),
+      z.strictObject({ type: z.literal("thinking"), thinking: z.string(), signature: z.literal(signature) }),
       toolUse,
     ]),
   ),
@@ -65,6 +68,7 @@ export const messageEvent = z.discriminatedUnion("type", [
     delta: z.discriminatedUnion("type", [
       z.strictObject({ type: z.literal("text_delta"), text: z.string() }),
       z.strictObject({ type: z.literal("thinking_delta"), thinking: z.string() }),
+      z.strictObject({ type: z.literal("signature_delta"), signature: z.literal(signature) }),
       z.strictObject({ type: z.literal("input_json_delta"), partial_json: z.string() }),
     ]),
   }),
@@ -98,7 +102,7 @@ function toStopReason({ finish, stopString }: AnswerEnd): z.output<typeof stopRe
 }
 
 function toBlock(part: AnswerContent): Message["content"][number] {
-  if ("thinking" in part) return { type: "thinking", thinking: part.thinking, signature: "" };
+  if ("thinking" in part) return { type: "thinking", thinking: part.thinking, signature };
   return "text" in part ? { type: "text", text: part.text, citations: null } : toToolUse(part);
 }
 
@@ -185,9 +189,10 @@ export class MessageStream implements StreamEncoder {
   }
 
   #closeBlock(): string {
+    const signed = this.#open === "thinking" ? this.#delta({ type: "signature_delta", signature }) : "";
     if (this.#open === undefined) return "";
     this.#open = undefined;
-    return this.#stop();
+    return signed + this.#stop();
   }
 
   #call(event: CallEvent): string {

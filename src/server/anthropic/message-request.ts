@@ -27,7 +27,11 @@ const toolResult = z.strictObject({
   cache_control: cacheControl,
 });
 /** What the assistant thought. */
-const thought = z.strictObject({ type: z.literal("thinking"), thinking: z.string(), signature: z.string() });
+const thought = z.strictObject({
+  type: z.literal("thinking"),
+  thinking: z.string(),
+  signature: maybe(z.string()).meta({ description: "Accepted: signs nothing here" }),
+});
 const block = z.discriminatedUnion("type", [text, thought, toolUse, toolResult]);
 
 const message = z.strictObject({
@@ -160,6 +164,10 @@ function withoutAnswerStart(messages: readonly ChatMessage[]): {
   answerStart: string | undefined;
 } {
   const begins = messages.findLastIndex(({ role, toolCalls }) => role !== "assistant" || toolCalls !== undefined) + 1;
+  if (messages.slice(begins).some(({ thinking = "" }) => thinking !== "")) {
+    const message = "messages: Not supported: going on from an answer with its thoughts";
+    throw new Problem("unsupported", message, { param: "messages" });
+  }
   const begun = messages.slice(begins).map(({ content }) => content as string);
   return { messages: messages.slice(0, begins), answerStart: begun.length === 0 ? undefined : begun.join("\n\n") };
 }

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { InvalidOptionError, LlamaError } from "../../errors.js";
 import type { ChatTemplate } from "../../chat/chat-template.js";
 import type { GenerateOptions, MessagesPrompt } from "../../chat/prompt-source.js";
+import { showsMarks } from "../../chat/thinking/plan-thinking.js";
 import { showTools, toolSyntax } from "../../chat/tools/plan-tools.js";
 import type { Generation } from "../../generation/generation.js";
 import type { LlamaContext } from "../../llama-context.js";
@@ -151,7 +152,9 @@ export class Backend {
     const promptTokens = request.countsPrompt && first !== undefined ? await countPrompt(first, lease) : 0;
     options.signal.throwIfAborted();
     assertRoom(request.prompts.length * request.n, context);
-    const plans = await Promise.all(request.prompts.map((prompt) => planPrompt(prompt, request, lease)));
+    const plans = await Promise.all(
+      request.prompts.map((prompt) => planPrompt(prompt, request, lease, this.#options.defaults)),
+    );
     options.signal.throwIfAborted();
     const answers = new Answers(request, lease, context, { ...this.#options.defaults }, options.signal);
     answers.start(plans, () => lease.release(options.keepMs));
@@ -161,7 +164,7 @@ export class Backend {
       output === undefined
         ? undefined
         : new EventFilter(
-            () => output(filtered),
+            (part) => output(filtered, part),
             (choice) => answers.cancel(choice),
           );
     return {
@@ -340,7 +343,12 @@ interface PromptPlan {
   readonly toolSchemaField?: string;
 }
 
-async function planPrompt(prompt: Prompt, request: InferenceRequest, lease: Lease): Promise<PromptPlan> {
+async function planPrompt(
+  prompt: Prompt,
+  request: InferenceRequest,
+  lease: Lease,
+  defaults: RequestOptions,
+): Promise<PromptPlan> {
   const { tokenizer } = lease.model;
   const echo = request.echo ? echoText(prompt, lease.model) : undefined;
   switch (prompt.kind) {
@@ -364,17 +372,21 @@ async function planPrompt(prompt: Prompt, request: InferenceRequest, lease: Leas
       return { prompt: { tokens }, options: formatOptions(request) };
     }
     case "chat":
-      return planChat(prompt, request, lease);
+      return planChat(prompt, request, lease, defaults);
   }
 }
 
-function planChat(prompt: ChatPrompt, request: InferenceRequest, lease: Lease): PromptPlan {
-  const { messages, answerStart, toolChoice, strictTools = [], parallelTools } = prompt;
+function planChat(prompt: ChatPrompt, request: InferenceRequest, lease: Lease, defaults: RequestOptions): PromptPlan {
+  const { messages, answerStart, toolChoice, strictTools = [], parallelTools, thinkingInText } = prompt;
   const template = templateOf(lease);
-  assertThinking(prompt, request, lease);
-  const chat = { template, messages, answerStart, ...toTemplateOptions(prompt), thinkingInText: prompt.thinkingInText };
+  const hasFormat = request.format.type !== "text" || { ...defaults, ...request.options }.grammar !== undefined;
+  const hasToolGrammar = keepsToTools(prompt);
+  const isBound = hasToolGrammar || hasFormat;
+  assertThinking(prompt, lease, isBound);
+  const chat = { template, messages, answerStart, ...toTemplateOptions(prompt, template), thinkingInText };
+  const hasMarks = showsMarks(template, isBound);
   const given = toolChoice === "none" ? [] : prompt.tools;
-  if (given.length === 0) return { prompt: chat, options: formatOptions(request) };
+  if (given.length === 0) return { prompt: chat, options: formatOptions(request), rendersSpecial: hasMarks };
   if (request.format.type !== "text" || request.options.grammar !== undefined) {
     const message = "Not supported: tools together with a format or grammar of the answer";
     throw new Problem("unsupported", message, { param: "tools" });
@@ -383,46 +395,54 @@ function planChat(prompt: ChatPrompt, request: InferenceRequest, lease: Lease): 
   const tools = given.map(({ type, function: tool }) => {
     return { type, function: { ...tool, strict: strict.has(tool.name) } };
   });
-  const hasGrammar = toolChoice !== "auto" || strict.size > 0;
   return {
     prompt: { ...chat, tools, toolChoice, parallelToolCalls: parallelTools },
     // It takes the place of one for all answers.
-    options: hasGrammar ? { grammar: undefined } : {},
-    rendersSpecial: toolSyntax(template).triggerIsSpecial,
+    options: hasToolGrammar ? { grammar: undefined } : {},
+    rendersSpecial: hasMarks || toolSyntax(template).triggerIsSpecial,
     toolSchemaField: prompt.toolSchemaField,
   };
 }
 
+/** Whether a grammar of the tools decides what may be answered. */
+function keepsToTools({ tools, toolChoice, strictTools = [] }: ChatPrompt): boolean {
+  return tools.length > 0 && toolChoice !== "none" && (toolChoice !== "auto" || strictTools.length > 0);
+}
+
 /** Refuses to have a model think that cannot, or where nothing may be before the answer. */
-function assertThinking({ thinking, tools, toolChoice }: ChatPrompt, request: InferenceRequest, lease: Lease): void {
+function assertThinking({ thinking, answerStart = "" }: ChatPrompt, lease: Lease, isBound: boolean): void {
   if (thinking?.wanted !== true) return;
   const { param } = thinking;
-  if (templateOf(lease).thinkingSyntax === undefined) {
+  const { thinkingSyntax, source } = templateOf(lease);
+  if (thinkingSyntax === undefined) {
+    // gpt-oss has channels in place of marks.
+    if (source.includes("reasoning_effort")) return;
     throw new Problem("unsupported", `Not supported: ${lease.entry.id} does not think before it answers`, { param });
   }
-  const mustCall = tools.length > 0 && toolChoice !== "auto" && toolChoice !== "none";
-  if (!mustCall && request.format.type === "text" && request.options.grammar === undefined) return;
-  const message = "Not supported: thinking before an answer that has a format or grammar, or has to call a tool";
+  if (!isBound && answerStart === "") return;
+  const message =
+    "Not supported: thinking before an answer that was begun, has a format or grammar, or has tools that are strict or must be called";
   throw new Problem("unsupported", message, { param });
 }
 
 /** What the template is told besides the conversation. */
-function toTemplateOptions({
-  thinking,
-  templateVariables,
-}: ChatPrompt): Pick<MessagesPrompt, "thinking" | "templateVariables"> {
+function toTemplateOptions(
+  { thinking, templateVariables }: ChatPrompt,
+  { thinkingSyntax }: ChatTemplate,
+): Pick<MessagesPrompt, "thinking" | "templateVariables"> {
   const effort = thinking?.effort === undefined ? undefined : { reasoning_effort: thinking.effort };
   return {
-    thinking: thinking?.wanted,
+    thinking: thinkingSyntax === undefined ? undefined : thinking?.wanted,
     templateVariables: effort ? { ...effort, ...templateVariables } : templateVariables,
   };
 }
 
 /** A conversation as it is put to the template, with its tools in words where the template does not show them. */
 function toTemplatePrompt(prompt: ChatPrompt, template: ChatTemplate): Parameters<ChatTemplate["applyAsync"]> {
-  const { thinking, templateVariables: variables } = toTemplateOptions(prompt);
+  const { thinking, templateVariables: variables } = toTemplateOptions(prompt, template);
   const { messages, tools } = showTools(template, prompt.messages, prompt.toolChoice === "none" ? [] : prompt.tools);
-  return [messages, { tools, thinking, variables, answerStart: prompt.answerStart }];
+  const thinks = keepsToTools(prompt) ? false : thinking;
+  return [messages, { tools, thinking: thinks, variables, answerStart: prompt.answerStart }];
 }
 
 function formatOptions({ format }: InferenceRequest): RequestOptions {

@@ -1,4 +1,4 @@
-import type { OutputFilter } from "./content-filter.js";
+import type { FilteredPart, OutputFilter } from "./content-filter.js";
 import type { AnswerEnd, CallEvent, InferenceEvent } from "./events.js";
 import { CallCollector } from "./events.js";
 
@@ -6,23 +6,21 @@ interface FilteredAnswer {
   /** Of the text that is being read; what comes after a thought or a call is another one. */
   filter: OutputFilter | undefined;
   /** What that text is; of an answer of which nothing has come, it is not yet known. */
-  kind: TextKind | undefined;
+  part: "text" | "thinking" | undefined;
   /** Of the call that is being read, which is looked at as a whole. */
   readonly call: CallCollector;
   readonly callEvents: CallEvent[];
   blocked: boolean;
 }
 
-type TextKind = "text" | "thinking";
-
 /** Applies a deployment's filter to the answers of one request. */
 export class EventFilter {
-  readonly #make: () => OutputFilter;
+  readonly #make: (part: FilteredPart) => OutputFilter;
   readonly #answers = new Map<number, FilteredAnswer>();
   /** Ends an answer that was blocked, which goes on in the engine. */
   readonly #stop: (choice: number) => void;
 
-  constructor(make: () => OutputFilter, stop: (choice: number) => void) {
+  constructor(make: (part: FilteredPart) => OutputFilter, stop: (choice: number) => void) {
     this.#make = make;
     this.#stop = stop;
   }
@@ -41,26 +39,26 @@ export class EventFilter {
       return [...rest, answer.blocked ? blockedEnd(event) : event];
     }
     const isText = event.type === "text" || event.type === "thinking";
-    if (isText && answer.kind === undefined) answer.kind = event.type;
-    if (isText && event.type === answer.kind) return this.#passText(choice, answer, event.text, false);
+    if (isText && answer.part === undefined) answer.part = event.type;
+    if (isText && event.type === answer.part) return this.#passText(choice, answer, event.text, false);
     // What was held back of the text before something else comes before that.
     const before = await this.#passText(choice, answer, "", true);
     if (answer.blocked) return before;
     if (!isText) return [...before, ...(await this.#passCall(event, answer))];
-    answer.kind = event.type;
+    answer.part = event.type;
     return [...before, ...(await this.#passText(choice, answer, event.text, false))];
   }
 
   async #passText(choice: number, answer: FilteredAnswer, text: string, last: boolean): Promise<InferenceEvent[]> {
     if (answer.blocked || (last && answer.filter === undefined)) return [];
-    const filter = (answer.filter ??= this.#make());
+    const filter = (answer.filter ??= this.#make(answer.part ?? "text"));
     if (last) answer.filter = undefined;
     const passed = await filter(text, last);
     if (passed === null) {
       this.#block(choice, answer);
       return [];
     }
-    return passed === "" ? [] : [{ type: answer.kind ?? "text", choice, text: passed }];
+    return passed === "" ? [] : [{ type: answer.part ?? "text", choice, text: passed }];
   }
 
   /** Arguments are JSON, a text of their own: they pass as they are or, where the filter would change them, not at all. */
@@ -69,7 +67,7 @@ export class EventFilter {
     const call = answer.call.add(event);
     if (call === undefined) return [];
     const events = answer.callEvents.splice(0);
-    if ((await this.#make()(call.arguments, true)) === call.arguments) return events;
+    if ((await this.#make("arguments")(call.arguments, true)) === call.arguments) return events;
     this.#block(event.choice, answer);
     return [];
   }
@@ -83,8 +81,8 @@ export class EventFilter {
     const known = this.#answers.get(choice);
     if (known !== undefined) return known;
     const created: FilteredAnswer = {
-      filter: this.#make(),
-      kind: undefined,
+      filter: undefined,
+      part: undefined,
       call: new CallCollector(),
       callEvents: [],
       blocked: false,

@@ -17,7 +17,7 @@ export interface ServedModel {
   readonly name?: string | undefined;
   /** Further names that requests may use. */
   readonly aliases?: readonly string[] | undefined;
-  readonly load?: Omit<LoadModelOptions, "onProgress" | "signal" | "vocabularyOnly"> | undefined;
+  readonly load?: Omit<LoadModelOptions, "onProgress" | "signal" | "vocabularyOnly" | "plannedContext"> | undefined;
   /** Default: 8 sequences that share min(8192, the model's own context length) tokens, and a queue of 256. */
   readonly context?: ContextOptions | undefined;
   /** Jinja source of a chat template in place of the model's own. */

@@ -1,3 +1,4 @@
+import type { Hash } from "node:crypto";
 import { createHash } from "node:crypto";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer } from "node:http";
@@ -281,16 +282,27 @@ function failed(status: number, code: string, message: string, headers: Record<s
 export function commitOf({ commit, files }: Repository): string {
   if (commit !== undefined) return commit;
   const hash = createHash("sha1");
-  for (const [path, content] of Object.entries(files)) hash.update(path).update(content);
+  for (const [path, content] of Object.entries(files)) hash.update(path).update(gitHash(content));
   return hash.digest("hex");
 }
 
 export function sha256(content: Buffer): string {
-  return createHash("sha256").update(content).digest("hex");
+  return hashOf("sha256", content, (hash) => hash.update(content));
 }
 
 export function gitHash(content: Buffer): string {
-  return createHash("sha1").update(`blob ${content.length}\0`).update(content).digest("hex");
+  return hashOf("sha1", content, (hash) => hash.update(`blob ${content.length}\0`).update(content));
+}
+
+const hashes = { sha1: new WeakMap<Buffer, string>(), sha256: new WeakMap<Buffer, string>() };
+
+/** Contents are replaced, never changed, and every request asks for their hashes. */
+function hashOf(algorithm: keyof typeof hashes, content: Buffer, update: (hash: Hash) => Hash): string {
+  const known = hashes[algorithm].get(content);
+  if (known !== undefined) return known;
+  const found = update(createHash(algorithm)).digest("hex");
+  hashes[algorithm].set(content, found);
+  return found;
 }
 
 function listen(server: Server): Promise<string> {

@@ -2,6 +2,11 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
+import { cacheDir } from "../../../scripts/lib/paths.mjs";
+
+/** Of the machine and not of the sandbox, so that each model is written once. */
+const testModels = process.env["LLAMA_NATIVE_TEST_MODELS"] ?? join(cacheDir(), "test-models");
+
 const variables = [
   ...[
     "HF_ENDPOINT",
@@ -12,7 +17,8 @@ const variables = [
     "HF_HUB_OFFLINE",
     "HF_HUB_DOWNLOAD_TIMEOUT",
   ],
-  ...["LLAMA_NATIVE_CACHE_DIR", "OLLAMA_MODELS", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"],
+  ...["LLAMA_NATIVE_TEST_MODELS", "LLAMA_NATIVE_CACHE_DIR", "OLLAMA_MODELS"],
+  ...["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"],
 ];
 
 export interface Sandbox {
@@ -32,6 +38,7 @@ export async function enterSandbox(endpoint: string): Promise<Sandbox> {
     HF_ENDPOINT: endpoint,
     HF_HOME: join(folder, "huggingface"),
     LLAMA_NATIVE_CACHE_DIR: join(folder, "own"),
+    LLAMA_NATIVE_TEST_MODELS: testModels,
     OLLAMA_MODELS: join(folder, "ollama"),
     NO_PROXY: "127.0.0.1,localhost",
   };
