@@ -6,7 +6,10 @@ import type { ModelHandle } from "../../src/native/contract.js";
 import { loadAddon } from "../../src/native/load-addon.js";
 import { FakeAddon } from "./fake-addon.js";
 
-vi.mock("../../src/hub/index.js", () => ({ resolveModel: vi.fn() }));
+vi.mock("../../src/hub/index.js", async (importOriginal) => ({
+  ...(await importOriginal<object>()),
+  resolveModel: vi.fn(),
+}));
 vi.mock("../../src/native/load-addon.js", () => ({ loadAddon: vi.fn() }));
 
 describe("loadModel", () => {
