@@ -105,6 +105,6 @@ it("takes what is known of the context that is to be made, and refuses what no c
     [{ kvType: "q9" }, "plannedContext.kvType"],
     [{ threads: 2 }, "an option name of plannedContext"],
   ]) {
-    expect(() => readLoadOptions({ plannedContext: wrong })).toThrow(option as string);
+    expect(() => readLoadOptions({ plannedContext: wrong })).toThrow(option);
   }
 });
