@@ -49,7 +49,7 @@ describe("chat with one message", () => {
     expect(thought).toMatchObject({ text: "", thinking: expect.stringMatching(/\w/), usage: { thinkingTokens: 6 } });
     expect((await run([...chat, "--thinking-in-text"])).stdout.trim()).toBe(thought["thinking"]);
     expect((await run([...chat, "--no-thinking"])).stdout).toMatch(/\w/);
-    const terminal = new Terminal(chat);
+    const terminal = new Terminal(chat, { CI: undefined }); // which would have no colours
     await expect(terminal.exitCode).resolves.toBe(0);
     expect(terminal.raw).toContain("\u001b[2m");
     const shown = stripVTControlCharacters(terminal.raw).trim();
