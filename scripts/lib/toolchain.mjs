@@ -129,7 +129,9 @@ const longestAnswerMs = 20_000;
 function firstLine(program, args, env) {
   try {
     const output = execFileSync(program, args, {
-      ...{ env, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] },
+      env,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
       timeout: longestAnswerMs,
     });
     return output.split("\n")[0]?.trim() ?? null;

@@ -16,7 +16,7 @@ import type { RenderedText } from "./special-text-shield.js";
 import { SpecialTextShield } from "./special-text-shield.js";
 import type { TemplateMessage } from "./template-messages.js";
 import { toTemplateMessage } from "./template-messages.js";
-import type { ProbeVocabulary, RenderProbe, TemplateTraits } from "./template-traits.js";
+import type { ProbeVocabulary, TemplateTraits } from "./template-traits.js";
 import { probeTemplate, probeToolDefinitions } from "./template-traits.js";
 import type { ThinkingSyntax } from "./thinking/thinking-syntax.js";
 import { thinkingMarksOf } from "./thinking/thinking-syntax.js";
@@ -111,6 +111,8 @@ export type ReadApplyOptions = OptionsOf<typeof applyRules>;
  */
 export class ChatTemplate {
   readonly source: string;
+  /** @internal How the model writes what it thinks, where the template knows of that. */
+  readonly thinkingSyntax: ThinkingSyntax | undefined;
   readonly #model: Model;
   readonly #handle: TemplateHandle;
   readonly #forOthers = new WeakMap<Model, ChatTemplate>();
@@ -124,6 +126,8 @@ export class ChatTemplate {
     this.#model = model;
     this.source = aNonEmptyString(source, "the template's source");
     this.#handle = callAddon(() => model.addon.templateCreate({ source: toUSVString(source) }));
+    const marks = thinkingMarksOf(source);
+    this.thinkingSyntax = marks && { ...marks, isSpecial: model.tokenizer.specialTexts.isIn(marks.close) };
   }
 
   /** @internal The same for another model, whose vocabulary is what tells control tokens from text; made once. */
@@ -174,12 +178,6 @@ export class ChatTemplate {
     return restore(await awaitAddon(() => this.#model.addon.templateRenderAsync({ template, variables })));
   }
 
-  /** @internal How the model writes what it thinks, where the template knows of that. */
-  get thinkingSyntax(): ThinkingSyntax | undefined {
-    const marks = thinkingMarksOf(this.source);
-    return marks && { ...marks, isSpecial: this.#tokenizer.specialTexts.isIn(marks.close) };
-  }
-
   /** Whether it shows a model the tools there are. */
   get showsTools(): boolean {
     this.#showsTools ??= probeToolDefinitions(this.#probe, this.#accepted.form);
@@ -200,8 +198,12 @@ export class ChatTemplate {
     return this.#traits;
   }
 
-  readonly #probe: RenderProbe = (messages, tools) => {
-    const options = { addGenerationPrompt: true, tools, variables: {} };
+  readonly #probe = (
+    messages: TemplateMessage[],
+    tools: null | readonly unknown[],
+    variables: Record<string, unknown> = {},
+  ): string => {
+    const options = { addGenerationPrompt: true, tools, variables };
     return this.#render(JSON.stringify(this.#variables(messages, options)));
   };
 
@@ -252,15 +254,10 @@ export class ChatTemplate {
   /** Whether the template writes something else where it is told not to think; found out once. */
   get #canBeTold(): boolean {
     const { form } = this.#accepted;
+    const messages = [toTemplateMessage({ role: "user", content: "x" }, form)];
     const rendered = (thinking: boolean): string | undefined => {
-      const messages = [toTemplateMessage({ role: "user", content: "x" }, form)];
-      const options = {
-        addGenerationPrompt: true,
-        tools: form.noTools,
-        variables: { enable_thinking: thinking, thinking },
-      };
       try {
-        return this.#render(JSON.stringify(this.#variables(messages, options)));
+        return this.#probe(messages, form.noTools, thinkingVariables(thinking));
       } catch {
         return undefined;
       }
@@ -271,7 +268,7 @@ export class ChatTemplate {
 
   #ownVariables({ thinking, variables = {} }: ReadApplyOptions): Record<string, unknown> {
     if (thinking === undefined || this.thinkingSyntax === undefined) return variables;
-    return { enable_thinking: thinking, thinking, ...variables };
+    return { ...thinkingVariables(thinking), ...variables };
   }
 
   /** Undefined where nothing holds the text of a control token, as is the rule. */
@@ -298,6 +295,11 @@ export class ChatTemplate {
       add_generation_prompt: options.addGenerationPrompt,
     };
   }
+}
+
+/** What templates call it. */
+function thinkingVariables(thinking: boolean): Record<string, boolean> {
+  return { enable_thinking: thinking, thinking };
 }
 
 /** Tells whether the prompt ends with the beginning of a thought, which the template writes and no message. */

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import { messageEvent, MessageStream, toMessageAnswer } from "../../src/server/anthropic/message-answer.js";
-import type { Answer, AnswerInfo, InferenceEvent } from "../../src/server/inference/events.js";
-import { AnswerCollector } from "../../src/server/inference/events.js";
+import type { InferenceEvent } from "../../src/server/inference/events.js";
 import { OllamaStream } from "../../src/server/ollama/answers.js";
 import { toChatCompletion } from "../../src/server/openai/chat-answer.js";
 import { responseEvent } from "../../src/server/openai/response-events.js";
@@ -11,54 +10,17 @@ import { toResponse } from "../../src/server/openai/response-answer.js";
 import { responseBody } from "../../src/server/openai/response-request.js";
 import { ResponseStream } from "../../src/server/openai/response-stream.js";
 import { eventsOf } from "../server/support.js";
+import { choice, collected, encoded, ended, info, text } from "./inference-events.js";
 
-const info: AnswerInfo = { id: "1", createdMs: 0, model: "m", promptTokens: 3, loadMs: 0 };
-const timings = {
-  queueMs: 0,
-  firstTokenMs: 0,
-  promptMs: 0,
-  generationMs: 0,
-  totalMs: 0,
-  promptTokensPerSecond: 0,
-  tokensPerSecond: 0,
-};
-const usage = {
-  promptTokens: 3,
-  cachedTokens: 0,
-  completionTokens: 9,
-  thinkingTokens: 0,
-  totalTokens: 12,
-  draftedTokens: 0,
-  acceptedTokens: 0,
-};
-const choice = 0;
-const text = (said: string): InferenceEvent => ({ type: "text", choice, text: said });
 const call = (index: number): InferenceEvent[] => [
   { type: "call", choice, index, id: `call_${index}`, name: "weather" },
   { type: "arguments", choice, index, text: '{"city":' },
   { type: "arguments", choice, index, text: '"Rome"}' },
   { type: "callEnd", choice, index, isWhole: true },
 ];
-const end: InferenceEvent = {
-  type: "end",
-  choice,
-  finish: "tool_calls",
-  stopString: null,
-  usage,
-  timings,
-  seed: 1,
-};
-const events = [text("Let me "), text("look."), ...call(0), ...call(1), text("So.")].concat(end);
+const events = [text("Let me "), text("look."), ...call(0), ...call(1), text("So."), ended("tool_calls")];
 
-function collected(): Answer {
-  const collector = new AnswerCollector();
-  for (const event of events) collector.add(event);
-  return collector.answers[0]!;
-}
-
-function encode(stream: { start(): string; event(event: InferenceEvent): string; end(): string }): string {
-  return stream.start() + events.map((event) => stream.event(event)).join("") + stream.end();
-}
+const encode = (stream: Parameters<typeof encoded>[0]): string => encoded(stream, events);
 
 describe("an answer of text, two calls and text", () => {
   test("has its items in this order in /v1/responses, each done before the next one begins, streamed and whole", () => {
@@ -74,7 +36,7 @@ describe("an answer of text, two calls and text", () => {
         ["done", index],
       ]),
     );
-    const whole = toResponse(body, collected(), info);
+    const whole = toResponse(body, collected(events), info);
     const done = frame.filter(({ type }) => type === "response.output_item.done").map(({ item }) => item);
     expect(done).toEqual(whole.output);
     expect(told.at(-1)).toMatchObject({ response: { output: whole.output } });
@@ -112,7 +74,7 @@ describe("an answer of text, two calls and text", () => {
     const rome = { type: "tool_use", text: '{"city":"Rome"}' };
     expect(blocks).toEqual([{ type: "text", text: "Let me look." }, rome, rome, { type: "text", text: "So." }]);
     const input = { city: "Rome" };
-    expect(toMessageAnswer([collected()], info).content).toMatchObject([
+    expect(toMessageAnswer([collected(events)], info).content).toMatchObject([
       { type: "text", text: "Let me look." },
       { type: "tool_use", input },
       { type: "tool_use", input },
@@ -121,7 +83,7 @@ describe("an answer of text, two calls and text", () => {
   });
 
   test("is one text with its calls in a chat completion", () => {
-    const [whole] = toChatCompletion([collected()], info).choices;
+    const [whole] = toChatCompletion([collected(events)], info).choices;
     expect(whole?.message).toMatchObject({
       content: "Let me look.So.",
       tool_calls: [{ id: "call_0" }, { id: "call_1", function: { arguments: '{"city":"Rome"}' } }],

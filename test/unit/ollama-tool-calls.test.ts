@@ -5,8 +5,8 @@ import { expect, test } from "vitest";
 import type { CalledTool } from "../../src/server/inference/events.js";
 import { chatAnswer, OllamaStream, toChatAnswer } from "../../src/server/ollama/answers.js";
 import { chatBody, toChatRequest } from "../../src/server/ollama/requests.js";
+import { ended, info } from "./inference-events.js";
 
-const info = { id: "a", createdMs: 0, model: "m", promptTokens: 0, loadMs: 0 };
 const called: CalledTool = { index: 0, id: "call_1", name: "f", arguments: '{"x":1}', isWhole: true };
 const call = { id: "call_1", function: { index: 0, name: "f", arguments: { x: 1 } } };
 
@@ -29,19 +29,14 @@ test("a call that comes back keeps its id, and may have none", () => {
 });
 
 test("an answer's calls have ids, whole and in a stream", () => {
-  const usage = {
-    promptTokens: 1,
-    cachedTokens: 0,
-    completionTokens: 1,
-    thinkingTokens: 0,
-    totalTokens: 2,
-    draftedTokens: 0,
-    acceptedTokens: 0,
+  const answer = {
+    ...ended("tool_calls"),
+    text: "",
+    thinking: "",
+    tools: [called],
+    logprobs: undefined,
+    content: [called],
   };
-  const times = { queueMs: 0, firstTokenMs: 0, promptMs: 0, generationMs: 0, totalMs: 0 };
-  const timings = { ...times, promptTokensPerSecond: 0, tokensPerSecond: 0 };
-  const end = { finish: "tool_calls" as const, stopString: null, usage, timings, seed: 1 };
-  const answer = { ...end, text: "", thinking: "", tools: [called], logprobs: undefined, content: [called] };
   const whole = toChatAnswer([answer], info, "load");
   expect(chatAnswer.parse(whole).message.tool_calls).toEqual([call]);
 

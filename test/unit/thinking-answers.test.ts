@@ -6,8 +6,7 @@ import {
   messageAnswer,
   toMessageAnswer,
 } from "../../src/server/anthropic/message-answer.js";
-import type { Answer, AnswerInfo, InferenceEvent } from "../../src/server/inference/events.js";
-import { AnswerCollector } from "../../src/server/inference/events.js";
+import type { InferenceEvent } from "../../src/server/inference/events.js";
 import { EventFilter } from "../../src/server/inference/filter-events.js";
 import {
   generateAnswer,
@@ -22,50 +21,14 @@ import { responseEvent } from "../../src/server/openai/response-events.js";
 import { responseBody } from "../../src/server/openai/response-request.js";
 import { ResponseStream } from "../../src/server/openai/response-stream.js";
 import { eventsOf, expectShape } from "../server/support.js";
+import { choice, collected, encoded, ended, info, text } from "./inference-events.js";
 
-const info: AnswerInfo = { id: "1", createdMs: 0, model: "m", promptTokens: 3, loadMs: 0 };
-const choice = 0;
 const thought = (text: string): InferenceEvent => ({ type: "thinking", choice, text });
-const text = (said: string): InferenceEvent => ({ type: "text", choice, text: said });
-const end: InferenceEvent = {
-  type: "end",
-  choice,
-  finish: "stop",
-  stopString: null,
-  usage: {
-    promptTokens: 3,
-    cachedTokens: 0,
-    completionTokens: 9,
-    thinkingTokens: 5,
-    totalTokens: 12,
-    draftedTokens: 0,
-    acceptedTokens: 0,
-  },
-  timings: {
-    queueMs: 0,
-    firstTokenMs: 0,
-    promptMs: 0,
-    generationMs: 0,
-    totalMs: 0,
-    promptTokensPerSecond: 0,
-    tokensPerSecond: 0,
-  },
-  seed: 1,
-};
+const end = ended("stop", 5);
 const events = [thought("Let me "), thought("see."), text("It "), text("is."), end];
 
-function collected(list: readonly InferenceEvent[]): Answer {
-  const collector = new AnswerCollector();
-  for (const event of list) collector.add(event);
-  return collector.answers[0]!;
-}
-
-function encode(
-  stream: { start(): string; event(event: InferenceEvent): string; end(): string },
-  list: readonly InferenceEvent[] = events,
-): string {
-  return stream.start() + list.map((event) => stream.event(event)).join("") + stream.end();
-}
+const encode = (stream: Parameters<typeof encoded>[0], list: readonly InferenceEvent[] = events): string =>
+  encoded(stream, list);
 
 const linesOf = (text: string): unknown[] =>
   text
@@ -123,7 +86,7 @@ describe("an answer behind a thought", () => {
 
   test("is an incomplete item where the answer ends in it", () => {
     const body = responseBody.parse({ input: "x" });
-    const cut = [thought("Let me"), { ...end, finish: "length" } as InferenceEvent];
+    const cut = [thought("Let me"), ended("length")];
     const whole = toResponse(body, collected(cut), info);
     expect(whole).toMatchObject({ status: "incomplete", output: [{ type: "reasoning", status: "incomplete" }] });
     const told = eventsOf(encode(new ResponseStream(body, info), cut)).map((event) => responseEvent.parse(event));

@@ -1,8 +1,6 @@
 import type { AnswerParser, AnswerPart } from "../../generation/answer-parser.js";
+import { lengthBeforeBlanks, markLength, mostBlanks } from "../text-before-mark.js";
 import type { ThinkingSyntax } from "./thinking-syntax.js";
-
-/** Of a format; more are a model that has lost its way, and looking at them again for every token would take ever longer. */
-const mostBlanks = 1024;
 
 /** Where in an answer its reader is: before anything but blanks; in the thought; behind its mark; or in the answer itself. */
 type State = "start" | "thought" | "behind" | "answer";
@@ -88,9 +86,8 @@ export class ThinkingReader implements AnswerParser {
     if (!this.#hasThought) this.#drop(leadingBlanks(this.#held));
     const end = this.#held.indexOf(close);
     if (end < 0) {
-      const sure = this.#held.slice(0, this.#held.length - beginningLength(this.#held, close));
-      const { length } = sure.trimEnd();
-      return this.#think(sure.length - length > mostBlanks ? sure.length : length);
+      const sure = this.#held.slice(0, this.#held.length - markLength(this.#held, close));
+      return this.#think(lengthBeforeBlanks(sure));
     }
     const parts = this.#think(this.#held.slice(0, end).trimEnd().length);
     this.#drop(this.#held.indexOf(close) + close.length);
@@ -136,11 +133,4 @@ export class ThinkingReader implements AnswerParser {
 
 function leadingBlanks(text: string): number {
   return text.length - text.trimStart().length;
-}
-
-/** How much of `mark` the text ends with the beginning of. */
-function beginningLength(text: string, mark: string): number {
-  let length = Math.min(text.length, mark.length - 1);
-  while (!text.endsWith(mark.slice(0, length))) length--;
-  return length;
 }

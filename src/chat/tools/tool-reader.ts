@@ -1,4 +1,5 @@
 import type { AnswerPart, AnswerParser } from "../../generation/answer-parser.js";
+import { lengthBeforeBlanks, markLength } from "../text-before-mark.js";
 import { CallScanner, isBlank } from "./call-scanner.js";
 import { argumentsOf } from "./cut-json.js";
 import type { ToolSyntax } from "./tool-syntax.js";
@@ -10,7 +11,6 @@ import { nameBeforeArguments } from "./tool-syntax.js";
  */
 type State = "text" | "prose" | "open" | "name" | "call" | "between" | "closing" | "held";
 
-const mostBlanks = 1024;
 /** Characters of a name with its marks. */
 const longestName = 256;
 
@@ -115,12 +115,8 @@ export class ToolReader implements AnswerParser {
   }
 
   #readText(trigger: string): void {
-    let seen = Math.min(trigger.length, this.#held.length);
-    while (!this.#held.endsWith(trigger.slice(0, seen))) seen--;
-    // Blanks before a call are no part of what is said; endless ones are, as they would be looked at again for every character.
-    const said = this.#held.length - seen;
-    const { length } = this.#held.slice(0, said).trimEnd();
-    this.#say(said - length > mostBlanks ? said : length);
+    const seen = markLength(this.#held, trigger);
+    this.#say(lengthBeforeBlanks(this.#held.slice(0, this.#held.length - seen)));
     if (seen === trigger.length) this.#state = "open";
   }
 

@@ -189,10 +189,10 @@ export class MessageStream implements StreamEncoder {
   }
 
   #closeBlock(): string {
-    const signed = this.#open === "thinking" ? this.#delta({ type: "signature_delta", signature }) : "";
-    if (this.#open === undefined) return "";
+    const kind = this.#open;
+    if (kind === undefined) return "";
     this.#open = undefined;
-    return signed + this.#stop();
+    return (kind === "thinking" ? this.#delta({ type: "signature_delta", signature }) : "") + this.#stop();
   }
 
   #call(event: CallEvent): string {

@@ -40,8 +40,8 @@ export interface ContentFilter {
   /** Called before the model sees the request. `{ block: reason }` refuses it, with the reason as the error's message. */
   request?(request: FilteredRequest): FilterVerdict | Promise<FilterVerdict>;
   /**
-   * Called for every text that there is: that of each answer, what was thought before it, and the arguments of each tool it calls, which are one
-   * piece. Arguments that the filter changes end the answer as null does, since half a call is none.
+   * Called for every text that there is: that of each answer, what was thought before it, and the arguments of each tool it calls,
+   * which are one piece. Arguments that the filter changes end the answer as null does, since half a call is none.
    */
   output?(request: FilteredRequest, part: FilteredPart): OutputFilter;
 }

@@ -5,8 +5,8 @@ import { CallCollector } from "./events.js";
 interface FilteredAnswer {
   /** Of the text that is being read; what comes after a thought or a call is another one. */
   filter: OutputFilter | undefined;
-  /** What that text is; of an answer of which nothing has come, it is not yet known. */
-  part: "text" | "thinking" | undefined;
+  /** What that text is. */
+  part: "text" | "thinking";
   /** Of the call that is being read, which is looked at as a whole. */
   readonly call: CallCollector;
   readonly callEvents: CallEvent[];
@@ -39,7 +39,6 @@ export class EventFilter {
       return [...rest, answer.blocked ? blockedEnd(event) : event];
     }
     const isText = event.type === "text" || event.type === "thinking";
-    if (isText && answer.part === undefined) answer.part = event.type;
     if (isText && event.type === answer.part) return this.#passText(choice, answer, event.text, false);
     // What was held back of the text before something else comes before that.
     const before = await this.#passText(choice, answer, "", true);
@@ -51,14 +50,14 @@ export class EventFilter {
 
   async #passText(choice: number, answer: FilteredAnswer, text: string, last: boolean): Promise<InferenceEvent[]> {
     if (answer.blocked || (last && answer.filter === undefined)) return [];
-    const filter = (answer.filter ??= this.#make(answer.part ?? "text"));
+    const filter = (answer.filter ??= this.#make(answer.part));
     if (last) answer.filter = undefined;
     const passed = await filter(text, last);
     if (passed === null) {
       this.#block(choice, answer);
       return [];
     }
-    return passed === "" ? [] : [{ type: answer.part ?? "text", choice, text: passed }];
+    return passed === "" ? [] : [{ type: answer.part, choice, text: passed }];
   }
 
   /** Arguments are JSON, a text of their own: they pass as they are or, where the filter would change them, not at all. */
@@ -82,7 +81,7 @@ export class EventFilter {
     if (known !== undefined) return known;
     const created: FilteredAnswer = {
       filter: undefined,
-      part: undefined,
+      part: "text",
       call: new CallCollector(),
       callEvents: [],
       blocked: false,

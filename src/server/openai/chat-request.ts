@@ -7,7 +7,7 @@ import { messages, toChatPrompt, toolFields } from "./chat-messages.js";
 import {
   assertOneFormat,
   compact,
-  effort,
+  effortField,
   extensionFields,
   samplingFields,
   toOptions,
@@ -85,10 +85,7 @@ export const chatBody = z.strictObject({
   prediction: refused("predicted outputs"),
   prompt_cache_options: refused("prefixes are cached by themselves"),
   prompt_cache_retention: refused("prefixes are cached until their room is needed"),
-  reasoning_effort: maybe(effort).meta({
-    description:
-      "Accepted where the model thinks before it answers: none turns that off, and templates may know the others",
-  }),
+  reasoning_effort: effortField,
   reasoning_format: maybe(z.enum(["auto", "deepseek", "none"])).meta({
     description: "Accepted: none leaves what the model thinks in the content",
   }),

@@ -71,6 +71,11 @@ export const extensionFields = {
 /** How much a model shall think before it answers. */
 export const effort = z.enum(["none", "minimal", "low", "medium", "high", "xhigh"]);
 
+export const effortField = maybe(effort).meta({
+  description:
+    "Accepted where the model thinks before it answers: none turns that off, and templates may know the others",
+});
+
 export function toThinking(
   value: z.output<typeof effort> | null | undefined,
   param: string,

@@ -7,7 +7,7 @@ import { assertStreams, commonFields, notShown } from "./chat-request.js";
 import {
   assertOneFormat,
   compact,
-  effort,
+  effortField,
   extensionFields,
   samplingFields,
   toOptions,
@@ -115,10 +115,7 @@ export const responseBody = z.strictObject({
   prompt_cache_retention: refused("prefixes are cached until their room is needed"),
   reasoning: maybe(
     z.strictObject({
-      effort: maybe(effort).meta({
-        description:
-          "Accepted where the model thinks before it answers: none turns that off, and templates may know the others",
-      }),
+      effort: effortField,
       summary: refused("thoughts are shown as they are"),
       generate_summary: refused("thoughts are shown as they are"),
     }),
