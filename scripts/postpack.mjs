@@ -3,6 +3,7 @@
 
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { PACKED_SOURCES } from "./lib/packed-sources.mjs";
 import { packageDir } from "./lib/paths.mjs";
 
-rmSync(join(packageDir, "llama.cpp"), { recursive: true, force: true });
+rmSync(join(packageDir, PACKED_SOURCES), { force: true });

@@ -8,18 +8,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { format, resolveConfig } from "prettier";
 import { ARCHITECTURE, build } from "./cuda/build.mjs";
-import { examine } from "./cuda/examine.mjs";
-import { missingHere, Runner } from "./cuda/runs.mjs";
+import { missingHere, runnerIn } from "./cuda/runs.mjs";
 import { makeSituations } from "./cuda/situations.mjs";
 import { findToolkit } from "./cuda/toolkit.mjs";
+import { examine, referenceOf } from "./fallback/examine.mjs";
 import { packageDir } from "./lib/paths.mjs";
 import { smollm2 } from "./models/smollm2.mjs";
 import { LLAMA_CPP_VERSION } from "./lib/pins.mjs";
 import { stopChildrenOnSignals } from "./lib/run.mjs";
 
 const PROMPT = "The capital of France is";
-/** Of the look for addons that ends with the CPU's; set before the first run. */
-const MOST_LOOK_SECONDS = 10;
 
 const work = mkdtempSync(join(tmpdir(), "llama-native-cuda-"));
 stopChildrenOnSignals();
@@ -39,17 +37,23 @@ async function main() {
   const dist = join(work, "dist");
   await build("cpu", dist, toolkit);
   const addon = await build("cuda", dist, toolkit);
-  const runner = new Runner(toolkit.root, dist);
+  /** @param {import("./cuda/situations.mjs").Situation} situation */
+  const runner = (situation) => runnerIn(toolkit.root, dist, situation);
   const order = { model: await smollm2(), prompt: PROMPT };
   const situations = makeSituations(work, toolkit);
-  const reference = await withoutCuda(runner, order);
+  const reference = referenceOf(await runner(withoutCuda()).answer({ ...order, gpu: "cpu" }));
   const results = [];
   for (const situation of situations) {
-    const result = await examine(runner, situation, order, reference);
+    const result = await examine("cuda", runner(situation), situation, order, reference);
     console.log(`${result.problems.length === 0 ? "holds" : "FAILS"}  ${situation.name}: ${result.reason}`);
     results.push(result);
   }
-  const problems = [...results.flatMap(judge), ...(await judgeOwnKernels(runner, order, addon.path, situations))];
+  const withToolkit = situations.find(({ hasToolkit }) => hasToolkit);
+  if (withToolkit === undefined) throw new Error("Expected a situation with the toolkit");
+  const problems = [
+    ...results.flatMap(({ situation, problems: own }) => own.map((problem) => `${situation}: ${problem}`)),
+    ...(await judgeOwnKernels(runner(withToolkit), order, addon.path)),
+  ];
   await write({
     llamaCpp: LLAMA_CPP_VERSION,
     node: process.version,
@@ -65,35 +69,20 @@ async function main() {
   return problems.length === 0 ? 0 : 1;
 }
 
-/** @param {Runner} runner @param {import("./cuda/runs.mjs").Order} order */
-async function withoutCuda(runner, order) {
+function withoutCuda() {
   const folder = join(work, "nothing");
   mkdirSync(folder);
-  const situation = { name: "the CPU alone", folder, hasToolkit: false, env: {}, reason: "", advice: "" };
-  const { end, outcome, words } = await runner.answer(situation, { ...order, gpu: "cpu" });
-  if (outcome === null || !("text" in outcome) || end !== 0)
-    throw new Error(`The CPU's addon ended with ${end}: ${JSON.stringify(outcome)} ${words}`);
-  const { text, lookMilliseconds, peakBytes } = outcome;
-  return { text, lookMilliseconds, peakBytes };
-}
-
-/** @param {import("./cuda/examine.mjs").Examined} result */
-function judge({ situation, lookMilliseconds, problems }) {
-  const slow = lookMilliseconds > MOST_LOOK_SECONDS * 1000 ? [`the look took ${lookMilliseconds} ms`] : [];
-  return [...problems, ...slow].map((problem) => `${situation}: ${problem}`);
+  return { name: "the CPU alone", folder, hasToolkit: false, env: {}, reason: "", advice: "" };
 }
 
 /**
  * The addon for CUDA has the CPU's kernels as well: named by LLAMA_NATIVE_ADDON it serves without a driver.
- * @param {Runner} runner
- * @param {import("./cuda/runs.mjs").Order} order
+ * @param {import("./fallback/examine.mjs").Runner} runner
+ * @param {import("./fallback/examine.mjs").Order} order
  * @param {string} addon
- * @param {import("./cuda/situations.mjs").Situation[]} situations
  */
-async function judgeOwnKernels(runner, order, addon, situations) {
-  const situation = situations.find(({ hasToolkit }) => hasToolkit);
-  if (situation === undefined) throw new Error("Expected a situation with the toolkit");
-  const { end, outcome, words } = await runner.answer(situation, order, { LLAMA_NATIVE_ADDON: addon });
+async function judgeOwnKernels(runner, order, addon) {
+  const { end, outcome, words } = await runner.answer(order, { LLAMA_NATIVE_ADDON: addon });
   const isRight = outcome !== null && "text" in outcome && outcome.backend === "custom" && outcome.text !== "";
   return isRight && end === 0 ? [] : [`named by hand, it ended with ${end}: ${JSON.stringify(outcome)} ${words}`];
 }

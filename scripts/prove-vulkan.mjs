@@ -1,5 +1,5 @@
 // `npm run proof:vulkan`: runs models with all, half and none of their layers on Vulkan, compares what they say with the CPU's
-// addon, and checks what options of devices do. Writes docs/vulkan.json, and fails where a threshold is missed. It needs an addon
+// addon, and checks what options of devices do and how near estimates of a device's memory are. Writes docs/vulkan.json, and fails where a threshold is missed. It needs an addon
 // for Vulkan; Mesa's software device (lavapipe) does where there is no GPU, since a device that computes on the CPU is used once
 // it is named.
 //
@@ -21,6 +21,7 @@ import { checkAll } from "./vulkan/checks.mjs";
 import { compareLogits, countProducts, sharedStart } from "./vulkan/compare.mjs";
 import { dequantizeModel } from "./vulkan/dequantize.mjs";
 import { compareGreedy } from "./vulkan/greedy.mjs";
+import { compareMemory } from "./vulkan/memory.mjs";
 import { crashes, succeed } from "./vulkan/start.mjs";
 
 /** @typedef {import("./vulkan/run.mjs").Findings & { logits: Float32Array }} Answers */
@@ -93,8 +94,23 @@ async function proveAll() {
   console.table(rows);
   const checks = checkAll(await tiny("f16"));
   console.table(checks);
-  await write(await nameDevice(), rows, checks);
-  return [...rows, ...checks];
+  const memory = compareMemory(await modelsOfMemory());
+  console.table(memory);
+  await write(await nameDevice(), rows, checks, memory);
+  return [...rows, ...checks, ...memory];
+}
+
+/** With all layers, some, and of the largest as many as a software device of 2 GB has room for. */
+async function modelsOfMemory() {
+  const written = async (/** @type {"125m" | "7b"} */ shape) => {
+    const [path] = await cachedModel({ shape, type: "q4_k_m", seed: 1, split: 1, vocabularyOnly: false });
+    return path ?? "";
+  };
+  return [
+    { name: "Mistral's shape, 125M, Q4_K_M", path: await written("125m"), layers: [13, 7] },
+    { name: "SmolLM2-135M-Instruct Q4_1", path: await smollm2(), layers: [31, 16] },
+    { name: "Mistral's shape, 7B, Q4_K_M", path: await written("7b"), layers: [12] },
+  ];
 }
 
 /** Sees to it that there are addons. @returns {Promise<string | null>} why there is nothing to run, or null */
@@ -195,8 +211,9 @@ async function tiny(type) {
  * @param {string} device
  * @param {object[]} rows
  * @param {import("./vulkan/checks.mjs").Check[]} checks
+ * @param {import("./vulkan/memory.mjs").MemoryRow[]} memory
  */
-async function write(device, rows, checks) {
+async function write(device, rows, checks, memory) {
   const result = {
     llamaCpp: LLAMA_CPP_VERSION,
     node: process.version,
@@ -208,7 +225,7 @@ async function write(device, rows, checks) {
       mostDivergence: most,
       nearness,
     })),
-    ...{ rows, checks, crashes },
+    ...{ rows, checks, memory, crashes },
   };
   const path = join(packageDir, "docs", "vulkan.json");
   const options = await resolveConfig(path);

@@ -88,4 +88,16 @@ function(patch_llama_cpp)
       "iacc_b = _mm256_add_epi32(iacc_b, iacc_sb)\\;" "acc_row = ${add}iacc_sb${scales}"
       "iacc_min_b = _mm256_add_epi32(iacc_min_b, iacc_min_sb)\\;" "acc_min_rows = ${add}iacc_min_sb${minimums}")
   endif()
+
+  # GPUs of an architecture that was not compiled for are left out; see the header.
+  foreach(target ggml-cuda ggml-hip)
+    if(TARGET ${target})
+      patch_source(${target} ggml-cuda.cu cuda_kernels.h
+        "    info.device_count = info.physical_device_count\\;"
+        "    const std::vector<int> usable = llama_native::usable_devices(info.physical_device_count)\\;
+    info.device_count = (int) usable.size()\\;"
+        "if (devices_env != nullptr && info.physical_device_count > 0)" "if (devices_env != nullptr && info.device_count > 0)"
+        "physical_device = id % info.physical_device_count\\;" "physical_device = usable[id % usable.size()]\\;")
+    endif()
+  endforeach()
 endfunction()

@@ -30,6 +30,7 @@ import { compareLogits } from "../vulkan/compare.mjs";
  * @property {Place} emulated the same
  * @property {string} name of the package
  * @property {string[]} variants
+ * @property {readonly string[]} cpus
  * @property {string} local this machine's addon
  * @property {Model[]} models
  *
@@ -43,16 +44,16 @@ const MAX_TOKENS = 12;
 /** With all that QEMU can emulate, in vectors of the three lengths that CPUs have. */
 export const ALL_FEATURES = [16, 32, 64].map((bytes) => `max,sve-default-vector-length=${bytes}`);
 /** CPUs of phones, small boards and servers; the last but one has SVE without the products of bytes that kernels for SVE use. */
-const CPUS = ["cortex-a53", "cortex-a76", "neoverse-n1", "a64fx", "max,sve=off,sme=off", ...ALL_FEATURES];
+export const CPUS = ["cortex-a53", "cortex-a76", "neoverse-n1", "a64fx", "max,sve=off,sme=off", ...ALL_FEATURES];
 
 /** @param {Order} order @returns {Promise<Runs>} */
-export async function proveRuns({ place, emulated, name, variants, local, models }) {
+export async function proveRuns({ place, emulated, name, variants, cpus: names, local, models }) {
   copyFileSync(join(packageDir, "scripts", "prebuilt", "run.mjs"), join(place.folder, "run.mjs"));
   const references = [];
   for (const { model, path } of models) references.push(await ask(place, model, path, local));
   /** @type {CpuRun[]} */
   const cpus = [];
-  for (const cpu of CPUS) cpus.push(await askCpu(emulated, cpu, references));
+  for (const cpu of names) cpus.push(await askCpu(emulated, cpu, references));
   const installed = join(place.folder, "node_modules", name);
   const alone = [];
   for (const variant of variants.filter((each) => !cpus.some((run) => run.variant === each))) {

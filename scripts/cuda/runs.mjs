@@ -3,70 +3,52 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { readRun } from "../fallback/examine.mjs";
 import { findExecutable } from "../lib/executables.mjs";
 import { packageDir } from "../lib/paths.mjs";
 import { run } from "../lib/run.mjs";
 
 /**
  * @typedef {import("./situations.mjs").Situation} Situation
- * @typedef {import("./run.mjs").Findings} Findings
- * @typedef {import("./run.mjs").Failure} Failure
- * @typedef {Omit<import("./run.mjs").Order, "library">} Order
- * @typedef {{ end: number | string | null, outcome: Findings | Failure | null, words: string }} Run `words`: all but the outcome
+ * @typedef {import("../fallback/examine.mjs").Runner} Runner
  */
 
 /** An empty folder in the toolkit's place, for this process and those it starts. */
 const HIDE = 'mount -t tmpfs none "$1" && shift && exec "$@"';
 
-export class Runner {
-  #toolkit;
-  #dist;
-
-  /** @param {string} toolkit its root @param {string} dist the folder of the addons */
-  constructor(toolkit, dist) {
-    this.#toolkit = toolkit;
-    this.#dist = dist;
-  }
-
-  /** @param {Situation} situation @param {Order} order @param {NodeJS.ProcessEnv} [more] @returns {Promise<Run>} */
-  async answer(situation, order, more) {
-    const library = pathToFileURL(join(packageDir, "dist", "index.js")).href;
-    const script = join(packageDir, "scripts", "cuda", "run.mjs");
-    const { code, signal, output } = await this.#start(
-      situation,
-      [script, JSON.stringify({ ...order, library })],
-      more,
-    );
-    const lines = output.split("\n").filter((line) => line !== "");
-    const last = lines.findLast((line) => line.startsWith("{"));
-    const words = lines.filter((line) => line !== last).join("\n");
-    return { end: signal ?? code, outcome: last === undefined ? null : JSON.parse(last), words };
-  }
-
-  /** `llama-native <args>` @param {Situation} situation @param {string[]} args */
-  async command(situation, args) {
-    return await this.#start(situation, [join(packageDir, "dist", "cli", "main.js"), ...args]);
-  }
-
-  /** @param {Situation} situation @param {string[]} args @param {NodeJS.ProcessEnv} [more] */
-  async #start({ folder, hasToolkit, env }, args, more) {
-    const command = [process.execPath, ...args];
-    const hidden = hasToolkit ? [] : ["sh", "-c", HIDE, "sh", this.#toolkit];
+/**
+ * @param {string} toolkit its root
+ * @param {string} dist the folder of the addons
+ * @param {Situation} situation
+ * @returns {Runner}
+ */
+export function runnerIn(toolkit, dist, situation) {
+  /** @param {string[]} args @param {NodeJS.ProcessEnv} [more] */
+  const start = async (args, more) => {
+    const hidden = situation.hasToolkit ? [] : ["sh", "-c", HIDE, "sh", toolkit];
     const unshare = findExecutable("unshare");
     if (unshare === null) throw new Error("Expected the program unshare, of util-linux, but found none");
-    return await run(unshare, ["-m", ...hidden, ...command], {
-      env: { ...this.#environment(folder), ...env, ...more },
+    return await run(unshare, ["-m", ...hidden, process.execPath, ...args], {
+      env: { ...environment(dist, situation.folder), ...situation.env, ...more },
     });
-  }
+  };
+  return {
+    answer: async (order, more) => {
+      const library = pathToFileURL(join(packageDir, "dist", "index.js")).href;
+      const script = join(packageDir, "scripts", "fallback", "run.mjs");
+      return readRun(await start([script, JSON.stringify({ ...order, library })], more));
+    },
+    command: async (args) => await start([join(packageDir, "dist", "cli", "main.js"), ...args]),
+  };
+}
 
-  /** @param {string} folder @returns {NodeJS.ProcessEnv} */
-  #environment(folder) {
-    const { PATH, HOME, LLAMA_NATIVE_CACHE_DIR } = process.env;
-    return {
-      ...{ PATH, HOME, LLAMA_NATIVE_OUT_DIR: this.#dist, LD_LIBRARY_PATH: folder },
-      ...(LLAMA_NATIVE_CACHE_DIR === undefined ? {} : { LLAMA_NATIVE_CACHE_DIR }),
-    };
-  }
+/** @param {string} dist @param {string} folder @returns {NodeJS.ProcessEnv} */
+function environment(dist, folder) {
+  const { PATH, HOME, LLAMA_NATIVE_CACHE_DIR } = process.env;
+  return {
+    ...{ PATH, HOME, LLAMA_NATIVE_OUT_DIR: dist, LD_LIBRARY_PATH: folder },
+    ...(LLAMA_NATIVE_CACHE_DIR === undefined ? {} : { LLAMA_NATIVE_CACHE_DIR }),
+  };
 }
 
 /** What the runs cannot do without. @returns {string | null} */

@@ -84,14 +84,24 @@ export function makeSituations(work, toolkit) {
       all,
       "NVIDIA's driver fails: unspecified launch failure",
       check,
-      device(toolkit, "cudaErrorLaunchFailure", "cudaSuccess"),
+      device(toolkit, { properties: "cudaErrorLaunchFailure" }),
     ),
     situation(
       "a GPU whose memory is taken (stand-in)",
       all,
       "the GPU has no memory left",
       "end the programs that take it",
-      device(toolkit, "cudaSuccess", "cudaErrorMemoryAllocation"),
+      device(toolkit, { use: "cudaErrorMemoryAllocation" }),
+    ),
+    // Which of the two it is depends on the version of CUDA.
+    ...["cudaErrorNoKernelImageForDevice", "cudaErrorInvalidDeviceFunction"].map((kernels) =>
+      situation(
+        `a GPU that was not compiled for (stand-in, ${kernels})`,
+        all,
+        "its addon has no kernels for Stand-in (compute capability 8.6)",
+        "run `npx llama-native build --gpu cuda`",
+        device(toolkit, { kernels }),
+      ),
     ),
   ];
 }
@@ -127,15 +137,15 @@ function driver(version, result) {
 
 /**
  * @param {import("./toolkit.mjs").Toolkit} toolkit
- * @param {string} properties
- * @param {string} use
+ * @param {{ properties?: string, kernels?: string, use?: string }} answers
  * @returns {(folder: string) => NodeJS.ProcessEnv}
  */
-function device(toolkit, properties, use) {
+function device(toolkit, { properties = "cudaSuccess", kernels = "cudaSuccess", use = "cudaSuccess" }) {
   return (folder) => {
     compile("stand-in-driver.c", folder, "libcuda.so.1", ["-DVERSION=20000", "-DRESULT=0"]);
     const include = `-I${join(toolkit.root, "include")}`;
-    compile("stand-in-device.c", folder, "device.so", [`-DPROPERTIES=${properties}`, `-DUSE=${use}`, include]);
+    const options = [`-DPROPERTIES=${properties}`, `-DKERNELS=${kernels}`, `-DUSE=${use}`, include];
+    compile("stand-in-device.c", folder, "device.so", options);
     return { LD_PRELOAD: join(folder, "device.so") };
   };
 }

@@ -1,5 +1,6 @@
 // Stands for a GPU whose driver fails late: preloaded before CUDA's runtime, it finds a device and then answers PROPERTIES
-// when it is asked what it can do, and USE when it is to be used, as a GPU does whose memory is taken to the last byte.
+// when it is asked what it can do, KERNELS when a kernel is looked for, as a GPU does of an architecture that was not compiled
+// for, and USE when it is to be used, as one does whose memory is taken to the last byte.
 
 #include <cuda_runtime_api.h>
 #include <string.h>
@@ -38,4 +39,10 @@ cudaError_t cudaGetDevice(int * device) {
 cudaError_t cudaSetDevice(int device) {
     (void) device;
     return USE;
+}
+
+cudaError_t cudaFuncGetAttributes(struct cudaFuncAttributes * attributes, const void * function) {
+    (void) function;
+    memset(attributes, 0, sizeof *attributes);
+    return KERNELS;
 }

@@ -1,16 +1,17 @@
 // Finds llama.cpp's sources. They are never part of the repository; in this order they come from
 //   1. the folder that LLAMA_NATIVE_SOURCE_DIR names,
-//   2. the folder `llama.cpp` that `npm publish` packs into this package,
+//   2. the archive that `npm publish` packs into this package,
 //   3. the git bundle inside an npm package (pins.mjs), checked by hash,
 //   4. a clone of the upstream tag.
-// What 3 and 4 obtain is kept in the cache folder.
+// What 2, 3 and 4 obtain is kept in the cache folder.
 
-import { mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { BuildError, messageOf } from "./errors.mjs";
 import { temporaryName } from "./files.mjs";
 import { withLock } from "./lock.mjs";
 import { fetchFromNpm } from "./npm-carrier.mjs";
+import { PACKED_SOURCES, unpackSources } from "./packed-sources.mjs";
 import { packageDir } from "./paths.mjs";
 import { LLAMA_CPP_VERSION, NPM_CARRIER, UPSTREAM } from "./pins.mjs";
 import { inspectSourceTree } from "./source-tree.mjs";
@@ -21,7 +22,7 @@ import { cloneUpstream } from "./upstream.mjs";
  * @property {string} cache the cache folder
  * @property {NodeJS.ProcessEnv} env
  * @property {(message: string) => void} log
- * @property {string} [packed] the folder packed into the package
+ * @property {string} [packed] the archive packed into the package
  * @property {SourceProvider[]} [providers] where to fetch from, in order
  *
  * @typedef {object} SourceProvider
@@ -47,17 +48,6 @@ export async function resolveSources(options) {
     if (problem !== null) throw new BuildError("no-sources", `LLAMA_NATIVE_SOURCE_DIR cannot be used: ${problem}.`);
     return resolve(named);
   }
-  const packed = options.packed ?? join(packageDir, "llama.cpp");
-  const problem = inspectSourceTree(packed);
-  if (problem === null) return packed;
-  return await fromCache(options, [`the sources packed into this package: ${problem}`]);
-}
-
-/**
- * @param {SourceOptions} options
- * @param {string[]} tried
- */
-async function fromCache(options, tried) {
   const folder = join(options.cache, "sources");
   const target = join(folder, `llama.cpp-${LLAMA_CPP_VERSION}`);
   if (inspectSourceTree(target) === null) return target;
@@ -66,20 +56,27 @@ async function fromCache(options, tried) {
     async () => {
       if (inspectSourceTree(target) === null) return target;
       removeLeftovers(folder);
-      await fetchInto(target, options, tried);
+      await fetchInto(target, options);
       return target;
     },
     { onWait: (pid) => options.log(`waiting for another install (process ${pid ?? "unknown"}) to fetch the sources`) },
   );
 }
 
+/** @param {SourceOptions} options @returns {SourceProvider[]} */
+function providersOf({ packed = join(packageDir, PACKED_SOURCES), providers = PROVIDERS }) {
+  if (!existsSync(packed)) return providers; // a checkout
+  return [{ name: "the archive in this package", fetch: (target) => unpackSources(packed, target) }, ...providers];
+}
+
 /**
  * @param {string} target
  * @param {SourceOptions} options
- * @param {string[]} tried
  */
-async function fetchInto(target, options, tried) {
-  for (const provider of options.providers ?? PROVIDERS) {
+async function fetchInto(target, options) {
+  /** @type {string[]} */
+  const tried = [];
+  for (const provider of providersOf(options)) {
     const temporary = temporaryName(target);
     try {
       options.log(`fetching llama.cpp ${LLAMA_CPP_VERSION} from ${provider.name}`);

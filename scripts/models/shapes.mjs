@@ -27,8 +27,8 @@ import { olmo2 } from "./olmo2.mjs";
 const TINY = { label: "18M", width: 256, layers: 2, heads: 4, headsKv: 2, headWidth: 64, feedForward: 512 };
 
 /**
- * Three sizes of Mistral, one with tokens for filling gaps, and one small model for each further kind of memory that llama.cpp has,
- * and one without any.
+ * Three sizes of Mistral, one with tokens for filling gaps, one small model for each further kind of memory that llama.cpp has,
+ * a larger one with states, and one without any memory.
  * @satisfies {Record<string, Shape>}
  */
 export const SHAPES = {
@@ -41,7 +41,9 @@ export const SHAPES = {
   /** Exactly Mistral-7B: 7.24 billion parameters. */
   "7b": mistral({ label: "7B", width: 4096, layers: 32, heads: 32, headsKv: 8, headWidth: 128, feedForward: 14336 }),
   /** A state of fixed size instead of attention. */
-  recurrent: mamba,
+  recurrent: mamba({ label: "9M", width: 128, layers: 3, stepRank: 8 }),
+  /** The same in the size of Mamba's smallest. */
+  "recurrent-140m": mamba({ label: "140M", width: 768, layers: 24, stepRank: 48 }),
   /** Attention in every second layer, states of fixed size in the others. */
   hybrid: lfm2({}),
   /** Attention over the last 64 tokens in every second layer. */

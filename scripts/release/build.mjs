@@ -16,10 +16,10 @@ const USAGE = `Usage: node scripts/release/build.mjs [--gpu <backend>] [--target
 
   --gpu <backend>  the package for a GPU: cuda, metal, vulkan or hip (default: the CPU's)
   --target <platform>  another than this machine's, which is not run: linux-x64 or linux-arm64 with the compilers that CC and CXX
-                   name, or those of Debian's package g++-x86-64-linux-gnu or g++-aarch64-linux-gnu; linux-x64-musl or
-                   win32-x64 with Zig
-  --zig            linux-x64 with Zig too, for systems as old as Node itself runs on, with glibc 2.28. Zig 0.17 is looked for on
-                   the PATH, and else installed by pip into the cache folder
+                   name, or those of Debian's package g++-x86-64-linux-gnu or g++-aarch64-linux-gnu; linux-x64-musl,
+                   linux-arm64-musl or win32-x64 with Zig
+  --zig            linux-x64 and linux-arm64 with Zig too, for systems as old as Node itself runs on, with glibc 2.28. Zig 0.17
+                   is looked for on the PATH, and else installed by pip into the cache folder
   --out <folder>   where to put the package's folder (default: dist-packages)
   --max-glibc <version>, --max-macos <version>  refuse a package that needs a newer one`;
 

@@ -10,7 +10,7 @@ import { zigTools } from "./zig.mjs";
  * @property {string} system as CMake names it
  * @property {string} processor the same
  * @property {string} [tools] what the names of GCC for it begin with, in Debian and Fedora
- * @property {string} [zig] as Zig names it, with the oldest glibc that Node itself runs on
+ * @property {string} zig as Zig names it, with the oldest glibc that Node itself runs on
  */
 
 /** Platforms by the names that --target takes. @type {Record<string, Cross>} */
@@ -21,7 +21,11 @@ const CROSS = {
   },
   "linux-arm64": {
     platform: { os: "linux", arch: "arm64", libc: "glibc" },
-    ...{ system: "Linux", processor: "aarch64", tools: "aarch64-linux-gnu-" },
+    ...{ system: "Linux", processor: "aarch64", tools: "aarch64-linux-gnu-", zig: "aarch64-linux-gnu.2.28" },
+  },
+  "linux-arm64-musl": {
+    platform: { os: "linux", arch: "arm64", libc: "musl" },
+    ...{ system: "Linux", processor: "aarch64", zig: "aarch64-linux-musl" },
   },
   "linux-x64-musl": {
     platform: { os: "linux", arch: "x64", libc: "musl" },
@@ -80,9 +84,7 @@ function nameOf({ os, arch, libc }) {
 }
 
 /** @param {Cross} cross @param {boolean} wantsZig @param {NodeJS.ProcessEnv} env */
-function toolsFor({ platform, tools, zig }, wantsZig, env) {
-  if (zig !== undefined && (wantsZig || tools === undefined)) return zigTools(zig, env);
-  if (!wantsZig) return { cCompiler: env.CC || `${tools}gcc`, compiler: env.CXX || `${tools}g++`, settings: [] };
-  // Clang's names of instruction sets, which ggml gives its kernels for ARM, are others than Zig's.
-  throw new BuildError("build-failed", `llama-native: ${nameOf(platform)} is not built with Zig`);
+function toolsFor({ tools, zig }, wantsZig, env) {
+  if (wantsZig || tools === undefined) return zigTools(zig, env);
+  return { cCompiler: env.CC || `${tools}gcc`, compiler: env.CXX || `${tools}g++`, settings: [] };
 }

@@ -17,6 +17,15 @@ const WHEEL = "ziglang==0.17.1";
 const VERSION = /^0\.17\./;
 /** What CMake calls of it, each by a name of its own. */
 const TOOLS = ["cc", "c++", "ar", "ranlib", "rc"];
+/** Clang's names of ARM's instruction sets, which ggml's kernels are compiled with, in Zig's own words. */
+const FOR_ARM = String.raw`for arg do
+  shift
+  case "$arg" in -march=armv*)
+    arg=$(printf '%s' "$arg" | sed 's/^-march=armv8-a/-mcpu=generic+v8a/; s/^-march=armv\([89]\)\.\([0-9]\)-a/-mcpu=generic+v\1_\2a/; s/+fp16+/+fullfp16+/; s/+fp16$/+fullfp16/')
+  esac
+  set -- "$@" "$arg"
+done
+`;
 
 /**
  * Programs that compile for another system.
@@ -29,9 +38,12 @@ export function zigTools(triple, env) {
   const folder = join(cacheDir(env), "zig-tools", triple);
   mkdirSync(folder, { recursive: true });
   for (const tool of TOOLS) {
-    const target = tool === "cc" || tool === "c++" ? ` -target ${triple}` : "";
+    const isCompiler = tool === "cc" || tool === "c++";
+    const target = isCompiler ? ` -target ${triple}` : "";
+    const translation = isCompiler && triple.startsWith("aarch64-") ? FOR_ARM : "";
     // ccache knows a compiler by its file's time, which so changes with Zig's version and else never.
-    writeProgram(join(folder, tool), `#!/bin/sh\n# ${zig.version}\nexec "${zig.path}" ${tool}${target} "$@"\n`);
+    const text = `#!/bin/sh\n# ${zig.version}\n${translation}exec "${zig.path}" ${tool}${target} "$@"\n`;
+    writeProgram(join(folder, tool), text);
   }
   const [ar, ranlib] = [join(folder, "ar"), join(folder, "ranlib")];
   return {

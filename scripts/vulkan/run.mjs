@@ -25,6 +25,8 @@ import { packageDir } from "../lib/paths.mjs";
  * @property {string[]} devices
  * @property {number} gpuLayers
  * @property {string} reason
+ * @property {{ weightBytes: number, shares: readonly import("../../src/index.js").MemoryShare[] }} memory that is estimated: of
+ *   weights on devices, and of the context by where it is
  * @property {number} layerCount
  * @property {number} vocabularySize
  *
@@ -47,10 +49,11 @@ async function carryOut({ model: path, load, context: options, text, embed = [],
   const tokens = await answer(context, request);
   if (text !== undefined) await evaluate(model, context, text);
   const embeddings = embed.length === 0 ? [] : (await model.embed(embed)).map((vector) => [...vector]);
-  const { gpuLayers = 0, reason = "" } = model.fit ?? {};
+  const { gpuLayers = 0, reason = "", weightBytes = 0 } = model.fit ?? {};
+  const memory = { weightBytes, shares: context.fit?.shares ?? [] };
   const devices = systemInfo(load.gpu).devices.map(({ name, description }) => `${name}: ${description}`);
   const { layerCount, vocabularySize } = model.info;
-  return { tokens, embeddings, cancelled, devices, gpuLayers, reason, layerCount, vocabularySize };
+  return { tokens, embeddings, cancelled, devices, gpuLayers, reason, memory, layerCount, vocabularySize };
 }
 
 /** @param {import("../../src/index.js").LlamaContext} context @param {Pick<Order, "prompts" | "maxTokens">} request */

@@ -160,7 +160,7 @@ function slotCount(shape: ModelShape, { sequences, slots }: ContextPlan): number
   return slots ?? Math.min(256, sequences + spare);
 }
 
-/** What a step is computed in, wherever that is done. */
+/** What a step is computed in, in RAM. */
 export function bufferBytes(shape: ModelShape, plan: ContextPlan): number {
   const { feedForwardLength, vocabularySize } = shape;
   const tokens = stepTokens(shape, plan);
@@ -177,22 +177,42 @@ function roundUp(bytes: number, step: number): number {
   return Math.ceil(bytes / step) * step;
 }
 
+/**
+ * The same on a GPU: measured with Vulkan by what llama.cpp allocates there, all of which counts. Quantized inputs of products
+ * have buffers of the backend's own besides, as large as the packed ones of a CPU.
+ */
+export function deviceBufferBytes(shape: ModelShape, plan: ContextPlan): number {
+  const { embeddingLength, feedForwardLength, vocabularySize } = shape;
+  const tokens = stepTokens(shape, plan);
+  const rows = Math.min(tokens, slotCount(shape, plan) + spareOutputs);
+  const layers = tokens * 4 * (widestLength(shape) + 2.25 * embeddingLength) + maskBytes(shape, plan);
+  const widest = plan.flashAttention === "off" ? Math.max(layers, scoreBytes(shape, plan)) : layers;
+  return Math.max(widest, rows * vocabularySize * 4) + tokens * feedForwardLength * packedBytesPerNumber;
+}
+
+/** Numbers of a token at the widest place of a layer: gate, up and their product. */
+function widestLength({ feedForwardLength, stateWidth }: ModelShape): number {
+  // Of layers with states: two halves of what goes in, what comes out of the convolution, and out of the states.
+  return Math.max(3 * feedForwardLength, 4 * stateWidth);
+}
+
 /** The widest place of a layer. */
 function layerBytes(shape: ModelShape, plan: ContextPlan): number {
-  const { embeddingLength, feedForwardLength, headCount, layerCount, stateWidth } = shape;
-  const cells = roundUpCells(plan.contextSize);
+  const { embeddingLength, layerCount } = shape;
   const tokens = stepTokens(shape, plan);
-  // Gate, up and their product, with the layer's input and output around them. What earlier layers had leaves holes, fewer
+  // The layer's input and output are around it. What earlier layers had leaves holes, fewer
   // where a quantized cache makes queries be rotated, and none in the first layer; the last one is for few tokens.
   const isQuantized = isQuantizedType(plan.kvTypeK) || isQuantizedType(plan.kvTypeV);
   const besides = isQuantized ? 3 : layerCount > 2 ? 4 : 2;
-  // Of layers with states: two halves of what goes in, what comes out of the convolution, and out of the states.
-  const widest = Math.max(3 * feedForwardLength, 4 * stateWidth);
-  const feedForward = tokens * 4 * (widest + besides * embeddingLength) + maskBytes(shape, plan);
-  if (plan.flashAttention !== "off") return feedForward;
-  // Without flash attention there are the scores too, and the mask is in single precision.
-  const scores = tokens * 4 * (cells * headCount + 6 * embeddingLength) + 2 * maskBytes(shape, plan);
-  return Math.max(feedForward, scores);
+  const feedForward = tokens * 4 * (widestLength(shape) + besides * embeddingLength) + maskBytes(shape, plan);
+  return plan.flashAttention === "off" ? Math.max(feedForward, scoreBytes(shape, plan)) : feedForward;
+}
+
+/** Without flash attention there are the scores too, and the mask is in single precision. */
+function scoreBytes(shape: ModelShape, plan: ContextPlan): number {
+  const { embeddingLength, headCount } = shape;
+  const scores = roundUpCells(plan.contextSize) * headCount;
+  return stepTokens(shape, plan) * 4 * (scores + 6 * embeddingLength) + 2 * maskBytes(shape, plan);
 }
 
 /** Tokens that buffers are made for: llama.cpp gives every sequence as many. */
@@ -217,6 +237,11 @@ export function embeddingBytes(shape: ModelShape, contextSize: number, sequences
   };
   const vectors = contextSize * shape.embeddingLength * 4;
   return cacheBytes(shape, plan) + bufferBytes({ ...shape, vocabularySize: 0 }, plan) + vectors;
+}
+
+/** What goes to and fro for attention that is computed elsewhere than its layer. */
+export function attentionBytes(shape: ModelShape, plan: ContextPlan): number {
+  return 2 * stepTokens(shape, plan) * shape.embeddingLength * 4;
 }
 
 /** What a step gets to compute with: its tokens' embeddings, and the mask. */

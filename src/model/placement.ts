@@ -1,6 +1,15 @@
 import type { NativeDevice } from "../native/contract.js";
+import { isQuantizedType } from "./ggml-types.js";
 import type { ContextPlan } from "./memory-estimate.js";
-import { bufferBytes, inputBytes, layerCacheBytes, outputBytes, spareCheckpointBytes } from "./memory-estimate.js";
+import {
+  attentionBytes,
+  bufferBytes,
+  deviceBufferBytes,
+  inputBytes,
+  layerCacheBytes,
+  outputBytes,
+  spareCheckpointBytes,
+} from "./memory-estimate.js";
 import type { ModelShape } from "./model-shape.js";
 import { ramName } from "./model-shape.js";
 
@@ -104,11 +113,14 @@ export function weightNeeds(shape: ModelShape, placement: Placement): Needs {
   return sum.needs;
 }
 
-/** Of one matrix at most that is in RAM while its layer is computed on a device: of what is overridden, or of a layer. */
-function copiedBytes(shape: ModelShape, places: readonly (number | undefined)[]): number {
+/**
+ * What is copied to a device at a time of what is in RAM: a matrix, of which layers have three large ones, a tensor that is
+ * overridden, or a layer's part of the KV cache, of those in `caches`.
+ */
+function copiedBytes(shape: ModelShape, places: readonly (number | undefined)[], caches: readonly number[]): number {
   const layers = shape.layerWeightBytes.filter((_, layer) => places[layer] === undefined);
   const kept = (shape.overridden ?? []).filter(({ device }) => device === ramName).map(({ bytes }) => bytes);
-  return Math.max(0, ...layers, ...kept);
+  return Math.max(0, ...layers.map((bytes) => bytes / 3), ...kept, ...caches);
 }
 
 /** Where KV cache, states and buffers of a context go. */
@@ -128,9 +140,12 @@ export function contextNeeds(
   const kept = outputBytes(shape, plan) + spareCheckpointBytes(shape, plan);
   const sum = new NeedsSum(placement, inRamAlone + kept + cacheBytes.reduce((a, b) => a + b, 0));
   if (offloadKv) for (const [layer, bytes] of cacheBytes.entries()) sum.move(places[layer], bytes);
-  // Prompts are computed on devices with copies of the weights that are in RAM, a matrix at a time.
-  const copied = isSplit ? copiedBytes(shape, places) : 0;
-  for (const device of used) sum.move(device, buffer + copied, true);
+  // Prompts are computed on devices, also of the layers that are in RAM, but for attention beside a quantized cache.
+  const isCopied = offloadKv && !isQuantizedType(plan.kvTypeK) && !isQuantizedType(plan.kvTypeV);
+  const inRamCaches = isCopied ? cacheBytes.filter((_, layer) => places[layer] === undefined) : [];
+  const copied = isSplit ? copiedBytes(shape, places, inRamCaches) : 0;
+  const moved = Math.max(copied, offloadKv ? 0 : attentionBytes(shape, plan));
+  for (const device of used) sum.move(device, deviceBufferBytes(shape, plan) + moved, true);
   return sum.needs;
 }
 

@@ -157,6 +157,9 @@ export function explainNoDevice(
     backend === "vulkan" ? " (vulkaninfo --summary lists the devices; those that compute on the CPU do not count)" : ""
   }`;
   const reason = `it finds no device on this machine${words === "" ? "" : `: ${words}`}`;
+  // See native/cmake/cuda_kernels.h.
+  const unfit = [...words.matchAll(/there are no kernels for ([^;]*)/g)].map(([, gpu = ""]) => gpu).join(", ");
+  if (unfit !== "") return { backend, reason: `its addon has no kernels for ${unfit}`, advice: rebuild(backend) };
   return explainDriver(backend, words, canOpen) ?? { backend, reason, advice };
 }
 

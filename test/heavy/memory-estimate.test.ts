@@ -7,6 +7,7 @@ import { freeMemory } from "../../src/model/machine-memory.js";
 import { gemma } from "../support/gemma.js";
 import type { MeasuredContext } from "../support/measure-memory.js";
 import { measureMemory } from "../support/measure-memory.js";
+import { groupsWork, memoryGroup, runModel } from "../support/memory-limit.js";
 import { memoryModel, model125m, model7b, smollm2, tinyModel } from "../support/models.js";
 
 /** The rows of the table in docs/models.md. */
@@ -14,11 +15,14 @@ const rows: [name: string, model: () => Promise<string>, contexts: MeasuredConte
   ["tiny, Q4_K_M", tinyModel, contexts([512, 4096, 16_384], ["f16", "q8_0", "q4_0"])],
   ["tiny, F16", () => tinyModel("f16"), contexts([4096], ["f16"])],
   ["125M, Q4_K_M", model125m, contexts([512, 4096], ["f16", "q8_0", "q4_0"])],
+  ["125M, Q4_K_M", model125m, contexts([4096], ["f32", "bf16", "q5_1", "q5_0", "q4_1", "iq4_nl"])],
   ["125M, F16", () => model125m("f16"), contexts([4096], ["f16"])],
   // Its embeddings are the output too.
   ["SmolLM2-135M, Q4_1", smollm2, contexts([512, 1024, 4096], ["f16", "q8_0", "q4_0"])],
   ["tiny with windows, F32", () => memoryModel("sliding-window"), contexts([512, 4096, 16_384, 32_768], ["f16"])],
   ["tiny with states, F32", () => memoryModel("recurrent"), contexts([512, 4096, 16_384], ["f16"])],
+  // A shorter text would leave most of its embeddings untouched, a fifth of it.
+  ["140M with states, F32", () => memoryModel("recurrent-140m"), contexts([32_768], ["f16"])],
   ["tiny with states and keys, F32", () => memoryModel("hybrid"), contexts([512, 4096, 32_768], ["f16"])],
   [
     "tiny with states and windows, F32",
@@ -60,6 +64,22 @@ describe.runIf(process.platform === "linux")("the memory that is estimated by a 
       await note("7B, F16", path, { contextSize: 4096, kvType: "f16", promptTokens: 300 });
     } finally {
       await rm(path);
+    }
+  });
+});
+
+describe.runIf(groupsWork())("a control group that 7B barely fits into", () => {
+  // 4.6 GB are the weights and what a context takes at least; beyond 7 the whole context fits in q4_0.
+  it.each([4.9e9, 5.3e9, 6e9, 9.2e9])("of %d bytes kills nothing: what is chosen fits", async (bytes) => {
+    const limit = memoryGroup(bytes)!;
+    try {
+      const found = await runModel(await model7b(), limit.command, { contextSize: "auto", kvType: "auto" });
+      console.log(`${bytes / 1e9} GB: ${String(found["reason"])}`);
+      expect(found).toMatchObject({ generated: 4 });
+      const whole = { contextSize: 32_768, kvType: "f32" };
+      expect(await runModel(await model7b(), limit.command, whole)).toMatchObject({ code: "INSUFFICIENT_MEMORY" });
+    } finally {
+      limit.remove();
     }
   });
 });

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { NotBuilt } from "./sandbox.js";
+import type { Mounts, NotBuilt } from "./sandbox.js";
 import { builtAddon, Sandbox } from "./sandbox.js";
 
 const copyAddon = `cp "${builtAddon}" Release/llama-native.node`;
@@ -140,6 +140,61 @@ require("node:module").syncBuiltinESMExports();`;
     );
     expect(existsSync(sandbox.addon)).toBe(true);
     expect(await sandbox.run("build.mjs", {}, ["--gpu", "rtx"])).toMatchObject({ code: 1 });
+  });
+
+  describe.runIf(process.platform === "linux")("chosen by what the machine has, which needs the right to mount", () => {
+    /** An RTX 3080, and its driver as far as files tell. */
+    const machine = (hasDriver: boolean): Mounts => {
+      const gpu = join(sandbox.root, "pci", "0000:01:00.0");
+      for (const [file, text] of Object.entries({ class: "0x030000", vendor: "0x10de", device: "0x2206" }))
+        put(join(gpu, file), `${text}\n`);
+      const libraries = join(sandbox.root, "libraries");
+      put(join(libraries, "libcuda.so.1"));
+      return {
+        "/sys/bus/pci/devices": { files: dirname(gpu) },
+        ...(hasDriver ? { "/usr/lib64": { files: libraries, beside: true } } : {}),
+      };
+    };
+    const install = async (env: Record<string, string>, mounts: Mounts): Promise<string> => {
+      addToolchain(copyAddon);
+      const { code, output } = await sandbox.run("install.mjs", env, [], mounts);
+      expect({ code, output }).toMatchObject({ code: 0 });
+      expect(existsSync(sandbox.addon)).toBe(true);
+      expect(sandbox.notBuilt).toBeUndefined();
+      return output;
+    };
+
+    it("builds for the GPU with its driver and a toolkit", async () => {
+      const output = await install(addCuda(), machine(true));
+      expect(output).toMatch(/building the addon for cuda \(CUDA 12\.4, architectures 86\)/);
+      expect(existsSync(gpuAddon("cuda"))).toBe(true);
+    });
+
+    it.each<[string, boolean, boolean, string]>([
+      [
+        "a driver without a toolkit",
+        ...([true, false] as const),
+        "there is no CUDA toolkit (no nvcc in CUDA_PATH or on PATH).\nTo get it, install the CUDA toolkit (its nvcc on PATH, or",
+      ],
+      [
+        "a toolkit without a driver",
+        ...([false, true] as const),
+        "NVIDIA's driver is not installed.\nTo get it, install NVIDIA's driver (it brings libcuda.so.1), then run: npx",
+      ],
+    ])("with %s builds the CPU's addon and says what is missing", async (_what, hasDriver, hasToolkit, words) => {
+      const output = await install(hasToolkit ? addCuda() : {}, machine(hasDriver));
+      expect(output).toContain(`llama-native: there is no addon for cuda, because ${words}`);
+      expect(existsSync(gpuAddon("cuda"))).toBe(false);
+      expect(note("cuda")).toMatchObject({ reason: "missing-tools" });
+    });
+
+    it("is silent about a toolkit where there is no GPU", async () => {
+      const empty = join(sandbox.root, "nothing");
+      mkdirSync(empty);
+      const output = await install(addCuda(), { "/sys/bus/pci/devices": { files: empty } });
+      expect(output).not.toMatch(/cuda/i);
+      expect(existsSync(join(sandbox.dist, "cuda"))).toBe(false);
+    });
   });
 
   it("keeps what it decided about each backend in a log", async () => {

@@ -133,6 +133,8 @@ describe("the platform that a package is built for", () => {
     ["linux-x64-musl", { os: "linux", arch: "x64", libc: "musl" }, "Linux", "x86_64", "x86_64-linux-musl"],
     ["win32-x64", { os: "win32", arch: "x64", libc: null }, "Windows", "AMD64", "x86_64-windows-gnu"],
     ["linux-x64", glibc, "Linux", "x86_64", "x86_64-linux-gnu.2.28"],
+    ["linux-arm64", { ...glibc, arch: "arm64" }, "Linux", "aarch64", "aarch64-linux-gnu.2.28"],
+    ["linux-arm64-musl", { os: "linux", arch: "arm64", libc: "musl" }, "Linux", "aarch64", "aarch64-linux-musl"],
   ])("can be %s, with Zig's compiler", (name, platform, system, processor, triple) => {
     const tools = join(folder, name);
     mkdirSync(tools);
@@ -153,10 +155,18 @@ describe("the platform that a package is built for", () => {
     expect(statSync(target.env["CC"] ?? "").mtimeMs).toBe(compiler.mtimeMs);
   });
 
-  it("says which platforms Zig is not for", () => {
-    expect(() => readTarget("linux-arm64", env, { zig: true, here: glibc })).toThrow(
-      "linux-arm64 is not built with Zig",
-    );
+  it.runIf(process.platform !== "win32").each([
+    ["-march=armv8-a", "-mcpu=generic+v8a"],
+    ["-march=armv8.2-a+dotprod+fp16", "-mcpu=generic+v8_2a+dotprod+fullfp16"],
+    ["-march=armv8.2-a+fp16fml", "-mcpu=generic+v8_2a+fp16fml"],
+    ["-march=armv9.2-a+dotprod+fp16+sve+i8mm+sve2+sme", "-mcpu=generic+v9_2a+dotprod+fullfp16+sve+i8mm+sve2+sme"],
+  ])("gives Zig %s as %s", (flag, translated) => {
+    const tools = mkdtempSync(join(folder, "arm-"));
+    writeFileSync(join(tools, "zig"), '#!/bin/sh\n[ "$1" = version ] && echo 0.17.1 || echo "$@"\n', { mode: 0o755 });
+    const there = { ...env, PATH: `${tools}:${process.env["PATH"]}`, LLAMA_NATIVE_CACHE_DIR: join(tools, "cache") };
+    const { CC = "" } = readTarget("linux-arm64-musl", there, { here: glibc }).env;
+    const said = execFileSync(CC, ["-O3", flag, "-c", "a b.c"], { encoding: "utf8" });
+    expect(said.trim()).toBe(`cc -target aarch64-linux-musl -O3 ${translated} -c a b.c`);
   });
 
   it.each([
@@ -165,7 +175,7 @@ describe("the platform that a package is built for", () => {
     ["linux-arm64", { ...glibc, libc: "musl" }],
   ] as const)("is not %s on %j", (name, here) => {
     expect(() => readTarget(name, env, { here })).toThrow(
-      /^llama-native: Expected one of linux-x64, linux-arm64, linux-x64-musl, win32-x64 for --target/,
+      /^llama-native: Expected one of linux-x64, linux-arm64, linux-arm64-musl, linux-x64-musl, win32-x64 for --target/,
     );
   });
 });

@@ -141,14 +141,21 @@ esac`,
   }
 }
 
-/** By folder: options of an empty file system that is mounted there for one program, such as `size=1m` and `ro`. */
-export type Mounts = Record<string, string>;
+/**
+ * By folder what is mounted there for one program: an empty file system by its options, such as `size=1m` and `ro`, or what is in
+ * another folder, in place of what is there or `beside` it.
+ */
+export type Mounts = Record<string, string | { files: string; beside?: boolean }>;
 
 /** The command in a name space of its own, where the mounts are seen by nobody else and go with it. */
 function mounted(mounts: Mounts, command: string[]): string[] {
-  const each = Object.entries(mounts).flatMap(([folder, options]) => [options, folder]);
+  const each = Object.entries(mounts).flatMap(([folder, what]) => {
+    if (typeof what === "string") return ["tmpfs", what, "tmpfs", folder];
+    if (what.beside !== true) return ["none", "bind", what.files, folder];
+    return ["overlay", `lowerdir=${what.files}:${folder}`, "overlay", folder];
+  });
   const script = `set -e
-for _ in $(/usr/bin/seq ${each.length / 2}); do /bin/mount -t tmpfs -o "$1" tmpfs "$2"; shift 2; done
+for _ in $(/usr/bin/seq ${each.length / 4}); do /bin/mount -t "$1" -o "$2" "$3" "$4"; shift 4; done
 exec "$@"`;
   return ["/usr/bin/unshare", "--mount", "--map-root-user", "/bin/sh", "-c", script, "sh", ...each, ...command];
 }

@@ -1,7 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkIntegrity } from "../../scripts/lib/npm-carrier.mjs";
+import { packSources } from "../../scripts/lib/packed-sources.mjs";
 import { isPacked } from "../../scripts/lib/source-tree.mjs";
 import { resolveSources } from "../../scripts/lib/sources.mjs";
 import { Sandbox } from "./sandbox.js";
@@ -21,10 +22,21 @@ function resolve(options: Partial<Parameters<typeof resolveSources>[0]> = {}): P
   return resolveSources({
     cache: sandbox.cache,
     env: { PATH: sandbox.bin },
-    packed: join(sandbox.root, "packed"),
+    packed: join(sandbox.root, "packed.tar.br"),
     log: (line) => messages.push(line),
     ...options,
   });
+}
+
+/** A tree with everything that is packed. */
+function addTree(): string {
+  const tree = sandbox.addSources("0.5.0", join(sandbox.root, "tree"));
+  for (const folder of ["ggml/src/ggml-cpu", "ggml/src/ggml-sycl", "tools", "cmake", "licenses", "src", "vendor"]) {
+    mkdirSync(join(tree, folder), { recursive: true });
+    writeFileSync(join(tree, folder, "file.cpp"), folder);
+  }
+  writeFileSync(join(tree, "LICENSE"), "MIT");
+  return tree;
 }
 
 const failing = {
@@ -42,7 +54,7 @@ const working = {
 
 describe("the sources of llama.cpp", () => {
   it("come first from the folder that is named", async () => {
-    sandbox.addSources("0.5.0", join(sandbox.root, "packed"));
+    await packSources(addTree(), join(sandbox.root, "packed.tar.br"));
     const folder = sandbox.addSources();
     expect(await resolve({ env: { LLAMA_NATIVE_SOURCE_DIR: folder } })).toBe(folder);
   });
@@ -62,10 +74,28 @@ describe("the sources of llama.cpp", () => {
     await expect(refused).rejects.toThrow("holds llama.cpp 0.4.1, but this package is written for 0.5.0");
   });
 
-  it("come from the package where they are packed into it", async () => {
-    const packed = sandbox.addSources("0.5.0", join(sandbox.root, "packed"));
-    expect(await resolve({ providers: [failing] })).toBe(packed);
-    expect(messages).toEqual([]);
+  it("come from the archive in the package where there is one, without what no build uses", async () => {
+    const packed = join(sandbox.root, "packed.tar.br");
+    await packSources(addTree(), packed);
+    const folder = await resolve({ providers: [failing] });
+    expect(messages).toEqual(["fetching llama.cpp 0.5.0 from the archive in this package"]);
+    expect(readFileSync(join(folder, "ggml/src/ggml-cpu/file.cpp"), "utf8")).toBe("ggml/src/ggml-cpu");
+    expect(existsSync(join(folder, "ggml/src/ggml-sycl")) || existsSync(join(folder, "tools"))).toBe(false);
+    // The same tree is the same archive, whenever it is made.
+    await packSources(folder, `${packed}.again`);
+    expect(readFileSync(`${packed}.again`).equals(readFileSync(packed))).toBe(true);
+  });
+
+  it("come from elsewhere where the archive is cut off", async () => {
+    const packed = join(sandbox.root, "packed.tar.br");
+    await packSources(addTree(), packed);
+    writeFileSync(packed, readFileSync(packed).subarray(0, -20));
+    await resolve({ providers: [working] });
+    expect(messages).toEqual([
+      "fetching llama.cpp 0.5.0 from the archive in this package",
+      expect.stringMatching(/^that failed: /),
+      "fetching llama.cpp 0.5.0 from a good place",
+    ]);
   });
 
   it("come from the next place when one fails, and from the cache after that", async () => {
@@ -83,7 +113,7 @@ describe("the sources of llama.cpp", () => {
     await expect(resolve({ providers: [failing, { ...failing, name: "another" }] })).rejects.toMatchObject({
       reason: "no-sources",
       message: expect.stringMatching(
-        /could not be obtained\. Tried:\n {2}- the sources packed.*\n {2}- a broken place: the line is cut\n {2}- another: the line is cut\nSet LLAMA_NATIVE_SOURCE_DIR/,
+        /could not be obtained\. Tried:\n {2}- a broken place: the line is cut\n {2}- another: the line is cut\nSet LLAMA_NATIVE_SOURCE_DIR/,
       ) as string,
     });
     expect(readdirSync(join(sandbox.cache, "sources"))).toEqual([]);

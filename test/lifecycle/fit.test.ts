@@ -1,4 +1,3 @@
-import { execFile } from "node:child_process";
 import { pathToFileURL } from "node:url";
 
 import { afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -9,8 +8,8 @@ import { checkpointBytes } from "../../src/model/memory-estimate.js";
 import { readModelShape } from "../../src/model/model-memory.js";
 import { compiledCommand, compiledLibrary } from "../support/compiled.js";
 import { measureMemory } from "../support/measure-memory.js";
-import type { MemoryLimit } from "../support/memory-limit.js";
-import { memoryGroup } from "../support/memory-limit.js";
+import type { Findings, MemoryLimit } from "../support/memory-limit.js";
+import { groupsWork, memoryGroup, run, runModel } from "../support/memory-limit.js";
 import type { MemoryShape } from "../support/models.js";
 import { memoryModel, model125m, smollm2, tinyModel } from "../support/models.js";
 import { tiedModel } from "../support/tied-model.js";
@@ -95,39 +94,6 @@ describe.runIf(onLinux)("weights that stay in their file", () => {
   });
 });
 
-interface Outcome {
-  code: number | string | null;
-  stdout: string;
-  stderr: string;
-}
-
-function run([program, ...args]: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
-  return new Promise((resolve) => {
-    const child = execFile(
-      program!,
-      args,
-      { env: { ...process.env, ...env }, timeout: 120_000 },
-      (_error, stdout, stderr) => {
-        resolve({ code: child.exitCode ?? child.signalCode, stdout, stderr });
-      },
-    );
-  });
-}
-
-/** Loads, makes a context, fills what it can and says what was chosen, or how it was refused. */
-const program = `
-  const { loadModel } = await import(process.env.LIBRARY);
-  try {
-    const model = await loadModel(process.env.MODEL, JSON.parse(process.env.LOAD));
-    const context = await model.createContext(JSON.parse(process.env.CONTEXT));
-    const tokens = Int32Array.from({ length: 700 }, (_, index) => 3 + (index * 7919) % 31000);
-    const { usage } = await context.generate({ tokens, maxTokens: 4, ignoreEos: true });
-    console.log(JSON.stringify({ ...context.fit, generated: usage.completionTokens }));
-    await model.dispose();
-  } catch ({ code, message, details }) {
-    console.log(JSON.stringify({ code, message, details }));
-  }`;
-
 describe.runIf(onLinux)("a limit on memory", () => {
   let model: string;
   let limit: MemoryLimit | undefined;
@@ -141,30 +107,10 @@ describe.runIf(onLinux)("a limit on memory", () => {
     limit = undefined;
   });
 
-  const runLimited = async (
-    command: MemoryLimit["command"],
-    context: object,
-    load = {},
-  ): Promise<Record<string, unknown>> => {
-    const args = ["--input-type=module", "--eval", program];
-    const env = {
-      LIBRARY: pathToFileURL(compiledLibrary()).href,
-      MODEL: model,
-      CONTEXT: JSON.stringify(context),
-      LOAD: JSON.stringify(load),
-    };
-    const { code, stdout, stderr } = await run(command(process.execPath, args), env);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    return JSON.parse(stdout) as Record<string, unknown>;
-  };
+  const runLimited = async (command: MemoryLimit["command"], context: object, load = {}): Promise<Findings> =>
+    runModel(model, command, context, load);
 
-  const groupsWork = (): boolean => {
-    const group = memoryGroup(64 * mebibyte);
-    group?.remove();
-    return group !== undefined;
-  };
-
-  describe.runIf(onLinux && groupsWork())("of a control group", () => {
+  describe.runIf(groupsWork())("of a control group", () => {
     const inGroup = (bytes: number): MemoryLimit["command"] => {
       limit = memoryGroup(bytes)!;
       return limit.command;

@@ -8,7 +8,8 @@ type GeneratorOptions = Parameters<typeof cachedModel>[0];
 type WeightType = GeneratorOptions["type"];
 
 /** The models for other kinds of memory: those that cannot be cut at any position, and one of compressed keys. */
-export type MemoryShape = "recurrent" | "hybrid" | "sliding-window" | "hybrid-sliding-window" | "latent";
+export type MemoryShape =
+  "recurrent" | "recurrent-140m" | "hybrid" | "sliding-window" | "hybrid-sliding-window" | "latent";
 
 /**
  * Models for tests and benchmarks, made or fetched on first use and kept in the cache folder (generated ones in
@@ -23,7 +24,7 @@ async function generated(options: Partial<GeneratorOptions>): Promise<string> {
   return first;
 }
 
-/** 3 or 4 layers, 128 wide, all weights in 32 bits; 36 MB. A window has 64 tokens. */
+/** 3 or 4 layers, 128 wide, all weights in 32 bits, 36 MB; one of 24 layers has 560 MB. A window has 64 tokens. */
 export async function memoryModel(shape: MemoryShape): Promise<string> {
   return generated({ shape, type: "f32" });
 }

@@ -309,7 +309,7 @@ describe("layers for a GPU", () => {
   it.each([
     [24e9, 33],
     [5.3e9, 33],
-    [3e9, 18],
+    [3e9, 19],
     [0.1e9, 0],
   ])("of %i free bytes are %i, the most that fit", (free, layers) => {
     const { gpuLayers } = fitGpuLayers(q4, plan(4096), { devices: [gpu(free)] });
@@ -338,7 +338,7 @@ describe("layers for a GPU", () => {
       [gpu(24e9)],
       /^All 33 layers are on GPU0: with a context of 4096 tokens they take 4\.9\d GB of 24\.00 GB that are free there$/,
     ],
-    [[gpu(3e9)], /^18 of 33 layers are on GPU0, the most that fit: with .* they take 2\.\d\d GB of 3\.00 GB/],
+    [[gpu(3e9)], /^19 of 33 layers are on GPU0, the most that fit: with .* they take [23]\.\d\d GB of 3\.00 GB/],
     [
       [gpu(0.1e9)],
       /^No layers are on GPU0: not one fits with a context of 4096 tokens in the 100 MB that are free there$/,

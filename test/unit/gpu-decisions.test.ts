@@ -249,6 +249,10 @@ describe("HIP and Metal", () => {
     const gpus = { nvidia: [], amdTargets: ["gfx1100"], hasAmd: true, hasRenderNode: true };
     const decision = decide("hip", machine({ gpus, amdDriver: true }), gcc12);
     expect(decision.plan?.settings).toEqual(["-DGPU_TARGETS=gfx1100"]);
+    // Here too where it has none, or for a package, since AMD's compilers have no list of their own.
+    const several = ["-DGPU_TARGETS=gfx90a;gfx942;gfx1030;gfx1100;gfx1101;gfx1102"];
+    expect(decide("hip", machine(), gcc12).plan?.settings).toEqual(several);
+    expect(decide("hip", machine({ gpus, amdDriver: true }), gcc12, true).plan?.settings).toEqual(several);
     const old = machine({ gpus, amdDriver: true, rocm: { root: "/opt/rocm", version: "5.7.1", hasBlas: true } });
     expect(decide("hip", old, gcc12)).toMatchObject({
       plan: null,
@@ -410,6 +414,20 @@ describe("the facts", () => {
       symlinkSync(join(home, "bin/nvcc"), join(root, "bin/nvcc"));
       expect(toolkit({ PATH: join(root, "bin") })).toEqual({ root: home, version: "12.4" });
     });
+  });
+
+  it("are of ROCm what AMD's packages say, or its header where a distribution made them", () => {
+    put("usr/bin/hipcc");
+    put("usr/include/hip/hip_version.h", "#define HIP_VERSION_MAJOR 6\n#define HIP_VERSION_MINOR 4\n");
+    put("usr/include/hipblas/hipblas.h");
+    put("usr/include/rocblas/rocblas.h");
+    const rocm = (): unknown => gatherGpuFacts({ PATH: join(root, "usr/bin") }, root, root).rocm;
+    expect(rocm()).toEqual({ root: join(root, "usr"), version: "6.4", hasBlas: true });
+    put("usr/.info/version", "6.4.1-83\n");
+    expect(rocm()).toMatchObject({ version: "6.4.1" });
+    put("usr/.info/version");
+    put("usr/include/hip/hip_version.h");
+    expect(rocm()).toMatchObject({ version: "unknown" });
   });
 
   it("are the libraries that drivers bring on Windows", () => {

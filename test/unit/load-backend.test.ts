@@ -321,6 +321,20 @@ describe("a CUDA addon without a device", () => {
     expect(failed("unspecified launch failure")).toBe("NVIDIA's driver fails: unspecified launch failure");
   });
 
+  it("was compiled for other GPUs, of NVIDIA's or AMD's", () => {
+    const lacks = (gpu: string): string => `usable_devices: there are no kernels for ${gpu}`;
+    const [old, older] = ["GeForce GTX 960 (compute capability 5.2)", "Tesla K80 (compute capability 3.7)"];
+    expect(explainNoDevice("cuda", [lacks(old), lacks(older)], () => true)).toEqual({
+      backend: "cuda",
+      reason: `its addon has no kernels for ${old}, ${older}`,
+      advice: "run `npx llama-native build --gpu cuda`",
+    });
+    expect(explainNoDevice("hip", [lacks("AMD Radeon RX 480 (gfx803)")], () => false)).toMatchObject({
+      reason: "its addon has no kernels for AMD Radeon RX 480 (gfx803)",
+      advice: "run `npx llama-native build --gpu hip`",
+    });
+  });
+
   it("said nothing", () => {
     expect(explainNoDevice("cuda").reason).toBe("it finds no device on this machine");
   });

@@ -100,7 +100,7 @@ describe("make-model", () => {
   it.each([
     [
       ["--shape", "huge", "--cached"],
-      "Expected tiny or tiny-gaps or 125m or 7b or recurrent or hybrid or sliding-window",
+      "Expected tiny or tiny-gaps or 125m or 7b or recurrent or recurrent-140m or hybrid or sliding-window",
     ],
     [["--cached"], "for --shape but received nothing"],
     [["--shape", "tiny"], "Expected either --out or --cached"],

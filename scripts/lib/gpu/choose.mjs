@@ -14,6 +14,8 @@ const MIN_CMAKE_TO_ASK = "3.24";
 const NO_GPU_ARCHITECTURES = "75-virtual;80-virtual;86-real";
 /** For all machines that a package may come to, of which the toolkit compiles for some. */
 const RELEASED_ARCHITECTURES = ["61-virtual", "75-virtual", "80-virtual", "86-real", "89-real", "120-real"];
+/** The same of AMD's, with code for each. */
+const AMD_TARGETS = ["gfx90a", "gfx942", "gfx1030", "gfx1100", "gfx1101", "gfx1102"];
 /** What a build folder takes, with room to spare. @type {Record<import("../settings.mjs").Backend, number>} */
 const DISK_BYTES = { cpu: 0.4e9, metal: 0.5e9, vulkan: 1e9, cuda: 4e9, hip: 4e9 };
 
@@ -304,8 +306,8 @@ function vulkanDevice({ platform, gpus, vulkanDrivers }) {
   return { exists: true, name, problem: "the GPU has no Vulkan driver", advice };
 }
 
-/** @param {GpuFacts} facts @returns {Finding} */
-function examineHip({ rocm, gpus, amdDriver }) {
+/** @param {GpuFacts} facts @param {BuildTools} _tools @param {boolean} forRelease @returns {Finding} */
+function examineHip({ rocm, gpus, amdDriver }, _tools, forRelease) {
   const name = `AMD GPU ${gpus.amdTargets.join(" ")}`;
   const exists = gpus.hasAmd || gpus.amdTargets.length > 0;
   const deviceProblem = !exists
@@ -327,10 +329,10 @@ function examineHip({ rocm, gpus, amdDriver }) {
         : rocm.hasBlas
           ? null
           : `the ROCm in ${rocm.root} has no hipBLAS or rocBLAS`;
-  const targets = gpus.amdTargets.join(";");
+  const targets = (forRelease || gpus.amdTargets.length === 0 ? AMD_TARGETS : gpus.amdTargets).join(";");
   const plan = () => ({
-    settings: targets === "" ? [] : [`-DGPU_TARGETS=${targets}`],
-    toolkit: `ROCm ${rocm?.version ?? ""}${targets === "" ? "" : `, for ${targets}`}`,
+    settings: [`-DGPU_TARGETS=${targets}`],
+    toolkit: `ROCm ${rocm?.version ?? ""}, for ${targets}`,
   });
   return { device, problem, advice: `install ROCm ${MIN_ROCM} or newer with hipBLAS and rocBLAS`, plan };
 }

@@ -214,11 +214,20 @@ function rocmTools(env, root) {
   const candidates = [env.ROCM_PATH, join(root, "opt/rocm"), hipcc === null ? undefined : dirname(dirname(hipcc))];
   for (const home of candidates) {
     if (home === undefined || !existsSync(join(home, "bin", "hipcc"))) continue;
-    const version = /^\d+(\.\d+)*/.exec(readIfThere(join(home, ".info/version")))?.[0] ?? "unknown";
     const include = join(home, "include");
+    const version = rocmVersion(home, include) ?? "unknown";
     return { root: home, version, hasBlas: ["hipblas", "rocblas"].every((name) => existsSync(join(include, name))) };
   }
   return null;
+}
+
+/** By AMD's packages, or by its header where a distribution made them. @param {string} home @param {string} include */
+function rocmVersion(home, include) {
+  const own = /^\d+(\.\d+)*/.exec(readIfThere(join(home, ".info/version")))?.[0];
+  if (own !== undefined) return own;
+  const header = readIfThere(join(include, "hip/hip_version.h"));
+  const [major, minor] = ["MAJOR", "MINOR"].map((part) => numberIn(header, new RegExp(`HIP_VERSION_${part} (\\d+)`)));
+  return major == null || minor == null ? null : `${major}.${minor}`;
 }
 
 /**

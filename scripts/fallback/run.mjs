@@ -1,4 +1,4 @@
-// One run of the proof: which addon serves, why others do not, and a greedy answer. The order comes as JSON in the first
+// One run of a proof of CUDA or HIP: which addon serves, why others do not, and a greedy answer. The order comes as JSON in the first
 // argument, the outcome as one line of JSON.
 
 import { once } from "node:events";
@@ -9,7 +9,7 @@ import { isMainThread, Worker } from "node:worker_threads";
  * @property {string} library
  * @property {string} model
  * @property {string} prompt
- * @property {"auto" | "cuda" | "cpu"} [gpu] the option of loadModel; without it LLAMA_NATIVE_GPU decides
+ * @property {"auto" | "cuda" | "hip" | "cpu"} [gpu] the option of loadModel; without it LLAMA_NATIVE_GPU decides
  * @property {boolean} [inWorker] do it in a worker thread, which ends before the process does
  *
  * @typedef {{ backend: string, reason: string, advice: string }} PassedOver
