@@ -1,4 +1,5 @@
-// Loads a fresh addon in a process of its own: one that crashes or lacks a library must not end the install.
+// Loads a fresh addon in a process of its own: one that crashes, lacks a library or never comes back, as in a driver of a GPU
+// that hangs, must not end the install.
 
 import { BuildError } from "./errors.mjs";
 import { run } from "./run.mjs";
@@ -9,16 +10,18 @@ const LIST_EXPORTS = `
   process.dlopen(addon, process.argv[1], require("node:os").constants.dlopen.RTLD_NOW);
   console.log(JSON.stringify(Object.keys(addon.exports)));`;
 
+/** A disk that is slow has to read 60 MB, and a GPU's driver to start. */
+const LONGEST_MS = 120_000;
+
 /**
  * @param {string} addon
  * @param {string} [logPath]
  * @returns {Promise<string[]>} the names the addon exports
  */
 export async function checkLoads(addon, logPath) {
-  const { code, signal, stdout, output } = await run(process.execPath, ["-e", LIST_EXPORTS, addon]);
-  if (code === 0) return JSON.parse(stdout.split("\n").at(-1) ?? "[]");
-  const why = /Error: (.*)/.exec(output)?.[1] ?? `the process that loads it ended with ${signal ?? `code ${code}`}`;
-  const message = `llama-native: the addon was built but cannot be loaded: ${why}\nRebuild it with: npx llama-native build`;
+  const { stdout, problem } = await load(LIST_EXPORTS, addon, LONGEST_MS);
+  if (problem === null) return JSON.parse(stdout.split("\n").at(-1) ?? "[]");
+  const message = `llama-native: the addon was built but cannot be loaded: ${problem}\nRebuild it with: npx llama-native build`;
   throw new BuildError("not-loadable", message, logPath === undefined ? {} : { logPath });
 }
 
@@ -32,12 +35,22 @@ const ASK_SYSTEM = `
  * Whether an addon that was made elsewhere works on this machine.
  * @param {string} addon
  * @param {boolean} [needsGpu] without which it would not be used
+ * @param {number} [longest] milliseconds that it may take
  * @returns {Promise<string | null>} what is wrong with it, or null
  */
-export async function checkRuns(addon, needsGpu = false) {
-  const { code, signal, stdout, output } = await run(process.execPath, ["-e", ASK_SYSTEM, addon]);
-  if (code === 0) return needsGpu ? whyNoGpu(stdout) : null;
-  return /Error: (.*)/.exec(output)?.[1] ?? `the process that loads it ended with ${signal ?? `code ${code}`}`;
+export async function checkRuns(addon, needsGpu = false, longest = LONGEST_MS) {
+  const { stdout, problem } = await load(ASK_SYSTEM, addon, longest);
+  return problem ?? (needsGpu ? whyNoGpu(stdout) : null);
+}
+
+/** @param {string} script @param {string} addon @param {number} longest */
+async function load(script, addon, longest) {
+  const began = performance.now();
+  const { code, signal, stdout, output } = await run(process.execPath, ["-e", script, addon], { timeout: longest });
+  if (code === 0) return { stdout, problem: null };
+  const isLate = signal === "SIGKILL" && performance.now() - began >= longest;
+  const end = isLate ? `did not come back within ${longest / 1000} seconds` : `ended with ${signal ?? `code ${code}`}`;
+  return { stdout, problem: /Error: (.*)/.exec(output)?.[1] ?? `the process that loads it ${end}` };
 }
 
 /** As the library decides it (src/native/load-addon.ts). @param {string} stdout to which drivers may print too */

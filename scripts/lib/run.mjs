@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
  * @property {string} [cwd]
  * @property {NodeJS.ProcessEnv} [env]
  * @property {(line: string) => void} [onLine] called with every line of standard output and standard error
+ * @property {number} [timeout] milliseconds after which the program is killed
  *
  * @typedef {object} RunResult
  * @property {number | null} code null when a signal ended the program
@@ -33,6 +34,7 @@ export function run(program, args, options = {}) {
       stdio: ["ignore", "pipe", "pipe"],
       shell: needsShell(program),
       windowsHide: true,
+      ...(options.timeout === undefined ? {} : { timeout: options.timeout, killSignal: "SIGKILL" }),
     });
     running.add(child);
     /** @type {string[]} */

@@ -301,6 +301,7 @@ describe("models list, where and rm", () => {
     const { stdout } = await run("models", "list", "--known");
     expect(stdout).toMatch(/^mistral-7b-instruct-v0\.2, also mistral, /);
     expect(stdout).toContain("smollm2");
+    expect(stdout).toMatch(/\n {2}Q4_K_M of TheBloke\/\S+\n {2}good at: general .*\n {2}not at: tool calls, /);
     expect((await json<KnownModel[]>("models", "list", "--known"))[0]).toMatchObject({
       name: "mistral-7b-instruct-v0.2",
       licence: "apache-2.0",

@@ -19,15 +19,18 @@ export function describeInstalled(models: readonly InstalledModel[]): string[] {
   return [bold(heading), ...lines];
 }
 
-/** Models of the catalogue, two lines each. */
+/** Models of the catalogue, some lines each. */
 export function describeKnown(): string[] {
   return knownModels().flatMap((model) => {
-    const { name, parameterCount, licence, contextLength, aliases, strengths } = model;
+    const { name, parameterCount, licence, contextLength, aliases, repository, quantization } = model;
     const short = aliases.filter((alias) => !/[/@:]/.test(alias) && alias !== name);
     const names = short.length > 0 ? `, also ${short.join(", ")}` : "";
     return [
       bold(`${name}${names}`),
-      `  ${formatCount(parameterCount)} parameters, ${contextLength} tokens of context, ${licence}: ${strengths}`,
+      `  ${formatCount(parameterCount)} parameters, ${contextLength} tokens of context, ${licence}`,
+      `  ${quantization} of ${repository}`,
+      `  good at: ${model.strengths}`,
+      `  not at: ${model.weaknesses}`,
     ];
   });
 }
