@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { format, resolveConfig } from "prettier";
 import { examine, readRun, referenceOf } from "./fallback/examine.mjs";
-import { makeSituations } from "./hip/situations.mjs";
+import { compileGpus, makeSituations } from "./hip/situations.mjs";
 import { findRocm } from "./hip/system.mjs";
 import { readJson } from "./lib/files.mjs";
 import { packageDir } from "./lib/paths.mjs";
@@ -48,7 +48,10 @@ async function main() {
     console.log(`${result.problems.length === 0 ? "holds" : "FAILS"}  ${situation.name}: ${result.reason}`);
     results.push(result);
   }
-  const problems = results.flatMap(({ situation, problems: own }) => own.map((problem) => `${situation}: ${problem}`));
+  const problems = [
+    ...results.flatMap(({ situation, problems: own }) => own.map((problem) => `${situation}: ${problem}`)),
+    ...(await judgeTwo(system)),
+  ];
   const { sizeBytes } = readJson(join(dist, "hip", "build.json"));
   await write({
     llamaCpp: LLAMA_CPP_VERSION,
@@ -96,6 +99,18 @@ function runnerIn(system, env) {
     },
     command: async (args) => await system.run(["node", join(packageDir, "dist", "cli", "main.js"), ...args], own),
   };
+}
+
+/** Of two GPUs, of which the first has no kernels, the second is listed, by its own number. @param {import("./hip/system.mjs").RocmSystem} system */
+async function judgeTwo(system) {
+  const library = await compileGpus(work, system, { count: 2, kernels: "hipErrorInvalidKernelFile" });
+  const { code, output } = await runnerIn(system, { LD_PRELOAD: library }).command(["doctor", "--json"]);
+  /** @type {import("../src/index.js").SystemInfo | undefined} */
+  const found = code === 0 ? JSON.parse(output).addon.system : undefined;
+  const [device, ...others] = found?.devices.filter(({ name }) => name.startsWith("ROCm")) ?? [];
+  const isRight = device?.name === "ROCm1" && device.description === "Stand-in 1" && others.length === 0;
+  const isTold = found?.backendWarnings.some((words) => words.includes("no kernels for Stand-in 0 (gfx803)"));
+  return isRight && isTold ? [] : [`two GPUs: ended with ${code}: ${output}`];
 }
 
 /** @param {object} result */

@@ -39,9 +39,9 @@ function(patch_source targets name header)
     list(REMOVE_ITEM sources ${original})
     set_target_properties(${target} PROPERTIES SOURCES "${sources}")
     target_sources(${target} PRIVATE ${patched})
-    if(language STREQUAL HIP)
-      # The extension says CUDA.
-      set_source_files_properties(${patched} TARGET_DIRECTORY ${target} PROPERTIES LANGUAGE HIP)
+    if(name MATCHES "\\.cu$" AND language)
+      # HIP, or C++ by a compiler of ROCm's, where the extension says CUDA.
+      set_source_files_properties(${patched} TARGET_DIRECTORY ${target} PROPERTIES LANGUAGE ${language})
     endif()
     target_include_directories(${target} PRIVATE ${CMAKE_CURRENT_FUNCTION_LIST_DIR} ${folder})
   endforeach()

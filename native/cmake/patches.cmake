@@ -93,11 +93,10 @@ function(patch_llama_cpp)
   foreach(target ggml-cuda ggml-hip)
     if(TARGET ${target})
       patch_source(${target} ggml-cuda.cu cuda_kernels.h
-        "    info.device_count = info.physical_device_count\\;"
-        "    const std::vector<int> usable = llama_native::usable_devices(info.physical_device_count)\\;
-    info.device_count = (int) usable.size()\\;"
-        "if (devices_env != nullptr && info.physical_device_count > 0)" "if (devices_env != nullptr && info.device_count > 0)"
-        "physical_device = id % info.physical_device_count\\;" "physical_device = usable[id % usable.size()]\\;")
+        "ggml_backend_reg_dev_get(ggml_backend_cuda_reg()," "llama_native::device_of(ggml_backend_cuda_reg(),"
+        "ctx->devices.push_back(dev)\\;"
+        "llama_native::all_devices.push_back(dev)\\;
+                if (llama_native::has_kernels(physical_id)) ctx->devices.push_back(dev)\\;")
     endif()
   endforeach()
 endfunction()

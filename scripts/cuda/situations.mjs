@@ -93,15 +93,16 @@ export function makeSituations(work, toolkit) {
       "end the programs that take it",
       device(toolkit, { use: "cudaErrorMemoryAllocation" }),
     ),
-    // Which of the two it is depends on the version of CUDA.
-    ...["cudaErrorNoKernelImageForDevice", "cudaErrorInvalidDeviceFunction"].map((kernels) =>
-      situation(
-        `a GPU that was not compiled for (stand-in, ${kernels})`,
-        all,
-        "its addon has no kernels for Stand-in (compute capability 8.6)",
-        "run `npx llama-native build --gpu cuda`",
-        device(toolkit, { kernels }),
-      ),
+    // The first two are the same of different versions of CUDA; with the last the driver is too old for intermediate code.
+    ...["cudaErrorNoKernelImageForDevice", "cudaErrorInvalidDeviceFunction", "cudaErrorUnsupportedPtxVersion"].map(
+      (kernels) =>
+        situation(
+          `a GPU that was not compiled for (stand-in, ${kernels})`,
+          all,
+          "its addon has no kernels for Stand-in (compute capability 8.6): ",
+          "update its driver, or run `npx llama-native build --gpu cuda --force`",
+          device(toolkit, { kernels }),
+        ),
     ),
   ];
 }

@@ -26,12 +26,12 @@ export async function makeSituations(work, system) {
     advice: "install ROCm's runtime",
   });
   const unfit = await Promise.all(
-    ["hipErrorNoBinaryForGpu", "hipErrorInvalidDeviceFunction"].map(async (kernels) => ({
+    ["hipErrorInvalidKernelFile", "hipErrorNoBinaryForGpu"].map(async (kernels) => ({
       name: `a GPU that was not compiled for (stand-in, ${kernels})`,
       gone: [],
-      env: { LD_PRELOAD: await compile(work, system, kernels) },
-      reason: "its addon has no kernels for Stand-in (gfx803)",
-      advice: "run `npx llama-native build --gpu hip`",
+      env: { LD_PRELOAD: await compileGpus(work, system, { count: 1, kernels }) },
+      reason: "its addon has no kernels for Stand-in 0 (gfx803): ",
+      advice: "update its driver, or run `npx llama-native build --gpu hip --force`",
     })),
   );
   return [
@@ -50,12 +50,17 @@ export async function makeSituations(work, system) {
   ];
 }
 
-/** @param {string} work @param {import("./system.mjs").RocmSystem} system @param {string} kernels */
-async function compile(work, system, kernels) {
-  const library = join(work, `${kernels}.so`);
+/**
+ * A library that stands for GPUs, of which the first has no kernels.
+ * @param {string} work
+ * @param {import("./system.mjs").RocmSystem} system
+ * @param {{ count: number, kernels: string }} gpus
+ */
+export async function compileGpus(work, system, { count, kernels }) {
+  const library = join(work, `${count}-${kernels}.so`);
   const source = join(packageDir, "scripts", "hip", "stand-in-device.c");
-  const command = ["gcc", "-shared", "-fPIC", "-O1", `-DKERNELS=${kernels}`, source, "-o", library];
-  const { code, output } = await system.run(command, {});
+  const settings = [`-DCOUNT=${count}`, `-DKERNELS=${kernels}`];
+  const { code, output } = await system.run(["gcc", "-shared", "-fPIC", "-O1", ...settings, source, "-o", library], {});
   if (code !== 0) throw new Error(`Compiling ${source} ended with ${code}:\n${output}`);
   return library;
 }

@@ -91,5 +91,14 @@ export function findRocm(folders) {
     rmSync(kernels, { recursive: true, force: true });
     writeFileSync(marker, "");
   }
+  restore(root);
   return new RocmSystem(root, folders);
+}
+
+/** What a run that was interrupted has left. @param {string} root */
+function restore(root) {
+  const folder = join(root, LIBRARIES);
+  for (const file of readdirSync(folder).filter((name) => name.startsWith("gone-")))
+    renameSync(join(folder, file), join(folder, file.slice("gone-".length)));
+  rmSync(join(root, "tmp"), { recursive: true, force: true }); // the folders of earlier runs, seen in them alone
 }

@@ -3,6 +3,12 @@
 
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** Windows refuses to rename a folder while anybody has a file in it open, as scanners do with new ones. */
+const REFUSED_BY_WINDOWS = ["EPERM", "EACCES", "EBUSY"];
+const RENAME_ATTEMPTS = 100;
+const RENAME_PAUSE_MS = 100;
 
 let counter = 0;
 
@@ -48,6 +54,25 @@ export function copyWhole(from, to) {
     renameSync(temporary, to);
   } finally {
     rmSync(temporary, { force: true });
+  }
+}
+
+/**
+ * Renames a folder that was just filled.
+ * @param {string} from
+ * @param {string} to that is not there
+ * @param {{ rename?: typeof renameSync, isWindows?: boolean }} [system] for tests
+ */
+export async function renameFolder(from, to, { rename = renameSync, isWindows = process.platform === "win32" } = {}) {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      rename(from, to);
+      return;
+    } catch (error) {
+      const { code = "" } = /** @type {NodeJS.ErrnoException} */ (error);
+      if (!isWindows || !REFUSED_BY_WINDOWS.includes(code) || attempt === RENAME_ATTEMPTS) throw error;
+      await sleep(RENAME_PAUSE_MS);
+    }
   }
 }
 

@@ -22,7 +22,7 @@ export async function packSources(source, archive) {
         ...{ cwd: source, file: temporary, portable: true, mtime: new Date(0) },
         // The best quality takes a minute, for a tenth less.
         brotli: /** @type {object} */ ({ params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }),
-        filter: (path) => isPacked(path.replace(/\/$/, "")),
+        filter: isPacked,
       },
       LLAMA_CPP_PATHS,
     );

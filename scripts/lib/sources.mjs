@@ -5,10 +5,11 @@
 //   4. a clone of the upstream tag.
 // What 2, 3 and 4 obtain is kept in the cache folder.
 
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { BuildError, messageOf } from "./errors.mjs";
-import { temporaryName } from "./files.mjs";
+import { renameFolder, temporaryName } from "./files.mjs";
 import { withLock } from "./lock.mjs";
 import { fetchFromNpm } from "./npm-carrier.mjs";
 import { PACKED_SOURCES, unpackSources } from "./packed-sources.mjs";
@@ -16,6 +17,8 @@ import { packageDir } from "./paths.mjs";
 import { LLAMA_CPP_VERSION, NPM_CARRIER, UPSTREAM } from "./pins.mjs";
 import { inspectSourceTree } from "./source-tree.mjs";
 import { cloneUpstream } from "./upstream.mjs";
+
+const LOCAL_ERRORS = ["ENOSPC", "EDQUOT", "EROFS", "EACCES", "EPERM"];
 
 /**
  * @typedef {object} SourceOptions
@@ -49,7 +52,7 @@ export async function resolveSources(options) {
     return resolve(named);
   }
   const folder = join(options.cache, "sources");
-  const target = join(folder, `llama.cpp-${LLAMA_CPP_VERSION}`);
+  const target = join(folder, nameOf(options.packed ?? join(packageDir, PACKED_SOURCES)));
   if (inspectSourceTree(target) === null) return target;
   return await withLock(
     `${target}.lock`,
@@ -61,6 +64,13 @@ export async function resolveSources(options) {
     },
     { onWait: (pid) => options.log(`waiting for another install (process ${pid ?? "unknown"}) to fetch the sources`) },
   );
+}
+
+/** The archive lacks what no build of this package uses, so that it is kept apart from whole trees. @param {string} packed */
+function nameOf(packed) {
+  const name = `llama.cpp-${LLAMA_CPP_VERSION}`;
+  if (!existsSync(packed)) return name;
+  return `${name}-packed-${createHash("sha256").update(readFileSync(packed)).digest("hex").slice(0, 12)}`;
 }
 
 /** @param {SourceOptions} options @returns {SourceProvider[]} */
@@ -86,9 +96,11 @@ async function fetchInto(target, options) {
       const problem = inspectSourceTree(tree);
       if (problem !== null) throw new Error(problem);
       rmSync(target, { recursive: true, force: true });
-      renameSync(tree, target);
+      await renameFolder(tree, target);
       return;
     } catch (error) {
+      // A full disk or a folder that cannot be written is the same from everywhere.
+      if (isLocal(error)) throw error;
       tried.push(`${provider.name}: ${messageOf(error)}`);
       options.log(`that failed: ${messageOf(error)}`);
     } finally {
@@ -103,6 +115,12 @@ async function fetchInto(target, options) {
       "Set LLAMA_NATIVE_SOURCE_DIR to a folder that holds them, then run: npx llama-native build",
     ].join("\n"),
   );
+}
+
+/** @param {unknown} error */
+function isLocal(error) {
+  const { code = "", syscall = "" } = /** @type {NodeJS.ErrnoException} */ (error);
+  return LOCAL_ERRORS.includes(code) && !syscall.startsWith("spawn"); // of a program that may not be run
 }
 
 /** Removes what a killed fetch left; the caller holds the lock. @param {string} folder */

@@ -12,6 +12,8 @@ export interface ModelShape {
   overridden?: readonly OverriddenWeights[] | undefined;
   /** Of each layer's tensors. */
   layerWeightBytes: readonly number[];
+  /** Of each layer's largest tensor. */
+  largestWeightBytes: readonly number[];
   /** Of what makes logits: the output, or the embeddings in its place. */
   outputWeightBytes: number;
   /** Whether the embeddings are the output too. */
@@ -119,7 +121,8 @@ export function shapeOf(headers: readonly GgufHeader[]): ModelShape {
     architecture,
     parameterCount: tensors.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0),
     weightBytes: sumBytes(tensors),
-    layerWeightBytes: layerWeights(tensors, layerCount),
+    layerWeightBytes: layerWeights(tensors, layerCount, (sum, bytes) => sum + bytes),
+    largestWeightBytes: layerWeights(tensors, layerCount, Math.max),
     outputWeightBytes: sumBytes(output) + (hasTiedOutput ? sumBytes(embeddings) : 0),
     hasTiedOutput,
     tiedCopyBytes: hasTiedOutput ? sumBytes(embeddings.filter(({ type }) => isRearranged(type))) : 0,
@@ -191,14 +194,19 @@ function hasWindows(architecture: string, named: unknown): boolean {
   return (largest(named) ?? (unnamedWindows.has(architecture) ? 1 : 0)) > 0;
 }
 
-function layerWeights(tensors: readonly GgufTensor[], layerCount: number): number[] {
-  const sums = Array.from({ length: layerCount }, () => 0);
+/** What `join` makes of the sizes of each layer's tensors, beginning with none. */
+function layerWeights(
+  tensors: readonly GgufTensor[],
+  layerCount: number,
+  join: (before: number, bytes: number) => number,
+): number[] {
+  const found = Array.from({ length: layerCount }, () => 0);
   for (const { name, sizeBytes } of tensors) {
     const layer = Number(/^blk\.(\d+)\./.exec(name)?.[1] ?? NaN);
-    const before = sums[layer];
-    if (before !== undefined) sums[layer] = before + sizeBytes;
+    const before = found[layer];
+    if (before !== undefined) found[layer] = join(before, sizeBytes);
   }
-  return sums;
+  return found;
 }
 
 function cacheLengths(facts: Facts): Pick<ModelShape, "keyLengths" | "valueLengths" | "headLengths"> {

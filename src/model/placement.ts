@@ -1,5 +1,4 @@
 import type { NativeDevice } from "../native/contract.js";
-import { isQuantizedType } from "./ggml-types.js";
 import type { ContextPlan } from "./memory-estimate.js";
 import {
   attentionBytes,
@@ -114,13 +113,13 @@ export function weightNeeds(shape: ModelShape, placement: Placement): Needs {
 }
 
 /**
- * What is copied to a device at a time of what is in RAM: a matrix, of which layers have three large ones, a tensor that is
- * overridden, or a layer's part of the KV cache, of those in `caches`.
+ * What is copied to a device at a time of what is in RAM: a tensor of a layer, or one that is overridden, or a layer's part of the
+ * KV cache, of those in `caches`.
  */
 function copiedBytes(shape: ModelShape, places: readonly (number | undefined)[], caches: readonly number[]): number {
-  const layers = shape.layerWeightBytes.filter((_, layer) => places[layer] === undefined);
+  const tensors = shape.largestWeightBytes.filter((_, layer) => places[layer] === undefined);
   const kept = (shape.overridden ?? []).filter(({ device }) => device === ramName).map(({ bytes }) => bytes);
-  return Math.max(0, ...layers.map((bytes) => bytes / 3), ...kept, ...caches);
+  return Math.max(0, ...tensors, ...kept, ...caches);
 }
 
 /** Where KV cache, states and buffers of a context go. */
@@ -140,9 +139,8 @@ export function contextNeeds(
   const kept = outputBytes(shape, plan) + spareCheckpointBytes(shape, plan);
   const sum = new NeedsSum(placement, inRamAlone + kept + cacheBytes.reduce((a, b) => a + b, 0));
   if (offloadKv) for (const [layer, bytes] of cacheBytes.entries()) sum.move(places[layer], bytes);
-  // Prompts are computed on devices, also of the layers that are in RAM, but for attention beside a quantized cache.
-  const isCopied = offloadKv && !isQuantizedType(plan.kvTypeK) && !isQuantizedType(plan.kvTypeV);
-  const inRamCaches = isCopied ? cacheBytes.filter((_, layer) => places[layer] === undefined) : [];
+  // Prompts are computed on devices, also of the layers that are in RAM.
+  const inRamCaches = offloadKv ? cacheBytes.filter((_, layer) => places[layer] === undefined) : [];
   const copied = isSplit ? copiedBytes(shape, places, inRamCaches) : 0;
   const moved = Math.max(copied, offloadKv ? 0 : attentionBytes(shape, plan));
   for (const device of used) sum.move(device, deviceBufferBytes(shape, plan) + moved, true);

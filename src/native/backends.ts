@@ -88,6 +88,27 @@ const driverFailures: readonly Cause[] = [
   },
 ];
 
+/** The same of ROCm. */
+const rocmFailures: readonly Cause[] = [
+  {
+    pattern: /(no ROCm-capable device is detected)/,
+    reason: () => "AMD's driver finds no GPU",
+    advice:
+      "check that rocminfo lists one and that this user may open /dev/kfd (the groups render and video; in a container " +
+      "docker run --device /dev/kfd --device /dev/dri)",
+  },
+  {
+    pattern: /ROCm(?: error)?: (out of memory)/,
+    reason: () => "the GPU has no memory left",
+    advice: "end the programs that take it, which rocm-smi lists",
+  },
+  {
+    pattern: /ROCm(?: error)?: ([^;]*)/,
+    reason: (words) => `AMD's driver fails: ${words}`,
+    advice: "check that rocminfo lists the GPU",
+  },
+];
+
 function noNvidiaDriver(library: string): string {
   return `NVIDIA's driver is missing (${library})`;
 }
@@ -124,6 +145,7 @@ export function explainBroken(words: string): PassedOverBackend {
 }
 
 function explainDriver(backend: Backend, words: string, canOpen: Opens): PassedOverBackend | undefined {
+  if (backend === "hip") return explain(backend, words, rocmFailures);
   const found = backend === "cuda" ? explain(backend, words, driverFailures) : undefined;
   // CUDA says of a driver that is not there that it is too old.
   return found === undefined || canOpen(driver) ? found : explain(backend, driver, missingLibraries);
@@ -159,7 +181,10 @@ export function explainNoDevice(
   const reason = `it finds no device on this machine${words === "" ? "" : `: ${words}`}`;
   // See native/cmake/cuda_kernels.h.
   const unfit = [...words.matchAll(/there are no kernels for ([^;]*)/g)].map(([, gpu = ""]) => gpu).join(", ");
-  if (unfit !== "") return { backend, reason: `its addon has no kernels for ${unfit}`, advice: rebuild(backend) };
+  if (unfit !== "") {
+    const advice = `update its driver, or run \`npx llama-native build --gpu ${backend} --force\``;
+    return { backend, reason: `its addon has no kernels for ${unfit}`, advice };
+  }
   return explainDriver(backend, words, canOpen) ?? { backend, reason, advice };
 }
 

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { PACKED_SOURCES } from "../../scripts/lib/packed-sources.mjs";
 import { removeStale } from "../../scripts/lib/stale.mjs";
 import { PAGE, renderPage, SECTIONS, startOf } from "../../scripts/package/page.mjs";
 import { packageDir } from "./sandbox.js";
@@ -34,6 +35,12 @@ describe("the published package", () => {
     "scripts/lib/build-addon.mjs",
   ])("carries %s", (path) => {
     expect(files).toContain(path);
+  });
+
+  it("carries llama.cpp's sources, which are put there before it is packed", () => {
+    const { files: listed } = JSON.parse(readFileSync(join(packageDir, "package.json"), "utf8")) as { files: string[] };
+    expect(listed).toContain(PACKED_SOURCES);
+    expect(readFileSync(join(packageDir, ".gitignore"), "utf8")).toContain(`/${PACKED_SOURCES}`);
   });
 
   it("carries what its README links to", () => {

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { renameFolder } from "../../scripts/lib/files.mjs";
 import { checkIntegrity } from "../../scripts/lib/npm-carrier.mjs";
 import { packSources } from "../../scripts/lib/packed-sources.mjs";
 import { isPacked } from "../../scripts/lib/source-tree.mjs";
@@ -84,6 +85,41 @@ describe("the sources of llama.cpp", () => {
     // The same tree is the same archive, whenever it is made.
     await packSources(folder, `${packed}.again`);
     expect(readFileSync(`${packed}.again`).equals(readFileSync(packed))).toBe(true);
+  });
+
+  it("are kept apart from a whole tree, and from another archive", async () => {
+    const packed = join(sandbox.root, "packed.tar.br");
+    const whole = await resolve({ providers: [working] });
+    await packSources(addTree(), packed);
+    const first = await resolve({ providers: [failing] });
+    writeFileSync(join(sandbox.root, "tree", "src", "another.cpp"), "");
+    await packSources(join(sandbox.root, "tree"), packed);
+    const second = await resolve({ providers: [failing] });
+    expect(new Set([whole, first, second]).size).toBe(3);
+    expect(existsSync(join(second, "src", "another.cpp"))).toBe(true);
+    // Who needs all of it does not get the archive's.
+    expect(await resolve({ packed: join(sandbox.root, "none"), providers: [failing] })).toBe(whole);
+  });
+
+  it("are not looked for elsewhere where the disk is full", async () => {
+    const full = {
+      name: "a disk",
+      fetch: async (): Promise<void> => {
+        throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC", syscall: "write" });
+      },
+    };
+    await expect(resolve({ providers: [full, working] })).rejects.toMatchObject({ code: "ENOSPC" });
+  });
+
+  it("are put into their place once Windows lets go of them", async () => {
+    let refusals = 3;
+    const rename = (): void => {
+      if (refusals-- > 0) throw Object.assign(new Error("EPERM: operation not permitted"), { code: "EPERM" });
+    };
+    await renameFolder("from", "to", { rename, isWindows: true });
+    expect(refusals).toBe(-1);
+    refusals = 1;
+    await expect(renameFolder("from", "to", { rename, isWindows: false })).rejects.toThrow("EPERM");
   });
 
   it("come from elsewhere where the archive is cut off", async () => {

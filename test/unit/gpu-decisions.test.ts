@@ -250,9 +250,11 @@ describe("HIP and Metal", () => {
     const decision = decide("hip", machine({ gpus, amdDriver: true }), gcc12);
     expect(decision.plan?.settings).toEqual(["-DGPU_TARGETS=gfx1100"]);
     // Here too where it has none, or for a package, since AMD's compilers have no list of their own.
-    const several = ["-DGPU_TARGETS=gfx90a;gfx942;gfx1030;gfx1100;gfx1101;gfx1102"];
+    const several = ["-DGPU_TARGETS=gfx906;gfx908;gfx90a;gfx942;gfx1030;gfx1100;gfx1101;gfx1102"];
     expect(decide("hip", machine(), gcc12).plan?.settings).toEqual(several);
     expect(decide("hip", machine({ gpus, amdDriver: true }), gcc12, true).plan?.settings).toEqual(several);
+    const rocm = { root: "/opt/rocm", version: "6.4.1", hasBlas: true };
+    expect(decide("hip", machine({ rocm }), gcc12).plan?.settings[0]).toMatch(/;gfx1102;gfx1150;.*;gfx1201$/);
     const old = machine({ gpus, amdDriver: true, rocm: { root: "/opt/rocm", version: "5.7.1", hasBlas: true } });
     expect(decide("hip", old, gcc12)).toMatchObject({
       plan: null,

@@ -75,14 +75,12 @@ describe("auto", () => {
 
   it("keeps what llama.cpp warned of where there is no device", async () => {
     build("cpu", addon("cpu"));
-    const info = { devices: [], backendWarnings: ["ggml_cuda_init: failed to initialize ROCm: invalid device"] };
-    build("hip", `exports.systemInfo = () => (${JSON.stringify(info)});`);
+    const info = { devices: [], backendWarnings: ["ggml_vulkan: No devices found."] };
+    build("vulkan", `exports.systemInfo = () => (${JSON.stringify(info)});`);
     const { systemInfo } = await loader();
     expect(systemInfo()).toMatchObject({
       backend: "cpu",
-      passedOver: [
-        { reason: "it finds no device on this machine: failed to initialize ROCm: invalid device", backend: "hip" },
-      ],
+      passedOver: [{ reason: "it finds no device on this machine: No devices found.", backend: "vulkan" }],
     });
   });
 
@@ -321,17 +319,33 @@ describe("a CUDA addon without a device", () => {
     expect(failed("unspecified launch failure")).toBe("NVIDIA's driver fails: unspecified launch failure");
   });
 
+  it("has ROCm without a GPU, or with a driver that fails", () => {
+    const said = (words: string): unknown =>
+      explainNoDevice("hip", [`ggml_cuda_init: failed to initialize ROCm: ${words}`]);
+    expect(said("no ROCm-capable device is detected")).toEqual({
+      backend: "hip",
+      reason: "AMD's driver finds no GPU",
+      advice: expect.stringMatching(/^check that rocminfo lists one and that this user may open \/dev\/kfd \(/),
+    });
+    expect(said("invalid device ordinal")).toMatchObject({ reason: "AMD's driver fails: invalid device ordinal" });
+    const message = "The devices cannot be listed: ROCm error: out of memory;   current device: 0, in function f";
+    expect(explainLoadFailure("hip", message).reason).toBe("the GPU has no memory left");
+  });
+
   it("was compiled for other GPUs, of NVIDIA's or AMD's", () => {
-    const lacks = (gpu: string): string => `usable_devices: there are no kernels for ${gpu}`;
-    const [old, older] = ["GeForce GTX 960 (compute capability 5.2)", "Tesla K80 (compute capability 3.7)"];
+    const lacks = (gpu: string): string => `has_kernels: there are no kernels for ${gpu}`;
+    const [old, older] = [
+      "GTX 960 (compute capability 5.2): invalid device function",
+      "K80 (compute capability 3.7): the same",
+    ];
     expect(explainNoDevice("cuda", [lacks(old), lacks(older)], () => true)).toEqual({
       backend: "cuda",
       reason: `its addon has no kernels for ${old}, ${older}`,
-      advice: "run `npx llama-native build --gpu cuda`",
+      advice: "update its driver, or run `npx llama-native build --gpu cuda --force`",
     });
     expect(explainNoDevice("hip", [lacks("AMD Radeon RX 480 (gfx803)")], () => false)).toMatchObject({
       reason: "its addon has no kernels for AMD Radeon RX 480 (gfx803)",
-      advice: "run `npx llama-native build --gpu hip`",
+      advice: "update its driver, or run `npx llama-native build --gpu hip --force`",
     });
   });
 

@@ -6,6 +6,7 @@ export const mistral = (weightBytes: number): ModelShape => ({
   parameterCount: 7_241_732_096,
   weightBytes,
   layerWeightBytes: Array.from({ length: 32 }, () => (weightBytes * 0.96) / 32),
+  largestWeightBytes: Array.from({ length: 32 }, () => (weightBytes * 0.96 * 0.27) / 32),
   outputWeightBytes: weightBytes * 0.02,
   hasTiedOutput: false,
   tiedCopyBytes: 0,

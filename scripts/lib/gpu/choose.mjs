@@ -14,8 +14,11 @@ const MIN_CMAKE_TO_ASK = "3.24";
 const NO_GPU_ARCHITECTURES = "75-virtual;80-virtual;86-real";
 /** For all machines that a package may come to, of which the toolkit compiles for some. */
 const RELEASED_ARCHITECTURES = ["61-virtual", "75-virtual", "80-virtual", "86-real", "89-real", "120-real"];
-/** The same of AMD's, with code for each. */
-const AMD_TARGETS = ["gfx90a", "gfx942", "gfx1030", "gfx1100", "gfx1101", "gfx1102"];
+/** The same of AMD's, with code for each, as there is none in between; by the first ROCm that compiles for them. */
+const AMD_TARGETS = {
+  [MIN_ROCM]: ["gfx906", "gfx908", "gfx90a", "gfx942", "gfx1030", "gfx1100", "gfx1101", "gfx1102"],
+  6.4: ["gfx1150", "gfx1151", "gfx1200", "gfx1201"],
+};
 /** What a build folder takes, with room to spare. @type {Record<import("../settings.mjs").Backend, number>} */
 const DISK_BYTES = { cpu: 0.4e9, metal: 0.5e9, vulkan: 1e9, cuda: 4e9, hip: 4e9 };
 
@@ -306,6 +309,13 @@ function vulkanDevice({ platform, gpus, vulkanDrivers }) {
   return { exists: true, name, problem: "the GPU has no Vulkan driver", advice };
 }
 
+/** For all machines. @param {string} [rocm] its version */
+function amdTargets(rocm = "unknown") {
+  return Object.entries(AMD_TARGETS).flatMap(([first, targets]) =>
+    first === MIN_ROCM || (rocm !== "unknown" && compareVersions(rocm, first) >= 0) ? targets : [],
+  );
+}
+
 /** @param {GpuFacts} facts @param {BuildTools} _tools @param {boolean} forRelease @returns {Finding} */
 function examineHip({ rocm, gpus, amdDriver }, _tools, forRelease) {
   const name = `AMD GPU ${gpus.amdTargets.join(" ")}`;
@@ -329,7 +339,7 @@ function examineHip({ rocm, gpus, amdDriver }, _tools, forRelease) {
         : rocm.hasBlas
           ? null
           : `the ROCm in ${rocm.root} has no hipBLAS or rocBLAS`;
-  const targets = (forRelease || gpus.amdTargets.length === 0 ? AMD_TARGETS : gpus.amdTargets).join(";");
+  const targets = (forRelease || gpus.amdTargets.length === 0 ? amdTargets(rocm?.version) : gpus.amdTargets).join(";");
   const plan = () => ({
     settings: [`-DGPU_TARGETS=${targets}`],
     toolkit: `ROCm ${rocm?.version ?? ""}, for ${targets}`,

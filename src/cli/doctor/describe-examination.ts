@@ -50,6 +50,7 @@ function describeAddon({ path, sizeBytes, build, system, error }: AddonFacts): R
           ["llama.cpp", `${system.llamaVersion}, compiled by ${system.compiler}`] as const,
           ["CPU features", describeCpu(system)] as const,
           ...system.devices.map(describeDevice),
+          ...system.backendWarnings.map(describeWarning),
           ...system.passedOver.map(describePassedOver),
         ]),
   ];
@@ -72,6 +73,11 @@ function describeCpu({ cpuFeatures, cpuVariant }: NonNullable<AddonFacts["system
 function describeDevice({ name, description, type, freeBytes, totalBytes }: NativeDevice, index: number): Row {
   const memory = `${formatBytes(freeBytes)} of ${formatBytes(totalBytes)} free`;
   return [index === 0 ? "Devices" : "", `${name} (${type}): ${description}, ${memory}`];
+}
+
+/** Of llama.cpp while it looked for devices, such as of a GPU that the addon has no kernels for. */
+function describeWarning(words: string, index: number): Row {
+  return [index === 0 ? "Warnings" : "", words.trim()];
 }
 
 function describePassedOver({ backend, reason, advice }: PassedOverBackend, index: number): Row {

@@ -148,6 +148,7 @@ async function shapeLike(example: Example, offer: Offer): Promise<ModelShape> {
     ...shape,
     weightBytes,
     layerWeightBytes: shape.layerWeightBytes.map((bytes) => bytes * factor),
+    largestWeightBytes: shape.largestWeightBytes.map((bytes) => bytes * factor),
     outputWeightBytes: shape.outputWeightBytes * factor,
     tiedCopyBytes: (await tiedCopyOf(offer, example)) ?? shape.tiedCopyBytes * factor,
   };
