@@ -1,8 +1,9 @@
 import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 
 import * as esbuild from "esbuild";
 import { rolldown } from "rolldown";
+import { build as viteBuild } from "vite";
 import webpack from "webpack";
 
 import { BUNDLED_PROGRAM } from "../../scripts/runtimes/bundled-program.mjs";
@@ -23,7 +24,12 @@ type Bundle = (options: BundleOptions) => Promise<void>;
 const packages = ["llama-native", "llama-native/server"];
 
 /** Each as a program for Node is bundled with it, all of it in one file. */
-export const bundlers: Record<string, Bundle> = { Rolldown: useRolldown, esbuild: useEsbuild, webpack: useWebpack };
+export const bundlers: Record<string, Bundle> = {
+  Rolldown: useRolldown,
+  Vite: useVite,
+  esbuild: useEsbuild,
+  webpack: useWebpack,
+};
 
 async function useRolldown({ input, file, format, external, define = {} }: BundleOptions): Promise<void> {
   await using made = await rolldown({
@@ -34,6 +40,23 @@ async function useRolldown({ input, file, format, external, define = {} }: Bundl
     logLevel: "silent",
   });
   await made.write({ file, format, codeSplitting: false });
+}
+
+/** Its build for servers, which leaves packages external unless it is told otherwise. */
+async function useVite({ input, file, format, external }: BundleOptions): Promise<void> {
+  await viteBuild({
+    root: dirname(input),
+    configFile: false,
+    logLevel: "silent",
+    ssr: external ? {} : { noExternal: true },
+    build: {
+      ssr: input,
+      outDir: dirname(file),
+      emptyOutDir: false,
+      copyPublicDir: false,
+      rolldownOptions: { output: { format, entryFileNames: basename(file), codeSplitting: false } },
+    },
+  });
 }
 
 async function useEsbuild({ input, file, format, external }: BundleOptions): Promise<void> {
