@@ -20,8 +20,14 @@
 
 namespace llama_native {
 
-// By the driver's numbers, also those that are left out. Written while the backend is registered.
+// By the driver's numbers, also those that are left out. Written while the backend is registered, which is tried anew where a
+// driver failed.
 static std::vector<ggml_backend_dev_t> all_devices;
+
+static void remember(int number, ggml_backend_dev_t device) {
+    all_devices.resize(number);
+    all_devices.push_back(device);
+}
 
 static ggml_backend_dev_t device_of(ggml_backend_reg_t, int number) { return all_devices.at(number); }
 

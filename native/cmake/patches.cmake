@@ -95,7 +95,7 @@ function(patch_llama_cpp)
       patch_source(${target} ggml-cuda.cu cuda_kernels.h
         "ggml_backend_reg_dev_get(ggml_backend_cuda_reg()," "llama_native::device_of(ggml_backend_cuda_reg(),"
         "ctx->devices.push_back(dev)\\;"
-        "llama_native::all_devices.push_back(dev)\\;
+        "llama_native::remember(i, dev)\\;
                 if (llama_native::has_kernels(physical_id)) ctx->devices.push_back(dev)\\;")
     endif()
   endforeach()
