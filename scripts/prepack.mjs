@@ -2,6 +2,7 @@
 // so that installing it needs nothing but npm, and takes out what was compiled from files that are gone. The archive is never
 // committed.
 
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { PACKED_SOURCES, packSources } from "./lib/packed-sources.mjs";
 import { cacheDir, packageDir } from "./lib/paths.mjs";
@@ -9,5 +10,8 @@ import { resolveSources } from "./lib/sources.mjs";
 import { removeStale } from "./lib/stale.mjs";
 
 removeStale(join(packageDir, "dist"), join(packageDir, "src"));
+const archive = join(packageDir, PACKED_SOURCES);
+// What a run that was interrupted has left would be taken for the sources.
+rmSync(archive, { force: true });
 const sources = await resolveSources({ cache: cacheDir(), env: process.env, log: (line) => console.error(line) });
-await packSources(sources, join(packageDir, PACKED_SOURCES));
+await packSources(sources, archive);

@@ -4,23 +4,17 @@
 // it must be. Speed is not looked at: an emulation has none. Debian on x64, with g++-aarch64-linux-gnu and qemu-user.
 
 import { execFileSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { buildAddon } from "./lib/build-addon.mjs";
 import { findExecutable } from "./lib/executables.mjs";
-import { readJson } from "./lib/files.mjs";
-import { buildPackage } from "./release/build-package.mjs";
-import { checkPackage } from "./release/check-package.mjs";
-import { readTarget } from "./release/target.mjs";
 import { emulate, MACHINES } from "./arm64/emulator.mjs";
 import { proveRuns } from "./arm64/runs.mjs";
 import { judgeRuns } from "./arm64/judgement.mjs";
 import { cachedModel } from "./models/cached-model.mjs";
 import { smollm2 } from "./models/smollm2.mjs";
 import { publish } from "./package/page.mjs";
-import { gatherGoods } from "./prebuilt/goods.mjs";
-import { installFor } from "./prebuilt/place.mjs";
-import { describeProof, runProof } from "./prebuilt/proof.mjs";
+import { installOn } from "./prebuilt/other-machine.mjs";
+import { runProof } from "./prebuilt/proof.mjs";
 
 /** Besides SmolLM2: small, of random weights, in the types that models of users mostly are. */
 const TYPES = /** @type {const} */ (["q4_0", "q8_0", "q4_k_m", "q5_k_m"]);
@@ -29,27 +23,20 @@ if (findExecutable("qemu-aarch64") === null) {
   console.error("Expected the program qemu-aarch64 but found none: apt-get install qemu-user g++-aarch64-linux-gnu");
   process.exit(1);
 }
-await runProof("arm64", async ({ work, reporter }) => {
-  const { path: local } = await buildAddon({ backend: "cpu", reporter });
+await runProof("arm64", async (frame) => {
+  const { path: local } = await buildAddon({ backend: "cpu", reporter: frame.reporter });
   const models = await gatherModels();
   const machines = [];
   const problems = [];
   for (const machine of MACHINES) {
-    const own = join(work, machine.name);
-    mkdirSync(own);
-    const target = readTarget(machine.target, process.env, { zig: true });
-    const folder = await buildPackage({ backend: "cpu", target, out: join(own, "packages"), reporter, verbose: false });
-    const check = await checkPackage(folder, { maxGlibc: "2.28" });
-    const goods = await gatherGoods([folder], own);
-    const place = await installFor(machine.npm, goods, own);
-    const { compiler, variants } = readJson(join(folder, "build.json"));
-    const name = basename(folder);
+    const { own, place, name, compiler, variants, about, ...installed } = await installOn(machine, frame);
     const system = await machine.prepare(own);
     const emulated = emulate(place, system, join(own, "emulated-node"));
     const runs = await proveRuns({ place, emulated, name, variants, cpus: machine.cpus, local, models });
-    const about = { ...describeProof(folder, check, goods), node: system.version, compiler };
-    machines.push({ libc: machine.name, ...about, ...runs });
-    problems.push(...[...check.problems, ...judgeRuns(runs, name, variants)].map((each) => `${machine.name}: ${each}`));
+    machines.push({ libc: machine.name, ...about, node: system.version, compiler, ...runs });
+    problems.push(
+      ...[...installed.problems, ...judgeRuns(runs, name, variants)].map((each) => `${machine.name}: ${each}`),
+    );
   }
   const emulator = execFileSync("qemu-aarch64", ["--version"], { encoding: "utf8" }).split("\n")[0];
   await publish("arm64.json", { emulator, machines });

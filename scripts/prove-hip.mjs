@@ -2,70 +2,47 @@
 // that has ROCm, and shows what the library does where the addon cannot be used, as `npm run proof:cuda` does. Writes
 // docs/hip.json, and fails where something is not as it must be. Debian on x86-64, and root.
 
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { format, resolveConfig } from "prettier";
-import { examine, readRun, referenceOf } from "./fallback/examine.mjs";
+import { examine, examineAll, keep, PROMPT, readRun, referenceOf } from "./fallback/examine.mjs";
 import { compileGpus, makeSituations } from "./hip/situations.mjs";
 import { findRocm } from "./hip/system.mjs";
 import { readJson } from "./lib/files.mjs";
 import { packageDir } from "./lib/paths.mjs";
-import { LLAMA_CPP_VERSION } from "./lib/pins.mjs";
 import { stopChildrenOnSignals } from "./lib/run.mjs";
 import { smollm2 } from "./models/smollm2.mjs";
+import { runProof } from "./prebuilt/proof.mjs";
 
 /** Of a Radeon RX 6800. One architecture, and no FlashAttention kernels, for the time that two cores need. */
 const ARCHITECTURE = "gfx1030";
 const CMAKE_ARGS = `-DGPU_TARGETS=${ARCHITECTURE} -DGGML_CUDA_FA=OFF`;
-const PROMPT = "The capital of France is";
 
-const work = mkdtempSync(join(tmpdir(), "llama-native-hip-"));
-const dist = join(work, "dist");
+const missing = missingHere();
+if (missing !== null) {
+  console.error(missing);
+  process.exit(1);
+}
 stopChildrenOnSignals();
-try {
-  process.exitCode = await main();
-} finally {
-  rmSync(work, { recursive: true, force: true });
-}
-
-async function main() {
-  const missing = missingHere();
-  if (missing !== null) {
-    console.error(missing);
-    return 1;
-  }
+await runProof("hip", async ({ work }) => {
+  const dist = join(work, "dist");
   const system = findRocm([work]);
-  await build(system, "cpu", "");
-  await build(system, "hip", CMAKE_ARGS);
+  await build(system, dist, "cpu", "");
+  await build(system, dist, "hip", CMAKE_ARGS);
   const order = { model: await smollm2(), prompt: PROMPT };
-  const reference = referenceOf(await runnerIn(system, {}).answer({ ...order, gpu: "cpu" }));
-  const results = [];
-  for (const situation of await makeSituations(work, system)) {
-    const runner = runnerIn(system, situation.env);
-    const result = await system.without(situation.gone, () => examine("hip", runner, situation, order, reference));
-    console.log(`${result.problems.length === 0 ? "holds" : "FAILS"}  ${situation.name}: ${result.reason}`);
-    results.push(result);
-  }
-  const problems = [
-    ...results.flatMap(({ situation, problems: own }) => own.map((problem) => `${situation}: ${problem}`)),
-    ...(await judgeTwo(system)),
-  ];
+  /** @param {NodeJS.ProcessEnv} env */
+  const runner = (env) => runnerIn(system, dist, env);
+  const cpuAlone = referenceOf(await runner({}).answer({ ...order, gpu: "cpu" }));
+  const { results, problems } = await examineAll(await makeSituations(work, system), (situation) =>
+    system.without(situation.gone, () => examine("hip", runner(situation.env), situation, order, cpuAlone)),
+  );
+  const two = await compileGpus(work, system, { count: 2, kernels: "hipErrorInvalidKernelFile" });
+  problems.push(...(await judgeTwo(runner({ LD_PRELOAD: two }))));
   const { sizeBytes } = readJson(join(dist, "hip", "build.json"));
-  await write({
-    llamaCpp: LLAMA_CPP_VERSION,
-    date: new Date().toISOString().slice(0, 10),
-    rocm: system.version(),
-    addon: { architecture: ARCHITECTURE, sizeBytes, cmakeArguments: CMAKE_ARGS },
-    cpuAlone: reference,
-    situations: results,
-    problems,
-  });
-  for (const problem of problems) console.log(`Problem: ${problem}`);
-  console.log(problems.length === 0 ? "All holds." : `${problems.length} problems.`);
-  return problems.length === 0 ? 0 : 1;
-}
+  const addon = { architecture: ARCHITECTURE, sizeBytes, cmakeArguments: CMAKE_ARGS };
+  await keep("hip.json", work, { rocm: system.version(), addon, cpuAlone, situations: results, problems });
+  return problems;
+});
 
 function missingHere() {
   if (process.platform !== "linux" || process.arch !== "x64" || process.getuid?.() !== 0)
@@ -76,8 +53,14 @@ function missingHere() {
   return null;
 }
 
-/** As a user of that system would. @param {import("./hip/system.mjs").RocmSystem} system @param {string} backend @param {string} args */
-async function build(system, backend, args) {
+/**
+ * As a user of that system would.
+ * @param {import("./hip/system.mjs").RocmSystem} system
+ * @param {string} dist
+ * @param {string} backend
+ * @param {string} args
+ */
+async function build(system, dist, backend, args) {
   const env = { LLAMA_NATIVE_OUT_DIR: dist, LLAMA_NATIVE_CMAKE_ARGS: args, CC: "gcc", CXX: "g++" };
   const command = ["node", join(packageDir, "scripts", "build.mjs"), "--gpu", backend];
   const { code } = await system.run(command, env, (line) => console.log(line));
@@ -86,10 +69,11 @@ async function build(system, backend, args) {
 
 /**
  * @param {import("./hip/system.mjs").RocmSystem} system
+ * @param {string} dist
  * @param {NodeJS.ProcessEnv} env
  * @returns {import("./fallback/examine.mjs").Runner}
  */
-function runnerIn(system, env) {
+function runnerIn(system, dist, env) {
   const own = { LLAMA_NATIVE_OUT_DIR: dist, ...env };
   return {
     answer: async (order, more) => {
@@ -101,22 +85,16 @@ function runnerIn(system, env) {
   };
 }
 
-/** Of two GPUs, of which the first has no kernels, the second is listed, by its own number. @param {import("./hip/system.mjs").RocmSystem} system */
-async function judgeTwo(system) {
-  const library = await compileGpus(work, system, { count: 2, kernels: "hipErrorInvalidKernelFile" });
-  const { code, output } = await runnerIn(system, { LD_PRELOAD: library }).command(["doctor", "--json"]);
+/**
+ * Of two GPUs, of which the first has no kernels, the second is listed, by its own number.
+ * @param {import("./fallback/examine.mjs").Runner} runner
+ */
+async function judgeTwo(runner) {
+  const { code, output } = await runner.command(["doctor", "--json"]);
   /** @type {import("../src/index.js").SystemInfo | undefined} */
   const found = code === 0 ? JSON.parse(output).addon.system : undefined;
   const [device, ...others] = found?.devices.filter(({ name }) => name.startsWith("ROCm")) ?? [];
   const isRight = device?.name === "ROCm1" && device.description === "Stand-in 1" && others.length === 0;
   const isTold = found?.backendWarnings.some((words) => words.includes("no kernels for Stand-in 0 (gfx803)"));
   return isRight && isTold ? [] : [`two GPUs: ended with ${code}: ${output}`];
-}
-
-/** @param {object} result */
-async function write(result) {
-  const path = join(packageDir, "docs", "hip.json");
-  const options = await resolveConfig(path);
-  const text = JSON.stringify(result).replaceAll(`${work}/`, "");
-  writeFileSync(path, await format(text, { ...options, parser: "json" }));
 }

@@ -4,18 +4,12 @@
 // says. Writes docs/systems.json and its part of docs/package.md, and fails where something is not as it must be. Debian on x64, as
 // root, with Wine and apt's lists.
 
-import { mkdirSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { buildAddon } from "./lib/build-addon.mjs";
-import { readJson } from "./lib/files.mjs";
 import { smollm2 } from "./models/smollm2.mjs";
 import { publish } from "./package/page.mjs";
-import { gatherGoods } from "./prebuilt/goods.mjs";
-import { installFor } from "./prebuilt/place.mjs";
-import { describeProof, runProof } from "./prebuilt/proof.mjs";
-import { buildPackage } from "./release/build-package.mjs";
-import { checkPackage } from "./release/check-package.mjs";
-import { readTarget } from "./release/target.mjs";
+import { installOn } from "./prebuilt/other-machine.mjs";
+import { runProof } from "./prebuilt/proof.mjs";
 import { MACHINES, wineVersion } from "./systems/machines.mjs";
 import { askSystem, judgeSystem, startReference } from "./systems/runs.mjs";
 
@@ -25,29 +19,20 @@ if (process.getuid?.() !== 0 || wineVersion() === null) {
   );
   process.exit(1);
 }
-await runProof("systems", async ({ work, reporter }) => {
-  const { path: local } = await buildAddon({ backend: "cpu", reporter });
+await runProof("systems", async (frame) => {
+  const { path: local } = await buildAddon({ backend: "cpu", reporter: frame.reporter });
   const model = await smollm2();
   /** @type {import("./systems/runs.mjs").SystemRow[]} */
   const rows = [];
   const problems = [];
   for (const machine of MACHINES) {
-    const own = join(work, machine.target);
-    mkdirSync(own);
-    const target = readTarget(machine.target, process.env, { zig: true });
-    const folder = await buildPackage({ backend: "cpu", target, out: join(own, "packages"), reporter, verbose: false });
-    const check = await checkPackage(folder, { maxGlibc: "2.28" });
-    const goods = await gatherGoods([folder], own);
-    const place = await installFor(machine.npm, goods, own);
+    const { own, place, name, compiler, variants, about, ...installed } = await installOn(machine, frame);
     const node = await machine.prepare(own, [own, dirname(model)]);
-    const { compiler, variants } = readJson(join(folder, "build.json"));
     const reference = await startReference(place, model, local);
     const found = await askSystem({ place, node: node.path, model, reference }).finally(node.end);
-    const row = { system: machine.name, compiler, variants, ...describeProof(folder, check, goods), ...found };
+    const row = { system: machine.name, compiler, variants, ...about, ...found };
     rows.push(row);
-    problems.push(
-      ...[...check.problems, ...judgeSystem(row, basename(folder))].map((each) => `${machine.name}: ${each}`),
-    );
+    problems.push(...[...installed.problems, ...judgeSystem(row, name)].map((each) => `${machine.name}: ${each}`));
   }
   await publish("systems.json", { rows });
   return problems;

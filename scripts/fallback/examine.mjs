@@ -1,5 +1,10 @@
 // What the library must do where a GPU's addon cannot be used, beside what it does.
 
+import { LLAMA_CPP_VERSION } from "../lib/pins.mjs";
+import { publish } from "../package/page.mjs";
+
+export const PROMPT = "The capital of France is";
+
 /**
  * @typedef {Omit<import("./run.mjs").Order, "library">} Order
  * @typedef {import("./run.mjs").Findings} Findings
@@ -58,6 +63,24 @@ export async function examine(gpu, runner, situation, order, reference) {
   return { situation: situation.name, reason, advice, lookMilliseconds, peakBytes, problems };
 }
 
+/**
+ * Each situation in turn, told as it is found.
+ * @template {Expected} S
+ * @param {S[]} situations
+ * @param {(situation: S) => Promise<Examined>} examineOne
+ * @returns {Promise<{ results: Examined[], problems: string[] }>}
+ */
+export async function examineAll(situations, examineOne) {
+  const results = [];
+  for (const situation of situations) {
+    const result = await examineOne(situation);
+    console.log(`${result.problems.length === 0 ? "holds" : "FAILS"}  ${situation.name}: ${result.reason}`);
+    results.push(result);
+  }
+  const problems = results.flatMap(({ situation, problems: own }) => own.map((problem) => `${situation}: ${problem}`));
+  return { results, problems };
+}
+
 /** @param {string} what @param {Run} run @param {Reference} reference */
 function judgeFallback(what, { end, outcome, words }, { text }) {
   if (outcome === null || !("text" in outcome))
@@ -106,4 +129,15 @@ export function readRun({ code, signal, output }) {
   const last = lines.findLast((line) => line.startsWith("{"));
   const words = lines.filter((line) => line !== last).join("\n");
   return { end: signal ?? code, outcome: last === undefined ? null : JSON.parse(last), words };
+}
+
+/**
+ * What a proof found, in docs/, without the names of its folder.
+ * @param {string} name
+ * @param {string} work
+ * @param {object} record
+ */
+export async function keep(name, work, record) {
+  const about = { llamaCpp: LLAMA_CPP_VERSION, node: process.version, date: new Date().toISOString().slice(0, 10) };
+  await publish(name, JSON.parse(JSON.stringify({ ...about, ...record }).replaceAll(`${work}/`, "")));
 }

@@ -2,8 +2,9 @@
 // unpacked into a folder with all that a build needs beside them. Programs of that system run in it, and see this machine's
 // folders by their own names.
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gatherGpuFacts } from "../lib/gpu/facts.mjs";
 import { cacheDir, packageDir } from "../lib/paths.mjs";
 import { run } from "../lib/run.mjs";
 import { unpackSystem } from "../systems/debian.mjs";
@@ -11,7 +12,7 @@ import { unpackSystem } from "../systems/debian.mjs";
 const RELEASE = "forky";
 const PACKAGES = ["hipcc", "libamdhip64-dev", "libhipblas-dev", "librocblas-dev", "cmake", "make", "g++", "nodejs"];
 const LIBRARIES = join("usr", "lib", "x86_64-linux-gnu");
-/** `root`, folders that are there as here, each with a space behind it, then the command. */
+/** The root, folders that are there as here, `--`, then variables and the command. */
 const ENTER = `
 root=$1; shift
 while [ "$1" != -- ]; do mkdir -p "$root$1"; mount --rbind "$1" "$root$1"; shift; done; shift
@@ -27,13 +28,10 @@ export class RocmSystem {
     this.#folders = ["/proc", "/dev", "/sys", packageDir, cacheDir(), ...folders];
   }
 
-  /** Which ROCm it has, by its header. */
+  /** Of its ROCm, as a build there finds it. */
   version() {
-    const header = readFileSync(join(this.#root, "usr/include/hip/hip_version.h"), "utf8");
-    const [major, minor, patch] = ["MAJOR", "MINOR", "PATCH"].map(
-      (part) => new RegExp(`HIP_VERSION_${part} (\\d+)`).exec(header)?.[1],
-    );
-    return `${major}.${minor}.${patch}`;
+    const { rocm } = gatherGpuFacts({ PATH: "", ROCM_PATH: join(this.#root, "usr") }, this.#root, this.#root);
+    return rocm?.version ?? "unknown";
   }
 
   /**

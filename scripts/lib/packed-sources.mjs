@@ -1,5 +1,5 @@
-// llama.cpp's sources as the published package carries them: in one archive, as they are two thousand files, of which an install
-// that builds nothing needs none.
+// llama.cpp's sources as the published package carries them: in one archive, as they are a thousand files, of which an install that
+// builds nothing needs none.
 
 import { mkdir, rename, rm } from "node:fs/promises";
 import { constants } from "node:zlib";

@@ -4,6 +4,8 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
+/** What programs take for granted, so that no package names it. */
+const ESSENTIAL = ["base-files", "bash", "coreutils", "dash", "findutils", "grep", "sed"];
 const KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /**
@@ -34,7 +36,7 @@ export function unpackSystem(release, packages, folder) {
   writeFileSync(nothing, "");
   const own = ["-o", `Dir::State::status=${nothing}`, "-o", "APT::Install-Recommends=false"];
   const debs = join(folder, "cache", "archives");
-  aptGet([...settings, ...own, "--yes", "--download-only", "install", "base-files", ...packages], folder);
+  aptGet([...settings, ...own, "--yes", "--download-only", "install", ...ESSENTIAL, ...packages], folder);
   unpack(debs, root);
   rmSync(debs, { recursive: true });
   return root;

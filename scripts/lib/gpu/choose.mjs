@@ -15,10 +15,10 @@ const NO_GPU_ARCHITECTURES = "75-virtual;80-virtual;86-real";
 /** For all machines that a package may come to, of which the toolkit compiles for some. */
 const RELEASED_ARCHITECTURES = ["61-virtual", "75-virtual", "80-virtual", "86-real", "89-real", "120-real"];
 /** The same of AMD's, with code for each, as there is none in between; by the first ROCm that compiles for them. */
-const AMD_TARGETS = {
-  [MIN_ROCM]: ["gfx906", "gfx908", "gfx90a", "gfx942", "gfx1030", "gfx1100", "gfx1101", "gfx1102"],
-  6.4: ["gfx1150", "gfx1151", "gfx1200", "gfx1201"],
-};
+const AMD_TARGETS = [
+  { rocm: MIN_ROCM, targets: ["gfx906", "gfx908", "gfx90a", "gfx942", "gfx1030", "gfx1100", "gfx1101", "gfx1102"] },
+  { rocm: "6.4", targets: ["gfx1150", "gfx1151", "gfx1200", "gfx1201"] },
+];
 /** What a build folder takes, with room to spare. @type {Record<import("../settings.mjs").Backend, number>} */
 const DISK_BYTES = { cpu: 0.4e9, metal: 0.5e9, vulkan: 1e9, cuda: 4e9, hip: 4e9 };
 
@@ -309,11 +309,10 @@ function vulkanDevice({ platform, gpus, vulkanDrivers }) {
   return { exists: true, name, problem: "the GPU has no Vulkan driver", advice };
 }
 
-/** For all machines. @param {string} [rocm] its version */
-function amdTargets(rocm = "unknown") {
-  return Object.entries(AMD_TARGETS).flatMap(([first, targets]) =>
-    first === MIN_ROCM || (rocm !== "unknown" && compareVersions(rocm, first) >= 0) ? targets : [],
-  );
+/** For all machines. @param {string} [version] of ROCm */
+function amdTargets(version = "unknown") {
+  const known = version === "unknown" ? MIN_ROCM : version;
+  return AMD_TARGETS.filter(({ rocm }) => compareVersions(known, rocm) >= 0).flatMap(({ targets }) => targets);
 }
 
 /** @param {GpuFacts} facts @param {BuildTools} _tools @param {boolean} forRelease @returns {Finding} */
