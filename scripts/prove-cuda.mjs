@@ -37,6 +37,7 @@ await runProof("cuda", async ({ work }) => {
   if (withToolkit === undefined) throw new Error("Expected a situation with the toolkit");
   problems.push(...(await judgeOwnKernels(runner(withToolkit), order, addon.path)));
   await keep("cuda.json", work, {
+    node: process.version,
     toolkit: { nvcc: toolkit.nvcc, from: toolkit.from },
     addon: { architecture: ARCHITECTURE, ...addon, path: undefined },
     ...{ cpuAlone, situations: results, problems },

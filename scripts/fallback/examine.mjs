@@ -138,6 +138,6 @@ export function readRun({ code, signal, output }) {
  * @param {object} record
  */
 export async function keep(name, work, record) {
-  const about = { llamaCpp: LLAMA_CPP_VERSION, node: process.version, date: new Date().toISOString().slice(0, 10) };
+  const about = { llamaCpp: LLAMA_CPP_VERSION, date: new Date().toISOString().slice(0, 10) };
   await publish(name, JSON.parse(JSON.stringify({ ...about, ...record }).replaceAll(`${work}/`, "")));
 }
