@@ -2,6 +2,7 @@
 
 import { countingModel } from "../../scripts/lib/counting-model.mjs";
 import { cachedModel } from "../../scripts/models/cached-model.mjs";
+import { smollm2 } from "../../scripts/models/smollm2.mjs";
 
 /** @typedef {"125m" | "7b" | "smollm2" | "counting-125m" | "counting-tiny"} ModelName */
 
@@ -24,9 +25,4 @@ export async function modelFile(name) {
   if (name === "counting-tiny") return countingModel("tiny", 10);
   const [path] = await cachedModel({ shape: name, type: "q4_k_m", seed: 1, split: 1, vocabularyOnly: false });
   return path;
-}
-
-async function smollm2() {
-  const { resolveModel } = await import("../../dist/hub/index.js");
-  return resolveModel("smollm2");
 }

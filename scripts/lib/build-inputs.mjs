@@ -5,6 +5,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { join } from "node:path";
+import { cmakeJsVersion } from "./libraries.mjs";
 import { nativeDir, packageDir } from "./paths.mjs";
 import { LLAMA_CPP_VERSION } from "./pins.mjs";
 import { LLAMA_CPP_PATHS } from "./source-tree.mjs";
@@ -40,7 +41,7 @@ export function collectInputs({ backend, plan }, toolchain, env) {
     cpu: isPortable(env) ? "portable" : describeCpu(),
     instructionSets: isPortable(env) ? "" : compiledFor(instructionSets()),
     sources: hashContents(nativeDir),
-    packages: ["cmake-js", "node-addon-api", "node-api-headers"].map(packageVersion).join(" "),
+    packages: [`cmake-js@${cmakeJsVersion}`, ...["node-addon-api", "node-api-headers"].map(packageVersion)].join(" "),
     flags: ["LLAMA_NATIVE_CMAKE_ARGS", "CFLAGS", "CXXFLAGS", "LDFLAGS"].map((name) => env[name] ?? "").join("|"),
     gpu: plan === undefined ? "" : plan === null ? null : [plan.toolkit, ...plan.settings].join("|"),
     tools: toolchain === null ? null : `${toolchain.compiler.version}, ${toolchain.cmake.version}`,

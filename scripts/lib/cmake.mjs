@@ -6,11 +6,10 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { ADDON } from "./addon-store.mjs";
 import { BuildError, messageOf } from "./errors.mjs";
+import { BuildSystem } from "./libraries.mjs";
 import { run } from "./run.mjs";
 
 const require = createRequire(import.meta.url);
-/** @type {typeof import("cmake-js")} */
-const { BuildSystem } = require("cmake-js");
 
 const TARGET = "llama_native_addon";
 /** Lines of a failed build worth showing: compilers', linkers' and CMake's own. */

@@ -5,9 +5,9 @@ import { createReadStream } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { pipeline } from "node:stream/promises";
-import { extract } from "tar";
 import { findExecutable } from "./executables.mjs";
 import { checkout } from "./git.mjs";
+import { extract } from "./libraries.mjs";
 import { NPM_CARRIER } from "./pins.mjs";
 import { run } from "./run.mjs";
 

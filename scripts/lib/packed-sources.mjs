@@ -3,8 +3,8 @@
 
 import { mkdir, rename, rm } from "node:fs/promises";
 import { constants } from "node:zlib";
-import { create, extract } from "tar";
 import { temporaryName } from "./files.mjs";
+import { create, extract } from "./libraries.mjs";
 import { isPacked, LLAMA_CPP_PATHS } from "./source-tree.mjs";
 
 /** In the package's folder. */

@@ -6,6 +6,6 @@ import { packageDir } from "../lib/paths.mjs";
 
 /** @returns {Promise<string>} its path, once it is on this machine */
 export async function smollm2() {
-  const { resolveModel } = await import(pathToFileURL(join(packageDir, "dist", "hub", "index.js")).href);
-  return await resolveModel("smollm2");
+  const { pullModel } = await import(pathToFileURL(join(packageDir, "dist", "index.js")).href);
+  return await pullModel("smollm2");
 }

@@ -23,8 +23,8 @@ export function fileLock(target: string): string {
  * @throws LlamaError `DOWNLOAD` where the lock cannot be made, as in a folder of another user
  */
 export async function withLock<T>(path: string, work: () => Promise<T>, options: LockOptions): Promise<T> {
-  // The build scripts need the same lock, before anything is compiled; package.json names it for bundlers to find.
-  const { withLock: withScriptsLock } = await import("#lock");
+  // The build scripts need the same lock, before anything is compiled.
+  const { withLock: withScriptsLock } = await import("../../scripts/lib/lock.mjs");
   const folder = dirname(path);
   let isHeld = false;
   const working = (): Promise<T> => {

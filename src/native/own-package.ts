@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import * as nodeModule from "node:module";
-import { dirname, isAbsolute, join, resolve } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { LlamaError } from "../errors.js";
@@ -13,9 +13,9 @@ export const namedByHand = "set LLAMA_NATIVE_OUT_DIR to the folder native/dist o
 let root: string | undefined;
 
 /**
- * The folder with this package's package.json: two up from both `src/native` and `dist/native`. Code that a bundler has moved
- * out of it takes the package that Node finds from the bundle, as it would for one that was left external. Throws `NOT_BUILT`
- * where there is none of this version.
+ * The folder with this package's package.json, which is the nearest to this code. Code that a bundler has moved into another
+ * package takes the one that Node finds from the bundle, as it would for one that was left external. Throws `NOT_BUILT` where
+ * there is none of this version.
  */
 export function packageRoot(): string {
   return (root ??= findRoot());
@@ -23,12 +23,18 @@ export function packageRoot(): string {
 
 function findRoot(): string {
   const files = ownFiles();
-  const own = files[0] === undefined ? undefined : resolve(dirname(files[0]), "..", "..");
+  const own = files[0] === undefined ? undefined : packageAround(files[0]);
   if (own !== undefined && versionAt(own) !== undefined) return own;
   const installed = files.map(installedFor).filter((folder) => folder !== undefined);
   const same = installed.find((folder) => versionAt(folder) === packageVersion);
   if (same !== undefined) return same;
   throw bundled(files[0], installed[0]);
+}
+
+function packageAround(file: string): string | undefined {
+  const folder = dirname(file);
+  if (existsSync(join(folder, "package.json"))) return folder;
+  return folder === file ? undefined : packageAround(folder);
 }
 
 /**

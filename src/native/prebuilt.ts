@@ -1,8 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-import { usesMusl } from "#c-library";
-
+import { usesMusl } from "../../scripts/lib/c-library.mjs";
 import type { Backend } from "./backends.js";
 import { packageRoot, packageVersion, requireOf } from "./own-package.js";
 

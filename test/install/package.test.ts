@@ -1,10 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { PACKED_SOURCES } from "../../scripts/lib/packed-sources.mjs";
-import { removeStale } from "../../scripts/lib/stale.mjs";
 import { PAGE, renderPage, SECTIONS, startOf } from "../../scripts/package/page.mjs";
 import { packageDir } from "./sandbox.js";
 
@@ -56,8 +54,22 @@ describe("the published package", () => {
   });
 
   it("carries nothing by which a build would take it for a checkout", () => {
-    expect(files).toContain("src/native/contract.ts");
     expect(files).not.toContain("tsconfig.json");
+  });
+
+  it("needs no other package but the headers that the addon is compiled with", () => {
+    const manifest = JSON.parse(readFileSync(join(packageDir, "package.json"), "utf8")) as Record<string, object>;
+    expect(Object.keys(manifest["dependencies"] ?? {})).toEqual(["node-addon-api", "node-api-headers"]);
+    expect(files.filter((path) => path.startsWith("src/"))).toEqual([]);
+  });
+
+  it("tells the licences of the packages that are inside it", () => {
+    const notices = readFileSync(join(packageDir, "dist", "THIRD_PARTY_NOTICES"), "utf8");
+    const titles = [...notices.matchAll(/^=+\n(.+) \d+\.\d+\.\d+ \((.+)\)\n=+\n\n\S/gm)].map(([, name]) => name);
+    // Of the library, of the command, and of a build, with what those need.
+    for (const name of ["zod", "hono", "undici", "commander", "cmake-js", "tar", "minipass", "pino", "sonic-boom"]) {
+      expect(titles).toContain(name);
+    }
   });
 
   it("carries nothing for which tools of Electron would rebuild it, in place of the addon that is there", () => {
@@ -93,23 +105,6 @@ describe("the published package", () => {
       "mingw-w64",
     ]) {
       expect(notices).toContain(holder);
-    }
-  });
-
-  it("leaves out what was compiled from files that are gone", () => {
-    const root = mkdtempSync(join(tmpdir(), "llama-native-stale-"));
-    try {
-      const [dist, src] = [join(root, "dist"), join(root, "src")];
-      for (const folder of [dist, src]) mkdirSync(join(folder, "native"), { recursive: true });
-      writeFileSync(join(src, "native", "kept.ts"), "");
-      for (const name of ["kept", "gone"]) {
-        for (const end of [".js", ".js.map", ".d.ts", ".d.ts.map"]) writeFileSync(join(dist, "native", name + end), "");
-      }
-      const gone = ["gone.d.ts", "gone.d.ts.map", "gone.js", "gone.js.map"];
-      expect(removeStale(dist, src)).toEqual(gone.map((name) => join("native", name)));
-      expect(readdirSync(join(dist, "native"))).toHaveLength(4);
-    } finally {
-      rmSync(root, { recursive: true });
     }
   });
 });

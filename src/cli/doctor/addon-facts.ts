@@ -1,9 +1,11 @@
 import { execFile } from "node:child_process";
 import { readFile, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 
 import type { SystemInfo } from "../../native/load-addon.js";
 import { addonPath } from "../../native/load-addon.js";
+import { packageRoot } from "../../native/own-package.js";
 
 /** Of the addon in use, and of what it says where it loads. */
 export interface AddonFacts {
@@ -47,7 +49,7 @@ async function readBuild(path: string): Promise<AddonFacts["build"]> {
 
 /** In a process of its own, as an addon made for another CPU ends the process that loads it. */
 async function tryLoading(): Promise<Attempt> {
-  const module = JSON.stringify(new URL("../../native/load-addon.js", import.meta.url).href);
+  const module = JSON.stringify(pathToFileURL(join(packageRoot(), "dist", "index.js")).href);
   const program = `
     import { systemInfo } from ${module};
     try {
