@@ -2,7 +2,6 @@
 
 import { builtinModules } from "node:module";
 import { rolldown } from "rolldown";
-import { esmExternalRequirePlugin } from "rolldown/plugins";
 import { minifySync, transformSync } from "rolldown/utils";
 import { packageDir } from "../lib/paths.mjs";
 import { failOnLog, packageOf } from "./packages.mjs";
@@ -10,32 +9,22 @@ import { failOnLog, packageOf } from "./packages.mjs";
 /** Where the code of others goes, a file for each package, so that a module that is loaded late takes along what it alone needs. */
 const VENDOR = "vendor/";
 
-/** Node's own modules. */
-const NODES = builtinModules.filter((name) => !name.includes(":")).flatMap((name) => [name, `node:${name}`]);
+/** A module of Node's that CommonJS requires. */
+const ASKED_FOR = new RegExp(`\\brequire\\((["'])(?:node:)?(${builtinModules.join("|")}|sqlite)\\1\\)`, "g");
 
 /**
- * undici looks whether there is SQLite, for a cache that nobody asks it for here; an import of it would fail in Node 20.
+ * CommonJS of others within ES modules. Of Node it gets its modules without a `createRequire`, which does not outlive being bundled
+ * once more; and some of it asks whether it has what ES modules do not, of which webpack makes that it does.
  * @type {import("rolldown").Plugin}
  */
-const WITHOUT_SQLITE = {
-  name: "without-sqlite",
-  resolveId: (source) => (source === "node:sqlite" ? "\0no-sqlite" : null),
-  load: (id) =>
-    id === "\0no-sqlite"
-      ? 'throw Object.assign(new Error("left out"), { code: "ERR_UNKNOWN_BUILTIN_MODULE" }); module.exports = {};'
-      : null,
-};
-
-/**
- * Some ask whether they have what CommonJS has and ES modules do not, of which webpack makes that they do.
- * @type {import("rolldown").Plugin}
- */
-const WITHOUT_COMMONJS = {
-  name: "without-commonjs",
+const COMMONJS = {
+  name: "commonjs-of-others",
   transform: {
-    filter: { id: /[\\/]node_modules[\\/].*\.c?js$/, code: /\b(?:__filename|require\.main)\b/ },
+    filter: { id: /[\\/]node_modules[\\/].*\.c?js$/, code: /\b(?:__filename|require)\b/ },
     handler: (code, module) =>
-      transformSync(module, code, { define: { __filename: "undefined", "require.main": "undefined" } }).code,
+      transformSync(module, code.replace(ASKED_FOR, 'globalThis.process.getBuiltinModule("$2")'), {
+        define: { __filename: "undefined", "require.main": "undefined" },
+      }).code,
   },
 };
 
@@ -51,8 +40,7 @@ export async function bundleLibrary(dist) {
     tsconfig: "tsconfig.json",
     transform: { target: "node20.19" },
     onLog: failOnLog,
-    // Imports, since a `createRequire` by which CommonJS inside would get Node's modules does not outlive being bundled once more.
-    plugins: [WITHOUT_SQLITE, WITHOUT_COMMONJS, esmExternalRequirePlugin({ external: NODES })],
+    plugins: [COMMONJS],
   });
   const { output } = await bundle.write({
     dir: dist,
@@ -62,7 +50,12 @@ export async function bundleLibrary(dist) {
     plugins: [
       {
         name: "minify-vendor",
-        renderChunk: (code, { name }) => (name.startsWith(VENDOR) ? minified(name, code) : null),
+        // The last to touch it, as what is rendered is printed again.
+        generateBundle: (_options, bundle) => {
+          for (const [name, file] of Object.entries(bundle)) {
+            if (file.type === "chunk" && name.startsWith(VENDOR)) file.code = minified(name, file.code);
+          }
+        },
       },
     ],
   });
@@ -77,7 +70,7 @@ function vendorOf(module) {
 
 /** What nobody reads here, and the licences of which are in a file of their own. @param {string} name @param {string} code */
 function minified(name, code) {
-  const { code: shorter, errors } = minifySync(`${name}.js`, code, { module: true });
+  const { code: shorter, errors } = minifySync(name, code, { module: true });
   if (errors.length > 0) throw new Error(`${name}: ${errors.map(({ message }) => message).join("; ")}`);
   return shorter;
 }

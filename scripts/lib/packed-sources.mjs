@@ -20,8 +20,10 @@ export async function packSources(source, archive) {
     await create(
       {
         ...{ cwd: source, file: temporary, portable: true, mtime: new Date(0) },
-        // The best quality takes a minute, for a tenth less.
-        brotli: /** @type {object} */ ({ params: { [constants.BROTLI_PARAM_QUALITY]: 9 } }),
+        // Best and slowest: a minute, once for each release.
+        brotli: /** @type {object} */ ({
+          params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24 },
+        }),
         filter: isPacked,
       },
       LLAMA_CPP_PATHS,

@@ -69,12 +69,6 @@ async function useEsbuild({ input, file, format, external }: BundleOptions): Pro
     target: "node20",
     external: external ? packages : [],
     logLevel: "error",
-    // esbuild's own advice for packages in CommonJS that require() what Node brings.
-    ...(format === "esm" && {
-      banner: {
-        js: 'import { createRequire as makeRequire } from "node:module"; const require = makeRequire(import.meta.url);',
-      },
-    }),
     logOverride: { "empty-import-meta": "silent" },
   });
 }
