@@ -50,7 +50,7 @@ const addonIsPrivate = "Only src/native knows the addon.";
 const onlyCliPrints = "Only src/cli prints or exits.";
 
 export default defineConfig(
-  { ignores: ["**/dist/", "**/build/", "dist-packages/", "coverage/"] },
+  { ignores: ["**/dist/", "dist.*.tmp/", "**/build/", "dist-packages/", "coverage/"] },
   { linterOptions: { noInlineConfig: true, reportUnusedDisableDirectives: "error" } },
   eslint.configs.recommended,
   {

@@ -65,11 +65,12 @@ function(leave_out_unknown_variants)
 endfunction()
 
 # What is not where a token's time goes, with less code for the same work: the builders of a hundred architectures' graphs, which run
-# once for each shape of a graph, and what loads models. After patch_llama_cpp().
+# once for each shape of a graph, what loads models, and what only puts caches together. After patch_llama_cpp().
 function(compile_for_size)
   if(MSVC)
     return()
   endif()
+  set(cold "adapter|arch|chat|context|impl|kv-cache-.+|memory-.+|mmap|model|model-loader|model-saver|quant")
   # Options of a single file would take it out of llama.cpp's unity build, where only the builders are.
   target_compile_options(llama PRIVATE $<$<CONFIG:Release>:-Os>)
   get_target_property(sources llama SOURCES)
@@ -77,7 +78,7 @@ function(compile_for_size)
   foreach(source IN LISTS sources)
     cmake_path(ABSOLUTE_PATH source BASE_DIRECTORY ${source_dir})
     get_source_file_property(is_alone ${source} DIRECTORY ${source_dir} SKIP_UNITY_BUILD_INCLUSION)
-    if(is_alone AND NOT source MATCHES "/llama(-(adapter|arch|chat|impl|mmap|model-loader|model-saver|quant))?\\.cpp$")
+    if(is_alone AND NOT source MATCHES "/llama(-(${cold}))?\\.cpp$")
       set_source_files_properties(${source} DIRECTORY ${source_dir} PROPERTIES COMPILE_OPTIONS -O3)
     endif()
   endforeach()

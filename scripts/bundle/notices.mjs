@@ -1,7 +1,7 @@
 // The licences of the packages that are inside dist/, which ask for being told wherever they go.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { packageOf } from "./packages.mjs";
 
 const LICENCE_FILE = /^licen[cs]e(?:[.-].*)?$/i;
@@ -13,25 +13,28 @@ const RULE = "=".repeat(80);
  * @throws {Error} where a package has no licence in a file
  */
 export function writeNotices(file, modules) {
-  const packages = new Map(
-    modules
-      .map(packageOf)
-      .filter((found) => found !== null)
-      .map((found) => [`${found.name} ${found.version}`, found]),
-  );
-  const notices = [...packages.keys()].sort().map((title) => {
-    const { license, folder } = /** @type {NonNullable<ReturnType<typeof packageOf>>} */ (packages.get(title));
-    return `${RULE}\n${title} (${license})\n${RULE}\n\n${licenceIn(folder)}\n`;
+  /** @type {Map<string, Set<string>>} the folders with licences by what they are of */
+  const notices = new Map();
+  for (const module of modules) {
+    const found = packageOf(module);
+    if (found === null) continue;
+    const title = `${found.name} ${found.version} (${found.license})`;
+    const folders = notices.get(title) ?? new Set([found.folder]);
+    notices.set(title, folders);
+    // Code of others within a package has theirs beside it.
+    for (let folder = dirname(module); folder !== found.folder; folder = dirname(folder)) folders.add(folder);
+  }
+  const texts = [...notices.keys()].sort().map((title) => {
+    const licences = [.../** @type {Set<string>} */ (notices.get(title))].flatMap(licencesIn);
+    if (licences.length === 0) throw new Error(`${title} has no licence in a file`);
+    return `${RULE}\n${title}\n${RULE}\n\n${licences.join("\n\n")}\n`;
   });
-  writeFileSync(
-    file,
-    `The files beside this one contain these packages of npm, under their own licences.\n\n${notices.join("\n")}`,
-  );
+  const head = "The files beside this one contain these packages of npm, under their own licences.";
+  writeFileSync(file, `${head}\n\n${texts.join("\n")}`);
 }
 
 /** @param {string} folder */
-function licenceIn(folder) {
-  const name = readdirSync(folder).find((entry) => LICENCE_FILE.test(entry));
-  if (name === undefined) throw new Error(`${folder} has no licence in a file`);
-  return readFileSync(join(folder, name), "utf8").trim();
+function licencesIn(folder) {
+  const names = readdirSync(folder).filter((entry) => LICENCE_FILE.test(entry));
+  return names.map((name) => readFileSync(join(folder, name), "utf8").trim());
 }

@@ -9,13 +9,9 @@ import { packageDir } from "./paths.mjs";
 const CONTRACT = join(packageDir, "src", "native", "contract.ts");
 const INTERFACE = "NativeAddon";
 
-/**
- * Whether the comparison is to be made here: in a checkout alone. The published package carries the contract too, but where it is
- * installed any TypeScript that is found is the user's own.
- * @param {string} [folder] the package's
- */
-export function canCheckContract(folder = packageDir) {
-  if (!existsSync(join(folder, "tsconfig.json"))) return false;
+/** Whether the comparison is to be made here: in a checkout alone, since the published package does not carry the contract. */
+export function canCheckContract() {
+  if (!existsSync(CONTRACT)) return false;
   try {
     import.meta.resolve("typescript");
     return true;

@@ -10,8 +10,8 @@ import { thisPlatform } from "../lib/prebuilt.mjs";
 import { compareVersions, inspectBinary, newestVersion } from "./binaries.mjs";
 import { PLATFORMS } from "./platforms.mjs";
 
-/** What everyone installs may take this much on disk, all files together. */
-export const MAX_CPU_BYTES = 30e6;
+/** What a platform's package may take on disk, so that with llama-native itself and the headers an install stays within 30 MB. */
+export const MAX_CPU_BYTES = 24.5e6;
 const BINARY = /\.(?:node|so|dylib|dll)$/;
 
 /** Libraries that every system has, or that come with a GPU's driver or toolkit. @type {Record<string, RegExp[]>} */

@@ -1,6 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
-import { readdirSync, statSync } from "node:fs";
-import { createRequire } from "node:module";
+import { spawn } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -20,9 +18,8 @@ export interface RunOptions {
   env?: Record<string, string | undefined>;
 }
 
-/** The program and the arguments that run the command as it was compiled from the present sources. */
+/** The program and the arguments that run the command as it is published. */
 export function commandLine(args: readonly string[]): [program: string, ...args: string[]] {
-  compileWhereStale();
   return [process.execPath, main, ...args];
 }
 
@@ -54,21 +51,4 @@ export function start(args: readonly string[], env: RunOptions["env"] = {}) {
 export function environment(changes: RunOptions["env"] = {}): NodeJS.ProcessEnv {
   const { NO_COLOR: _noColor, FORCE_COLOR: _forceColor, LLAMA_NATIVE_DEBUG: _debug, ...rest } = process.env;
   return { ...rest, ...changes };
-}
-
-function compileWhereStale(): void {
-  const compiled = statSync(main, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  if (compiled >= newest(join(packageDir, "src"))) return;
-  const tsc = createRequire(import.meta.url).resolve("typescript/bin/tsc");
-  execFileSync(process.execPath, [tsc, "-p", "tsconfig.build.json"], { cwd: packageDir, stdio: "pipe" });
-}
-
-function newest(folder: string): number {
-  const entries = readdirSync(folder, { withFileTypes: true });
-  return Math.max(
-    ...entries.map((entry) => {
-      const path = join(folder, entry.name);
-      return entry.isDirectory() ? newest(path) : statSync(path).mtimeMs;
-    }),
-  );
 }

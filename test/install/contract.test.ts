@@ -1,11 +1,5 @@
-import { execFileSync } from "node:child_process";
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import { compareNames, declaredFunctions } from "../../scripts/lib/contract.mjs";
-import { packageDir } from "./sandbox.js";
 
 describe("the contract of the addon", () => {
   it("is the members of its interface, whatever they are written like", async () => {
@@ -31,21 +25,4 @@ describe("the contract of the addon", () => {
       "c is exported, but not declared",
     ]);
   });
-});
-
-it("is checked in a checkout, and not where the package is installed, though that carries it too", () => {
-  const folder = mkdtempSync(join(tmpdir(), "llama-native-contract-"));
-  // In a process of its own: packages are looked for as Node does it, and TypeScript is there for both.
-  const module = JSON.stringify(pathToFileURL(join(packageDir, "scripts", "lib", "contract.mjs")).href);
-  const program = `import { canCheckContract } from ${module}; console.log(canCheckContract(process.argv[1]));`;
-  const ask = (): string =>
-    execFileSync(process.execPath, ["--input-type=module", "--eval", program, folder], { encoding: "utf8" }).trim();
-  try {
-    cpSync(join(packageDir, "src", "native", "contract.ts"), join(folder, "src", "native", "contract.ts"));
-    expect(ask()).toBe("false");
-    writeFileSync(join(folder, "tsconfig.json"), "{}");
-    expect(ask()).toBe("true");
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
 });

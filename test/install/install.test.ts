@@ -186,7 +186,7 @@ describe("a build that fails", () => {
     expect(output).toContain("building it failed (code 3)");
   });
 
-  const cmakeJs = JSON.stringify(join(packageDir, "dist", "tools", "libraries.cjs"));
+  const cmakeJs = JSON.stringify(join(packageDir, "node_modules", "cmake-js"));
   it.each([
     [
       "cmake-js finds no compiler",

@@ -54,13 +54,18 @@ describe("the published package", () => {
   });
 
   it("carries nothing by which a build would take it for a checkout", () => {
-    expect(files).not.toContain("tsconfig.json");
+    expect(files.filter((path) => /^(?:src|scripts\/bundle)\//.test(path))).toEqual([]);
   });
 
   it("needs no other package but the headers that the addon is compiled with", () => {
     const manifest = JSON.parse(readFileSync(join(packageDir, "package.json"), "utf8")) as Record<string, object>;
     expect(Object.keys(manifest["dependencies"] ?? {})).toEqual(["node-addon-api", "node-api-headers"]);
-    expect(files.filter((path) => path.startsWith("src/"))).toEqual([]);
+  });
+
+  it("asks for no module by require(), which would be lost where it is bundled once more", () => {
+    expect(readFileSync(join(packageDir, "dist", "chunks", "rolldown-runtime.js"), "utf8")).not.toContain(
+      "createRequire",
+    );
   });
 
   it("tells the licences of the packages that are inside it", () => {

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { compiledCommand, packageDir } from "./compiled.js";
 
 /** What the bundle is made of, and by. */
-const INPUTS = ["src", "scripts/lib", "scripts/bundle", "package-lock.json"];
+const INPUTS = ["src", "scripts/lib", "scripts/bundle", "scripts/bundle.mjs", "tsconfig.json", "package-lock.json"];
 
 export default function compileWhereStale(): void {
   const compiled = statSync(compiledCommand(), { throwIfNoEntry: false })?.mtimeMs ?? 0;
@@ -20,5 +20,5 @@ function newestIn(path: string): number {
   const own = statSync(path);
   if (!own.isDirectory()) return own.mtimeMs;
   const entries = readdirSync(path, { recursive: true, withFileTypes: true });
-  return Math.max(...entries.map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs));
+  return Math.max(own.mtimeMs, ...entries.map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs));
 }

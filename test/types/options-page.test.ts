@@ -42,6 +42,21 @@ const SECTIONS: { title: string; file: string; of: string[] }[] = [
   { title: "", file: "llama-model.ts", of: ["ModelChatOptions"] },
   { title: "`model.embed(input, options)`", file: "model/embedder.ts", of: ["EmbedOptions"] },
   {
+    title: "`model.tokenizer.encode(text, options)` and `.decode(tokens, options)`",
+    file: "model/tokenizer.ts",
+    of: ["EncodeOptions", "DecodeOptions"],
+  },
+  {
+    title: "`model.chatTemplate.render(messages, options)` and `.apply(messages, options)`",
+    file: "chat/chat-template.ts",
+    of: ["RenderOptions", "ApplyOptions"],
+  },
+  {
+    title: "`sequence.evaluate(tokens, options)`",
+    file: "context/llama-sequence.ts",
+    of: ["EvaluateOptions"],
+  },
+  {
     title: "`createServer(model, options)` of `llama-native/server`",
     file: "server/server-options.ts",
     of: ["ServerOptions", "HandlerOptions"],
@@ -68,6 +83,15 @@ test("docs/options.md has every option, as the types have them (vitest -u writes
   const text = SECTIONS.map(describeSection).join("\n");
   const page = await format(`${HEAD}\n${text}\n${VALUES}`, { parser: "markdown", printWidth: 120 });
   await expect(page).toMatchFileSnapshot(path);
+});
+
+test("docs/options.md leaves out no options that are exported", () => {
+  const faces = ["index.ts", "server/index.ts"].map((file) => readFileSync(join(packageDir, "src", file), "utf8"));
+  const exported = new Set(faces.join("").match(/\b\w+Options\b/g));
+  const described = new Set(SECTIONS.flatMap(({ of }) => of));
+  // What is made of others.
+  for (const name of ["GenerateOptions", "PromptOptions", "SendOptions"]) described.add(name);
+  expect([...exported].filter((name) => !described.has(name))).toEqual([]);
 });
 
 function describeSection({ title, file, of }: (typeof SECTIONS)[number]): string {
