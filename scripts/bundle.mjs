@@ -21,6 +21,7 @@ try {
   chmodSync(join(made, "cli", "main.js"), 0o755);
   if (existsSync(dist)) await renameFolder(dist, old);
   await renameFolder(made, dist);
+  rmSync(old, { recursive: true, force: true });
 } finally {
-  for (const folder of [made, old]) rmSync(folder, { recursive: true, force: true });
+  rmSync(made, { recursive: true, force: true });
 }

@@ -5,7 +5,7 @@ import { rolldown } from "rolldown";
 import { esmExternalRequirePlugin } from "rolldown/plugins";
 import { minifySync, transformSync } from "rolldown/utils";
 import { packageDir } from "../lib/paths.mjs";
-import { failOnLog, packageOf } from "./packages.mjs";
+import { packageOf, STRICT } from "./packages.mjs";
 
 /** Where the code of others goes, a file for each package, so that a module that is loaded late takes along what it alone needs. */
 const VENDOR = "vendor/";
@@ -46,7 +46,7 @@ export async function bundleLibrary(dist) {
     platform: "node",
     tsconfig: "tsconfig.json",
     transform: { target: "node20.19" },
-    onLog: failOnLog,
+    ...STRICT,
     // Imports, since a `createRequire` by which CommonJS would get Node's modules does not outlive being bundled once more.
     plugins: [COMMONJS, esmExternalRequirePlugin({ external: NODES })],
   });

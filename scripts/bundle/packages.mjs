@@ -17,10 +17,13 @@ export function packageOf(module) {
 }
 
 /**
- * For rolldown's `onLog`. An import that it cannot resolve is a warning to it, but here a bundle that works nowhere else.
- * @param {string} _level
- * @param {{ message: string }} log
+ * For rolldown, to which an import that it cannot resolve is a warning, but here a bundle that works nowhere else. That a slow machine
+ * takes long is none.
+ * @type {Pick<import("rolldown").InputOptions, "onLog" | "checks">}
  */
-export function failOnLog(_level, { message }) {
-  throw new Error(message);
-}
+export const STRICT = {
+  checks: { bundlerTimings: false },
+  onLog: (_level, { message }) => {
+    throw new Error(message);
+  },
+};

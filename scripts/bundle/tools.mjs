@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { rolldown } from "rolldown";
 import { packageDir } from "../lib/paths.mjs";
-import { failOnLog } from "./packages.mjs";
+import { STRICT } from "./packages.mjs";
 
 /** Of cmake-js, by the places where its bundled code looks for them; both are for Windows. */
 const FILES = {
@@ -22,7 +22,7 @@ export async function bundleTools(folder) {
     cwd: packageDir,
     input: { libraries: "scripts/lib/npm-libraries.cjs" },
     platform: "node",
-    onLog: failOnLog,
+    ...STRICT,
     // Headers, which it must find as files.
     external: ["node-api-headers"],
     // That without other packages inside, whose licences would not be seen.

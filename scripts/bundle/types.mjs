@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { rolldown } from "rolldown";
 import { dts } from "rolldown-plugin-dts";
 import { packageDir } from "../lib/paths.mjs";
-import { failOnLog } from "./packages.mjs";
+import { STRICT } from "./packages.mjs";
 
 /** @param {string} dist */
 export async function bundleTypes(dist) {
@@ -12,7 +12,7 @@ export async function bundleTypes(dist) {
     cwd: packageDir,
     input: { index: "src/index.ts", "server/index": "src/server/index.ts" },
     platform: "node",
-    onLog: failOnLog,
+    ...STRICT,
     external: /^node:/,
     plugins: [dts({ emitDtsOnly: true, tsconfig: join(packageDir, "tsconfig.json"), sourcemap: false })],
   });

@@ -1,5 +1,7 @@
 import { dirname } from "node:path";
 
+// The build scripts need the same lock, before anything is compiled.
+import { withLock as withScriptsLock } from "../../scripts/lib/lock.mjs";
 import { diskFailure } from "./disk.js";
 
 export interface LockOptions {
@@ -23,8 +25,6 @@ export function fileLock(target: string): string {
  * @throws LlamaError `DOWNLOAD` where the lock cannot be made, as in a folder of another user
  */
 export async function withLock<T>(path: string, work: () => Promise<T>, options: LockOptions): Promise<T> {
-  // The build scripts need the same lock, before anything is compiled.
-  const { withLock: withScriptsLock } = await import("../../scripts/lib/lock.mjs");
   const folder = dirname(path);
   let isHeld = false;
   const working = (): Promise<T> => {

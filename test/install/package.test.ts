@@ -108,6 +108,7 @@ describe("the published package", () => {
       "Mozilla Foundation",
       "Node.js API collaborators",
       "mingw-w64",
+      "Fedor Indutny",
     ]) {
       expect(notices).toContain(holder);
     }
