@@ -114,7 +114,22 @@ describe("a small model that mostly knows what a large one will say", () => {
 });
 
 describe("a draft model that does not pay", () => {
-  test("that costs as much as the model itself is right, and left alone", async () => {
+  test("that is always right, and costs more than what it saves, is left alone", async () => {
+    // Many times as much as a step of the model's own, so that no other program's time on the processor can make it seem less.
+    const model = await load(await countingModel("tiny"));
+    const draftModel = await load(await countingModel("125m"));
+    const context = await model.createContext({ contextSize: 1024, draftModel });
+    const request = { tokens: count(1000, 20), temperature: 0, ignoreEos: true, maxTokens: 96, cachePrompt: false };
+    const plain = await stepsOf(context, { ...request, draft: false });
+    const drafted = await stepsOf(context, { ...request, draft: 16 });
+    expect(drafted.tokens).toEqual(plain.tokens);
+    expect(drafted.usage.draftedTokens).toBeGreaterThan(0);
+    expect(drafted.usage.acceptedTokens).toBe(drafted.usage.draftedTokens);
+    expect(drafted.usage.draftedTokens).toBeLessThan(16);
+    await context.dispose();
+  });
+
+  test("that is the model itself is always right, and saves a step for each token", async () => {
     const model = await load(await smollm2());
     const context = await model.createContext({ contextSize: 1024, draftModel: model });
     const request = { prompt: "1, 2, 3, 4, 5,", temperature: 0, ignoreEos: true, maxTokens: 96, cachePrompt: false };
@@ -124,7 +139,6 @@ describe("a draft model that does not pay", () => {
     expect(drafted.usage.draftedTokens).toBeGreaterThan(0);
     expect(drafted.usage.acceptedTokens).toBe(drafted.usage.draftedTokens);
     expect(drafted.steps).toBe(plain.steps - drafted.usage.acceptedTokens);
-    expect(drafted.usage.draftedTokens).toBeLessThan(24);
     await context.dispose();
   });
 
