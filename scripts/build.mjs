@@ -44,10 +44,11 @@ async function main({ gpu, ...options }) {
   const choice =
     gpu === undefined ? readGpuChoice(process.env.LLAMA_NATIVE_GPU, "LLAMA_NATIVE_GPU") : readGpuChoice(gpu, "--gpu");
   buildsForCpu = choice === "auto" || choice === "cpu";
-  for (const { path, how } of await build(choice, { reporter, ...options })) {
+  for (const { path, how, backend } of await build(choice, { reporter, ...options })) {
     if (how !== "built") reporter.say(`llama-native: ${path} is up to date`);
     if (!canCheckContract()) continue;
-    const count = await checkContract(path);
+    const count = await checkContract(path, backend);
+    if (count === null) continue;
     reporter.say(`llama-native: the addon exports the ${count} functions of its contract`);
   }
 }

@@ -6,7 +6,7 @@ import { BuildError } from "./lib/errors.mjs";
 import { distDir } from "./lib/paths.mjs";
 
 try {
-  const count = await checkContract(join(distDir(), "cpu", "llama-native.node"));
+  const count = await checkContract(join(distDir(), "cpu", "llama-native.node"), "cpu");
   console.log(`The addon exports the ${count} functions of its contract.`);
 } catch (error) {
   if (!(error instanceof BuildError)) throw error;

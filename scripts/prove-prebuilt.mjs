@@ -16,15 +16,13 @@ import { readTarget } from "./release/target.mjs";
 import { requireNamespaces, runOffline } from "./package/namespace.mjs";
 import { publish } from "./package/page.mjs";
 import { gatherGoods } from "./prebuilt/goods.mjs";
-import { describeProof, runProof } from "./prebuilt/proof.mjs";
+import { describeProof, judgeInstalledSize, runProof } from "./prebuilt/proof.mjs";
 
 /** @typedef {import("./prebuilt/offline.mjs").Found} Found @typedef {import("./prebuilt/offline.mjs").Order} Order */
 
 const MAX_TOKENS = 64;
 const PROMPT = "The sun is a star at the centre of the solar system.";
 const LONG_PROMPT = Array.from({ length: 40 }, (_, i) => `In the year ${1900 + i} many things happened.`).join(" ");
-/** All that an install leaves: this package, the platform's, and what they need. */
-const MOST_INSTALLED_BYTES = 30e6;
 /** Of the locally built addon's speed; what the proof asks for at least. Set before the first run. */
 const LEAST_RATIO = 0.9;
 /** Of the logits beside those of the chosen kernels: others add up in another order, and those without AVX2 round otherwise. */
@@ -82,7 +80,7 @@ function judgeInstall({ output, install: { installedBytes } }, { package: name, 
   return [
     ...(output.includes(`nothing to build for cpu: ${name} is used`) ? [] : [`npm said:\n${output}`]),
     ...(readdirSync(own).includes("dist") ? ["an addon was built"] : []),
-    ...(installedBytes <= MOST_INSTALLED_BYTES ? [] : [`${installedBytes} bytes are installed`]),
+    ...judgeInstalledSize(installedBytes),
     ...["addons", "build", "sources"].filter((each) => cached.includes(each)).map((each) => `the cache has ${each}`),
   ];
 }

@@ -98,6 +98,7 @@ function(make_portable target)
     set_target_properties(${target} PROPERTIES INSTALL_RPATH "$ORIGIN")
     # Calls within a library stay there: C++ templates are visible whatever the compiler is told, and Node has some of its own.
     target_link_options(${target} PRIVATE -Wl,--gc-sections ${LLAMA_NATIVE_EXCLUDE_LIBS} $<$<NOT:$<BOOL:${WIN32}>>:-Wl,-Bsymbolic>
-      -static-libstdc++ -static-libgcc $<$<CONFIG:Release>:-s>)
+      ${LLAMA_NATIVE_STATIC_RUNTIME} $<$<CONFIG:Release>:-s>)
+    target_sources(${target} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/no_demangler.c)
   endif()
 endfunction()

@@ -4,18 +4,20 @@ import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:f
 import { join } from "node:path";
 import { hashInputs, sameInputs } from "./build-inputs.mjs";
 import { copyWhole, listIfThere, readJson, writeJson } from "./files.mjs";
-import { LLAMA_CPP_VERSION } from "./pins.mjs";
+import { LLAMA_CPP_VERSION, PACKAGE_VERSION } from "./pins.mjs";
 
 export const ADDON = "llama-native.node";
 const STAMP = "build.json";
 /** Touched whenever its folder is used. */
 const USED = ".used";
+const NOT_ALLOWED = ["EACCES", "EPERM", "EROFS"];
 /** Of each backend. */
 const KEPT_ADDONS = 6;
 
 /**
  * What `build.json` beside an addon tells.
  * @typedef {object} Stamp
+ * @property {string} version this package's, of which alone the library takes the addon
  * @property {string} backend
  * @property {string} llamaCppVersion
  * @property {string} compiler
@@ -41,6 +43,28 @@ export function serves(folder, inputs) {
 }
 
 /**
+ * Whether a folder holds an addon that the library takes: of this version, or of none, which somebody has put there by hand.
+ * @param {string} folder
+ */
+export function hasAddon(folder) {
+  const version = readJson(join(folder, STAMP))?.version ?? PACKAGE_VERSION;
+  return version === PACKAGE_VERSION && existsSync(join(folder, ADDON));
+}
+
+/**
+ * Has an addon that serves stand for this version, where another one built it from the same sources.
+ * @param {string} folder
+ */
+export function claim(folder) {
+  if (!hasAddon(folder)) copyStamp(folder, folder);
+}
+
+/** @param {string} from @param {string} to */
+function copyStamp(from, to) {
+  writeJson(join(to, STAMP), { ...readJson(join(from, STAMP)), version: PACKAGE_VERSION });
+}
+
+/**
  * Copies an addon that serves from the cache, where there is one.
  * @param {string} cache
  * @param {BuildInputs} inputs
@@ -54,7 +78,7 @@ export function takeFromCache(cache, inputs, target) {
   // The stamp comes last: without it the addon does not count.
   rmSync(join(target, STAMP), { force: true });
   copyWhole(join(kept, ADDON), join(target, ADDON));
-  copyWhole(join(kept, STAMP), join(target, STAMP));
+  copyStamp(kept, target);
   markUsed(kept);
   return true;
 }
@@ -81,6 +105,7 @@ export function keepInCache(cache, inputs, addon) {
  */
 function createStamp(inputs, sizeBytes) {
   return {
+    version: PACKAGE_VERSION,
     backend: inputs.backend,
     llamaCppVersion: LLAMA_CPP_VERSION,
     compiler: inputs.tools ?? "unknown",
@@ -92,9 +117,13 @@ function createStamp(inputs, sizeBytes) {
   };
 }
 
-/** @param {string} folder */
+/** In a cache that this user may only read, it is for others to remember. @param {string} folder */
 export function markUsed(folder) {
-  writeFileSync(join(folder, USED), "");
+  try {
+    writeFileSync(join(folder, USED), "");
+  } catch (error) {
+    if (!NOT_ALLOWED.includes(/** @type {NodeJS.ErrnoException} */ (error).code ?? "")) throw error;
+  }
 }
 
 /**

@@ -7,10 +7,11 @@
 
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname, join, sep } from "node:path";
-import { ADDON, keepInCache, serves, takeFromCache } from "./addon-store.mjs";
+import { ADDON, claim, keepInCache, serves, takeFromCache } from "./addon-store.mjs";
 import { buildKey, inBuildFolder, lockPath, shortHash } from "./build-folder.mjs";
 import { collectInputs, hashInputs, isPortable } from "./build-inputs.mjs";
 import { runCmake } from "./cmake.mjs";
+import { withPlainCompilers } from "./compilers.mjs";
 import { BuildError, messageOf } from "./errors.mjs";
 import { diskProblem } from "./gpu/choose.mjs";
 import { freeDisk } from "./gpu/facts.mjs";
@@ -40,6 +41,7 @@ const MAX_ATTEMPTS = 3;
  * @typedef {object} BuildResult
  * @property {string} path the addon
  * @property {"current" | "cached" | "built"} how
+ * @property {import("./settings.mjs").Backend} backend
  *
  * @typedef {import("./toolchain.mjs").Toolchain} Toolchain
  */
@@ -50,13 +52,13 @@ const MAX_ATTEMPTS = 3;
  * @throws {BuildError} when there can be no addon
  */
 export async function buildAddon(options) {
-  const env = options.env ?? process.env;
+  const env = withPlainCompilers(options.env ?? process.env);
   const dist = distDir(env);
   const target = join(dist, options.backend);
   try {
     const how = await bringUpToDate(target, options, env);
     clearNotBuilt(dist, options.backend);
-    return { path: join(target, ADDON), how };
+    return { path: join(target, ADDON), how, backend: options.backend };
   } catch (error) {
     throw explained(error, env);
   }
@@ -100,7 +102,10 @@ async function bringUpToDate(target, options, env) {
   const found = detectToolchain(env);
   const toolchain = "toolchain" in found ? found.toolchain : null;
   const inputs = collectInputs(options, toolchain, env);
-  if (!options.force && serves(target, inputs)) return "current";
+  if (!options.force && serves(target, inputs)) {
+    claim(target);
+    return "current";
+  }
   if (!options.force && takeFromCache(cache, inputs, target)) return "cached";
   if ("missing" in found) throw new BuildError("missing-tools", missingToolsMessage(found, env));
   // Before minutes of work, which would have nowhere to go.
@@ -199,7 +204,8 @@ async function compile({ cache, key, toolchain, env }, { reporter, backend, plan
     return make({ ...toolchain, ccache: null });
   });
   checkSize(addon, backend, logPath);
-  await checkLoads(addon, logPath);
+  const loaded = await checkLoads(addon, { backend, logPath });
+  if ("unloaded" in loaded) reporter.say(`llama-native: not loaded, as there is no driver here: ${loaded.unloaded}`);
   return addon;
 }
 

@@ -3,19 +3,22 @@
 import { closeSync, openSync, readSync } from "node:fs";
 
 const HEADER_BYTES = 64;
+/** How a program for 64 bits begins whose numbers are little-endian, as on all systems that there are packages for. */
+const ELF_64 = "\x7fELF\x02\x01";
 /** Of an entry of the program header that names the loader. */
 const INTERPRETER = 3;
 
 /**
  * Whether a program for 64 bits names musl's loader. It is looked up where the file says it is: tools that change programs
- * afterwards move it to their end.
+ * afterwards move it to their end. False of a program that may be run and not read.
  * @param {string} program
  */
 export function usesMusl(program) {
-  const file = openSync(program, "r");
+  const file = openIfMay(program);
+  if (file === null) return false;
   try {
     const header = read(file, 0, HEADER_BYTES);
-    if (header.toString("latin1", 0, 4) !== "\x7fELF") return false;
+    if (!header.toString("latin1").startsWith(ELF_64)) return false;
     const [at, size, count] = [Number(header.readBigUInt64LE(32)), header.readUInt16LE(54), header.readUInt16LE(56)];
     for (let index = 0; index < count; index++) {
       const entry = read(file, at + index * size, size);
@@ -25,6 +28,16 @@ export function usesMusl(program) {
     return false;
   } finally {
     closeSync(file);
+  }
+}
+
+/** @param {string} program */
+function openIfMay(program) {
+  try {
+    return openSync(program, "r");
+  } catch (error) {
+    if (/** @type {NodeJS.ErrnoException} */ (error).code === "EACCES") return null;
+    throw error;
   }
 }
 

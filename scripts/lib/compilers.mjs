@@ -1,6 +1,7 @@
 // C++ compilers by what they say of themselves, and which of them are new enough.
 
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { findExecutable } from "./executables.mjs";
 import { readIfThere } from "./files.mjs";
 
 /**
@@ -15,6 +16,32 @@ import { readIfThere } from "./files.mjs";
  */
 export const MIN_COMPILERS = { gcc: 9, clang: 7, apple: 11 };
 const NEWEST_LOOKED_FOR = { gcc: 20, clang: 30 };
+
+/** Programs that compilers are called by. */
+const LAUNCHERS = ["ccache", "sccache", "distcc", "icecc"];
+
+/**
+ * The environment with nothing but compilers in CC and CXX, which may be commands, as Make and CMake take them: a launcher before
+ * the compiler, and options behind it. These are then where CMake has a place for them.
+ * @param {NodeJS.ProcessEnv} env
+ * @returns {NodeJS.ProcessEnv}
+ */
+export function withPlainCompilers(env) {
+  const plain = { ...env };
+  for (const [name, flags] of /** @type {const} */ ([
+    ["CC", "CFLAGS"],
+    ["CXX", "CXXFLAGS"],
+  ])) {
+    const words = (env[name] ?? "").split(/\s+/).filter((word) => word !== "");
+    if (words.length < 2 || findExecutable(env[name] ?? "", env) !== null) continue;
+    const launcher = LAUNCHERS.includes(basename(words[0] ?? "")) ? words.shift() : undefined;
+    const [compiler, ...options] = words;
+    plain[name] = compiler;
+    if (options.length > 0) plain[flags] = [...options, env[flags] ?? ""].join(" ").trim();
+    if (launcher !== undefined) plain.CMAKE_CXX_COMPILER_LAUNCHER ??= launcher;
+  }
+  return plain;
+}
 
 /** A compiler by the line with which it names itself. @param {string} version @returns {HostCompiler} */
 export function readCompiler(version) {

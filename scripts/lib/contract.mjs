@@ -22,11 +22,15 @@ export function canCheckContract() {
 
 /**
  * @param {string} addon
+ * @param {string} backend
+ * @returns {Promise<number | null>} how many functions there are; null where it cannot be loaded here for want of a driver
  * @throws {BuildError} with every name that is on one side only
  */
-export async function checkContract(addon) {
+export async function checkContract(addon, backend) {
   const declared = await declaredFunctions(readFileSync(CONTRACT, "utf8"));
-  const exported = await checkLoads(addon);
+  const loaded = await checkLoads(addon, { backend });
+  if ("unloaded" in loaded) return null;
+  const exported = loaded.exports;
   const differences = compareNames(declared, exported);
   if (differences.length === 0) return declared.length;
   const heading = `llama-native: the addon and the interface ${INTERFACE} in src/native/contract.ts differ:`;

@@ -13,14 +13,25 @@ const LIST_EXPORTS = `
 /** A disk that is slow has to read 60 MB, and a GPU's driver to start. */
 const LONGEST_MS = 120_000;
 
+/** Libraries of drivers, which machines that build for others do without. @type {Record<string, RegExp>} */
+const DRIVERS = { cuda: /libcuda\.so\.1|nvcuda\.dll/ };
+
+/** Whether a GPU's addon was not loaded for want of a driver alone. @param {string} backend @param {string} failure */
+export function lacksDriver(backend, failure) {
+  return DRIVERS[backend]?.test(failure) === true && /No such file or directory|error 126\b/.test(failure);
+}
+
 /**
  * @param {string} addon
- * @param {string} [logPath]
- * @returns {Promise<string[]>} the names the addon exports
+ * @param {{ backend: string, logPath?: string }} of
+ * @returns {Promise<{ exports: string[] } | { unloaded: string }>} the names that it exports, or why it was not loaded where that
+ * is for want of a GPU's driver alone, as on a machine that builds for another one
+ * @throws {BuildError}
  */
-export async function checkLoads(addon, logPath) {
+export async function checkLoads(addon, { backend, logPath }) {
   const { stdout, problem } = await load(LIST_EXPORTS, addon, LONGEST_MS);
-  if (problem === null) return JSON.parse(stdout.split("\n").at(-1) ?? "[]");
+  if (problem === null) return { exports: JSON.parse(stdout.split("\n").at(-1) ?? "[]") };
+  if (lacksDriver(backend, problem)) return { unloaded: problem };
   const message = `llama-native: the addon was built but cannot be loaded: ${problem}\nRebuild it with: npx llama-native build`;
   throw new BuildError("not-loadable", message, logPath === undefined ? {} : { logPath });
 }

@@ -10,6 +10,7 @@ import {
   lstatSync,
   mkdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -93,7 +94,7 @@ async function acquire(path, options) {
 function tryCreate(path) {
   if (!createFolder(path)) return null;
   const id = randomUUID();
-  writeFileSync(ownerFile(path), JSON.stringify({ pid: process.pid, host: hostname(), id }));
+  writeFileSync(ownerFile(path), JSON.stringify({ pid: process.pid, host: pidSpace(), id }));
   return id;
 }
 
@@ -149,6 +150,19 @@ function releaseAll() {
 }
 
 /**
+ * Names the processes among which a pid means one. Containers may have a machine's name and pids of their own, and share folders.
+ */
+export function pidSpace() {
+  if (process.platform !== "linux") return hostname();
+  try {
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    return `${hostname()} ${boot} ${readlinkSync("/proc/self/ns/pid")}`;
+  } catch {
+    return hostname(); // where /proc is not to be read
+  }
+}
+
+/**
  * What a waiter has seen of a holder that lives and does not touch its lock.
  * @typedef {object} Silence
  * @property {number} touchedMs when it touched it last
@@ -171,7 +185,7 @@ function stateOf(path, silence) {
   if (touchedMs === null) return "held"; // or released meanwhile
   const age = Date.now() - touchedMs;
   if (owner === null) return age > OWNERLESS_MS ? "stale" : "held";
-  const isOurHost = owner.host === hostname();
+  const isOurHost = owner.host === pidSpace();
   if (isOurHost && !isAlive(owner.pid)) return "stale";
   if (age <= STALE_MS) return "held";
   return isOurHost && !lasts(silence, touchedMs) ? "silent" : "stale";

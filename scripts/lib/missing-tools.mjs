@@ -1,6 +1,6 @@
 // Says in two lines which build tools are missing and how to install them here.
 
-import { MIN_COMPILERS } from "./compilers.mjs";
+import { MIN_COMPILERS, withPlainCompilers } from "./compilers.mjs";
 import { findExecutable } from "./executables.mjs";
 import { MIN_CMAKE, visualStudioComponents } from "./toolchain.mjs";
 
@@ -13,7 +13,7 @@ import { MIN_CMAKE, visualStudioComponents } from "./toolchain.mjs";
 /** @type {Record<MissingTool, string>} */
 const NAMES = {
   cmake: "CMake",
-  "cmake-too-old": `CMake ${MIN_CMAKE.major}.${MIN_CMAKE.minor} or newer`,
+  "cmake-too-old": "a newer CMake",
   compiler: "a C++17 compiler",
   "compiler-too-old": `GCC ${MIN_COMPILERS.gcc}, Clang ${MIN_COMPILERS.clang} or newer`,
   make: "Ninja or Make",
@@ -64,21 +64,40 @@ const BY_HAND = "install one (it is found as g++-12 or clang++-15 and the like, 
  * @param {NodeJS.ProcessEnv} [env]
  * @param {Machine} [machine]
  */
-export function missingToolsMessage({ missing, compiler }, env = process.env, machine = process) {
+export function missingToolsMessage({ missing, compiler, minCmake = MIN_CMAKE }, env = process.env, machine = process) {
   const isOld = missing.includes("compiler-too-old");
-  const isWindowsOnArm = machine.platform === "win32" && machine.arch === "arm64";
+  const isWindows = machine.platform === "win32";
   const names = missing
-    .map((tool) => (tool === "compiler" && isWindowsOnArm ? CLANG_FOR_ARM : NAMES[tool]))
+    .map((tool) => {
+      if (tool === "compiler" && isWindows && machine.arch === "arm64") return CLANG_FOR_ARM;
+      return tool === "cmake-too-old" ? `CMake ${minCmake.major}.${minCmake.minor} or newer` : NAMES[tool];
+    })
     .join(" and ");
   const verb = missing.length === 1 ? "is" : "are";
-  const found = isOld && compiler !== null ? ` (${compiler.path} is ${compiler.version})` : "";
+  const wrong = missing.includes("compiler") && !isWindows ? wrongVariables(env) : [];
+  const found =
+    isOld && compiler !== null ? ` (${compiler.path} is ${compiler.version})` : describeVariables(wrong, env);
   const { commands, byHand, variables } = remedy(missing, env, machine);
   const build = `${variables === "" ? "" : `${variables} `}npx llama-native build`;
-  const run = [...commands, build].join(" && ");
+  const steps = [...commands, ...(wrong.length === 0 ? [] : [`unset ${wrong.join(" ")}`])];
+  // What Windows installs is on the PATH of new terminals alone, and its own shell does not know "&&".
+  const run = isWindows ? [...steps, `in a new terminal ${build}`].join("; then ") : [...steps, build].join(" && ");
   return [
     `llama-native: the addon was not built, because ${names} ${verb} missing${found}.`,
     `To get it, ${byHand ? `${BY_HAND}, then run: ${run}` : `run: ${run}`}`,
   ].join("\n");
+}
+
+/** Of those that name compilers, which name none. @param {NodeJS.ProcessEnv} env */
+function wrongVariables(env) {
+  const plain = withPlainCompilers(env);
+  return ["CC", "CXX"].filter((name) => env[name] && findExecutable(plain[name] ?? "", env) === null);
+}
+
+/** @param {string[]} names @param {NodeJS.ProcessEnv} env */
+function describeVariables(names, env) {
+  if (names.length === 0) return "";
+  return ` (there is no program ${names.map((name) => `"${withPlainCompilers(env)[name]}", which ${name} names`).join(", nor ")})`;
 }
 
 /**

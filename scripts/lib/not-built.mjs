@@ -8,11 +8,12 @@
 //     "at": "<ISO 8601 time>"
 //   }
 //
-// The library throws NOT_BUILT with exactly that message. A successful build removes the file. While an older addon is
-// there, a failed build leaves it in use and writes nothing.
+// The library throws NOT_BUILT with exactly that message. A successful build removes the file. While an earlier addon
+// of this version is there, a failed build leaves it in use and writes nothing.
 
-import { existsSync, rmSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { hasAddon } from "./addon-store.mjs";
 import { writeJson } from "./files.mjs";
 
 /**
@@ -23,7 +24,7 @@ import { writeJson } from "./files.mjs";
  * @typedef {import("./settings.mjs").Backend} Backend
  */
 export function recordFailure(dist, error, backend = "cpu") {
-  if (existsSync(join(dist, backend, "llama-native.node"))) return;
+  if (hasAddon(join(dist, backend))) return;
   const { reason, message, logPath } = error;
   const note = { reason, message, logPath: logPath ?? null, at: new Date().toISOString() };
   try {

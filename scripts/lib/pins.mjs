@@ -1,4 +1,11 @@
-// The exact version of llama.cpp this package is written for, and the places its sources may come from.
+// This package's version, the exact version of llama.cpp that it is written for, and the places that its sources may come from.
+
+import { join } from "node:path";
+import { readJson } from "./files.mjs";
+import { packageDir } from "./paths.mjs";
+
+/** @type {string} */
+export const PACKAGE_VERSION = readJson(join(packageDir, "package.json"))?.version ?? "unknown";
 
 export const LLAMA_CPP_VERSION = "0.5.0";
 

@@ -2,15 +2,15 @@
 // llama-native names those for the CPU as its optional dependencies, so that npm installs the one for this machine. The library
 // finds them by src/native/prebuilt.ts, which must agree with this.
 
-import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { ADDON } from "./addon-store.mjs";
+import { ADDON, hasAddon } from "./addon-store.mjs";
 import { readJson } from "./files.mjs";
 import { usesMusl } from "./c-library.mjs";
 import { checkRuns } from "./load-check.mjs";
 import { clearNotBuilt } from "./not-built.mjs";
 import { distDir, packageDir } from "./paths.mjs";
+import { PACKAGE_VERSION } from "./pins.mjs";
 
 /**
  * @typedef {import("./settings.mjs").Backend} Backend
@@ -38,7 +38,7 @@ export function thisPlatform() {
  * @param {{ reporter: import("./reporter.mjs").Reporter, env?: NodeJS.ProcessEnv }} options
  */
 export async function takePrebuilt(backend, { reporter, env = process.env }) {
-  if (asksForSource(env) || existsSync(join(distDir(env), backend, ADDON))) return false;
+  if (asksForSource(env) || hasAddon(join(distDir(env), backend))) return false;
   const found = await findPrebuilt(backend);
   if (found === null) return false;
   if ("problem" in found) {
@@ -67,10 +67,9 @@ export async function findPrebuilt(backend, from = packageDir) {
   const name = prebuiltName(thisPlatform(), backend);
   const manifest = resolveManifest(name, from);
   if (manifest === null) return null;
-  const wanted = readJson(join(packageDir, "package.json"))?.version;
   const version = readJson(manifest)?.version;
-  if (version !== wanted) {
-    return { name, problem: `expected version ${wanted} of it but found ${version ?? "none"}` };
+  if (version !== PACKAGE_VERSION) {
+    return { name, problem: `expected version ${PACKAGE_VERSION} of it but found ${version ?? "none"}` };
   }
   const path = join(dirname(manifest), ADDON);
   const problem = await checkRuns(path, backend !== "cpu");

@@ -2,11 +2,13 @@
 
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
-import { compilerNames, isTooOld } from "./compilers.mjs";
+import { compilerNames, isTooOld, withPlainCompilers } from "./compilers.mjs";
 import { findExecutable } from "./executables.mjs";
 
 /** What native/CMakeLists.txt asks for. */
 export const MIN_CMAKE = { major: 3, minor: 20 };
+/** The first that knows a Visual Studio, by the major version of that. @type {Record<string, typeof MIN_CMAKE>} */
+const MIN_CMAKE_FOR = { 17: { major: 3, minor: 21 }, 18: { major: 4, minor: 2 } };
 
 /**
  * @typedef {object} Tool
@@ -19,10 +21,11 @@ export const MIN_CMAKE = { major: 3, minor: 20 };
  * @property {string | null} cCompiler null on Windows
  * @property {"Ninja" | "Unix Makefiles" | null} generator null: CMake's default (Visual Studio)
  * @property {string | null} toolset of Visual Studio's, where it is not its usual one; null on other systems
- * @property {string | null} ccache
+ * @property {string | null} ccache or another launcher of compilers, which CC, CXX or CMAKE_CXX_COMPILER_LAUNCHER name
  *
  * @typedef {"cmake" | "cmake-too-old" | "compiler" | "compiler-too-old" | "make"} MissingTool
- * @typedef {{ missing: MissingTool[], compiler: Tool | null }} Lack `compiler`: the one that is there, too old or not
+ * @typedef {{ missing: MissingTool[], compiler: Tool | null, minCmake?: typeof MIN_CMAKE }} Lack `compiler`: the one that is
+ * there, too old or not
  */
 
 /**
@@ -40,21 +43,24 @@ export function visualStudioComponents(arch) {
  * @returns {{ toolchain: Toolchain } | Lack}
  */
 export function detectToolchain(env = process.env, { platform, arch } = process) {
+  env = withPlainCompilers(env);
   const isWindows = platform === "win32";
   /** @type {MissingTool[]} */
   const missing = [];
   const cmake = findCmake(env);
-  if (cmake === null) missing.push("cmake");
-  else if (!isRecent(cmake.version)) missing.push("cmake-too-old");
   const compilers = isWindows ? findVisualStudio(env, arch) : findCompilers(env);
+  const minCmake = cmakeFor(compilers?.compiler.version ?? "");
+  if (cmake === null) missing.push("cmake");
+  else if (!isRecent(cmake.version, minCmake)) missing.push("cmake-too-old");
   if (compilers === null) missing.push("compiler");
   else if (isTooOld(compilers.compiler.version)) missing.push("compiler-too-old");
   const generator = isWindows ? null : findGenerator(env);
   if (generator === undefined) missing.push("make");
   if (missing.length > 0 || cmake === null || compilers === null || generator === undefined)
-    return { missing, compiler: compilers?.compiler ?? null };
+    return { missing, compiler: compilers?.compiler ?? null, minCmake };
   const toolset = isWindows && arch === "arm64" ? "ClangCL" : null;
-  return { toolchain: { cmake, ...compilers, generator, toolset, ccache: findExecutable("ccache", env) } };
+  const ccache = findExecutable(env.CMAKE_CXX_COMPILER_LAUNCHER || "ccache", env);
+  return { toolchain: { cmake, ...compilers, generator, toolset, ccache } };
 }
 
 /** @param {NodeJS.ProcessEnv} env */
@@ -63,10 +69,15 @@ function findCmake(env) {
   return path === null ? null : askVersion(path, env);
 }
 
-/** @param {string} version */
-function isRecent(version) {
+/** @param {string} compiler its version */
+function cmakeFor(compiler) {
+  return MIN_CMAKE_FOR[/^Visual Studio (\d+)/.exec(compiler)?.[1] ?? ""] ?? MIN_CMAKE;
+}
+
+/** @param {string} version @param {typeof MIN_CMAKE} min */
+function isRecent(version, min) {
   const [major = 0, minor = 0] = (/(\d+)\.(\d+)/.exec(version) ?? []).slice(1).map(Number);
-  return major > MIN_CMAKE.major || (major === MIN_CMAKE.major && minor >= MIN_CMAKE.minor);
+  return major > min.major || (major === min.major && minor >= min.minor);
 }
 
 /**

@@ -122,10 +122,8 @@ function writeSystems({ rows }) {
   const facts = [
     ["Node", ...rows.map(({ runtime }) => runtime.replace("Node ", ""))],
     ["package", ...rows.map((row) => `\`${row.package.name}\``)],
-    [
-      "installed, and its tarball",
-      ...rows.map((row) => [row.package.bytes, row.package.tarballBytes].map(megabytes).join(", ")),
-    ],
+    ["its tarball", ...rows.map((row) => megabytes(row.package.tarballBytes))],
+    ["all that is installed", ...rows.map((row) => megabytes(row.installedBytes))],
     ["kernels chosen, of how many", ...rows.map(({ variant, variants }) => `\`${variant}\`, ${variants.length}`)],
     ["least cosine of logits beside this machine's addon", ...rows.map((row) => row.leastCosine.toFixed(4))],
     ["the likeliest token is the same", ...rows.map((row) => `${Math.round(100 * row.likeliestEqual)} %`)],

@@ -8,7 +8,7 @@ import { checkPackage } from "../release/check-package.mjs";
 import { readTarget } from "../release/target.mjs";
 import { gatherGoods } from "./goods.mjs";
 import { installFor } from "./place.mjs";
-import { describeProof } from "./proof.mjs";
+import { describeProof, judgeInstalledSize } from "./proof.mjs";
 
 /**
  * Builds the package with Zig's compiler, and installs it in a folder of its own.
@@ -24,9 +24,10 @@ export async function installOn({ target: name, npm }, { work, reporter }) {
   const goods = await gatherGoods([folder], own);
   /** @type {{ compiler: string, variants: string[] }} */
   const { compiler, variants } = readJson(join(folder, "build.json"));
+  const { place, installedBytes } = await installFor(npm, goods, own);
   return {
-    ...{ own, name: basename(folder), compiler, variants, problems: check.problems },
-    place: await installFor(npm, goods, own),
-    about: describeProof(folder, check, goods),
+    ...{ own, place, name: basename(folder), compiler, variants },
+    problems: [...check.problems, ...judgeInstalledSize(installedBytes)],
+    about: { ...describeProof(folder, check, goods), installedBytes },
   };
 }

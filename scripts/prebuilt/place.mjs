@@ -35,7 +35,7 @@ export function preparePlace({ work, npm, registry }) {
  * @param {NodeJS.ProcessEnv} machine what npm goes by there
  * @param {import("./goods.mjs").Goods} goods
  * @param {string} work
- * @returns {Promise<import("../package/installs.mjs").Place>}
+ * @returns {Promise<{ place: import("../package/installs.mjs").Place, installedBytes: number }>}
  */
 export async function installFor(machine, { folder, supplies, npm }, work) {
   const registry = await serveSupplies(folder, supplies);
@@ -43,8 +43,9 @@ export async function installFor(machine, { folder, supplies, npm }, work) {
     const env = { LLAMA_NATIVE_CACHE_DIR: join(work, "cache") };
     const place = { folder: join(work, "program"), npm, registry: registry.url, env };
     // Install scripts would run here, and not there.
-    await install("llama-native", { ...place, env: { ...machine, npm_config_ignore_scripts: "true" } });
-    return place;
+    const there = { ...place, env: { ...machine, npm_config_ignore_scripts: "true" } };
+    const { installedBytes } = await install("llama-native", there);
+    return { place, installedBytes };
   } finally {
     await registry.close();
   }

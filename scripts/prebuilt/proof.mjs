@@ -8,6 +8,9 @@ import { createReporter } from "../lib/reporter.mjs";
 import { countFiles } from "../package/installs.mjs";
 import { tarballOf } from "../package/supplies.mjs";
 
+/** What an install leaves at most: this package, the platform's, and what they need. */
+const MOST_INSTALLED_BYTES = 30e6;
+
 /** @typedef {{ work: string, reporter: import("../lib/reporter.mjs").Reporter }} Frame */
 
 /**
@@ -27,6 +30,12 @@ export async function runProof(name, prove) {
     reporter.close();
     rmSync(work, { recursive: true, force: true });
   }
+}
+
+/** @param {number} installedBytes @returns {string[]} problems */
+export function judgeInstalledSize(installedBytes) {
+  if (installedBytes <= MOST_INSTALLED_BYTES) return [];
+  return [`expected at most ${MOST_INSTALLED_BYTES / 1e6} MB to be installed, but it is ${installedBytes / 1e6}`];
 }
 
 /**

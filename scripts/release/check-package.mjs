@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { readJson } from "../lib/files.mjs";
-import { checkRuns } from "../lib/load-check.mjs";
+import { checkRuns, lacksDriver } from "../lib/load-check.mjs";
 import { cacheDir, packageDir } from "../lib/paths.mjs";
 import { thisPlatform } from "../lib/prebuilt.mjs";
 import { compareVersions, inspectBinary, newestVersion } from "./binaries.mjs";
@@ -27,9 +27,6 @@ const ALLOWED = {
   ],
   hip: [/^lib(?:amdhip64|hipblas|rocblas)\.so\.\d+$/],
 };
-
-/** Libraries of drivers, which machines that build packages do without. @type {Record<string, RegExp>} */
-const DRIVERS = { cuda: /libcuda\.so\.1|nvcuda\.dll/ };
 
 /** Readelf's words for the machines of a package. @type {Record<string, string>} */
 const MACHINES = { x64: "Advanced Micro Devices X86-64", arm64: "AArch64" };
@@ -71,11 +68,6 @@ export async function checkPackage(folder, { maxGlibc, maxMacos } = {}) {
     ...(failure !== null && !isRefused ? [`not run: ${failure}`] : []),
   ];
   return { lines, problems };
-}
-
-/** Whether a GPU's addon was not loaded for want of a driver alone. @param {string} backend @param {string} failure */
-export function lacksDriver(backend, failure) {
-  return DRIVERS[backend]?.test(failure) === true && /No such file or directory|error 126\b/.test(failure);
 }
 
 /** @param {string} backend @param {number} bytes */

@@ -26,7 +26,7 @@ import { compareLogits } from "../vulkan/compare.mjs";
  * @property {number} likeliestEqual
  * @property {number} leastCosine
  *
- * @typedef {SystemFound & { system: string, compiler: string, variants: string[], package: { name: string, bytes: number, tarballBytes: number, about: string[] } }} SystemRow
+ * @typedef {SystemFound & { system: string, compiler: string, variants: string[], installedBytes: number, package: { name: string, bytes: number, tarballBytes: number, about: string[] } }} SystemRow
  */
 
 const QUESTIONS = {

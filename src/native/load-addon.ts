@@ -1,5 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
-import { isAbsolute, join, resolve } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 
 import { InvalidOptionError, LlamaError } from "../errors.js";
 import type { Backend, GpuChoice, PassedOverBackend } from "./backends.js";
@@ -45,6 +45,9 @@ interface Loaded {
   readonly backend: SystemInfo["backend"];
   readonly passedOver: readonly PassedOverBackend[];
 }
+
+/** What an install leaves where it could not build. */
+const noteName = "not-built.json";
 
 /** By what was asked for; one instance of an addon for each thread. */
 const loaded = new Map<GpuChoice, Loaded>();
@@ -132,14 +135,23 @@ function listBuilt(): string[] {
 
 /** Where a backend's addon may be taken from, this machine's own build before that of a package. */
 function placesOf(backend: Backend, built: readonly string[]): Place[] {
-  const own = built.includes(backend) ? [join(addonFolder(), backend, "llama-native.node")] : [];
   const prebuilt = findPrebuilt(backend);
+  const own = join(addonFolder(), backend, "llama-native.node");
+  // A folder with a note alone says why there was nothing better than the package.
+  const isOwn = built.includes(backend) && (prebuilt === undefined || existsSync(own));
   return [
-    ...own.map((path) => ({ path, origin: "built" as const, package: null, problem: null })),
+    ...(isOwn ? [{ path: own, origin: "built" as const, package: null, problem: otherVersion(own) }] : []),
     ...(prebuilt === undefined
       ? []
       : [{ path: prebuilt.path, origin: "prebuilt" as const, package: prebuilt.name, problem: prebuilt.problem }]),
   ];
+}
+
+/** Of an addon that was built by another version of this package, which `LLAMA_NATIVE_OUT_DIR` may outlive; else null. */
+function otherVersion(path: string): string | null {
+  const version = readObject(join(dirname(path), "build.json"))?.["version"];
+  if (typeof version !== "string" || version === packageVersion) return null;
+  return `it was built for version ${version} of llama-native, and this is ${packageVersion}`;
 }
 
 function loadForCpu(built: readonly string[], passedOver: readonly PassedOverBackend[]): Loaded {
@@ -155,7 +167,7 @@ function loadForCpu(built: readonly string[], passedOver: readonly PassedOverBac
   }
   const [failure] = failures;
   // Where the install tried to build after all, what it left behind says most.
-  if (failure === undefined || !built.includes("cpu")) throw notBuilt(addonPath(), failure);
+  if (failure === undefined || !built.includes("cpu") || built.includes(noteName)) throw notBuilt(addonPath(), failure);
   throw failure;
 }
 
@@ -194,7 +206,7 @@ function tryGpu(backend: Backend, built: readonly string[], passedOver: PassedOv
 
 function tryPlace(backend: Backend, place: Place): { addon: NativeAddon } | PassedOverBackend {
   const { path, origin, problem } = place;
-  if (problem !== null) return { backend, reason: problem, advice: reinstall(place) };
+  if (problem !== null) return { backend, reason: problem, advice: renew(backend, place) };
   const missing = missingInstructionSets(path);
   if (missing.length > 0) return explainOtherCpu(backend, missing);
   try {
@@ -214,7 +226,7 @@ function whyNoGpu(backend: Backend, addon: NativeAddon): PassedOverBackend | und
 }
 
 function whyNotBuilt(backend: Backend): PassedOverBackend {
-  const note = readNote(join(addonFolder(), backend, "not-built.json"));
+  const note = readNote(join(addonFolder(), backend, noteName));
   const message = note?.message.replace(/^llama-native: /, "");
   return { backend, reason: message ?? "its addon is not built", advice: rebuild(backend) };
 }
@@ -233,7 +245,7 @@ function customPath(): string | undefined {
 
 function requireAddon(place: Place): NativeAddon {
   const { path, origin, problem } = place;
-  if (problem !== null) throw refused(path, problem, reinstall(place));
+  if (problem !== null) throw refused(path, problem, renew("cpu", place));
   const missing = missingInstructionSets(path);
   if (missing.length > 0) {
     const { reason, advice } = explainOtherCpu("cpu", missing);
@@ -255,9 +267,9 @@ function requireAddon(place: Place): NativeAddon {
   }
 }
 
-/** Of a package that is of another version. */
-function reinstall({ package: name }: Place): string {
-  return `run \`npm install ${name}@${packageVersion}\``;
+/** Of what is of another version. */
+function renew(backend: Backend, { package: name }: Place): string {
+  return name === null ? rebuild(backend) : `run \`npm install ${name}@${packageVersion}\``;
 }
 
 function refused(path: string, reason: string, advice: string): LlamaError {
@@ -275,7 +287,7 @@ function requireFile(path: string): NativeAddon {
 
 /** `packaged` is why a package's addon does not serve in its place. */
 function notBuilt(path: string, packaged?: LlamaError): LlamaError {
-  const note = readNote(join(addonFolder(), "not-built.json"));
+  const note = readNote(join(addonFolder(), noteName));
   if (note === undefined && packaged !== undefined) return packaged;
   const message = note?.message ?? `The native addon is not built: there is no ${path}; run \`npx llama-native build\``;
   const also = packaged === undefined ? "" : `\n${packaged.message}`;
@@ -284,11 +296,16 @@ function notBuilt(path: string, packaged?: LlamaError): LlamaError {
 
 /** What the install left behind where it could not build: `{reason, message}`. */
 function readNote(file: string): { reason: string; message: string } | undefined {
+  const note = readObject(file);
+  if (typeof note?.["message"] !== "string") return undefined;
+  return { reason: typeof note["reason"] === "string" ? note["reason"] : "unknown", message: note["message"] };
+}
+
+/** Undefined where there is none, or one cut short. */
+function readObject(file: string): Record<string, unknown> | undefined {
   try {
-    const note = JSON.parse(readFileSync(file, "utf8")) as { reason?: unknown; message?: unknown };
-    if (typeof note.message !== "string") return undefined;
-    return { reason: typeof note.reason === "string" ? note.reason : "unknown", message: note.message };
+    return JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
   } catch {
-    return undefined; // no note, or one cut short: the general message says enough
+    return undefined;
   }
 }

@@ -1,10 +1,20 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
-import { hostname, tmpdir } from "node:os";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { keepInCache, takeFromCache } from "../../scripts/lib/addon-store.mjs";
+import { claim, hasAddon, keepInCache, takeFromCache } from "../../scripts/lib/addon-store.mjs";
 import { inBuildFolder, lockPath } from "../../scripts/lib/build-folder.mjs";
 import type { BuildInputs } from "../../scripts/lib/build-inputs.mjs";
+import { pidSpace } from "../../scripts/lib/lock.mjs";
 
 const made: BuildInputs = {
   backend: "vulkan",
@@ -47,6 +57,19 @@ describe("finished addons in the cache", () => {
     expect(take({ gpu: null, tools: null, sources: "others" })).toBe(false);
   });
 
+  it("serve another version of this package whose sources are the same, and stand for that one then", () => {
+    keep({});
+    const [kept = ""] = readdirSync(join(root, "addons"));
+    const stamp = join(root, "addons", kept, "build.json");
+    writeFileSync(stamp, readFileSync(stamp, "utf8").replace(/"version": "[^"]+"/, '"version": "0.0.1"'));
+    expect(take({})).toBe(true);
+    expect(hasAddon(join(root, "dist"))).toBe(true);
+    copyFileSync(stamp, join(root, "dist", "build.json"));
+    expect(hasAddon(join(root, "dist"))).toBe(false);
+    claim(join(root, "dist"));
+    expect(hasAddon(join(root, "dist"))).toBe(true);
+  });
+
   it("push out old ones of their own backend alone", () => {
     keep({});
     for (let sources = 0; sources < 8; sources++) keep({ backend: "cpu", sources: String(sources) });
@@ -65,7 +88,7 @@ describe("build folders", () => {
     utimesSync(join(root, "build", key, ".used"), then, then);
     const lock = lockPath(root, key);
     mkdirSync(lock, { recursive: true });
-    writeFileSync(join(lock, "owner.json"), JSON.stringify({ pid: holder, host: hostname() }));
+    writeFileSync(join(lock, "owner.json"), JSON.stringify({ pid: holder, host: pidSpace() }));
   }
   /** No process has this pid: Linux and macOS count to 2^22 at most. */
   const deadPid = 2 ** 22 + 1;

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { builtAddon, Sandbox } from "./sandbox.js";
@@ -52,6 +52,16 @@ describe.runIf(process.platform === "linux")("with a disk of its own, which need
     expect(output).toContain("No space left on device");
     expect(sandbox.notBuilt?.message).toContain("No space left on device");
     await expectRepaired();
+  });
+
+  it("takes an addon from a cache that may only be read, as one in a container's image", async () => {
+    await sandbox.run("install.mjs");
+    rmSync(sandbox.dist, { recursive: true });
+    const cache = { [sandbox.cache]: { files: sandbox.cache, readOnly: true } };
+    const { code, output } = await sandbox.run("install.mjs", {}, [], cache);
+    expect({ code, output }).toEqual({ code: 0, output: "" });
+    expect(existsSync(sandbox.addon)).toBe(true);
+    expect(sandbox.builds).toBe(1);
   });
 
   it("builds where the log cannot be written, as its disk is full", async () => {
@@ -150,6 +160,32 @@ describe.runIf(process.platform === "linux")("with an old compiler", () => {
     const { output } = await sandbox.run("install.mjs");
     expect(output).toContain("building the addon with g++-11 (Ubuntu 11.4.0) 11.4.0");
     expect(existsSync(sandbox.addon)).toBe(true);
+  });
+
+  it.each([
+    { CC: "ccache cc -pipe", CXX: "ccache c++ -pipe" },
+    { CC: "cc -pipe", CXX: "c++ -pipe" },
+  ])("takes CC and CXX with a launcher and options: $CC", async (variables) => {
+    sandbox.addTool("ccache");
+    const { output } = await sandbox.run("install.mjs", variables);
+    expect(output).toContain("building the addon with c++ 9.9.9");
+    const { inputs } = JSON.parse(readFileSync(join(sandbox.dist, "cpu", "build.json"), "utf8")) as {
+      inputs: { flags: string };
+    };
+    expect(inputs.flags).toBe("|-pipe|-pipe|");
+    const [logName = ""] = readdirSync(join(sandbox.cache, "logs")).filter((name) => name.startsWith("cpu-"));
+    const [command = ""] = readFileSync(join(sandbox.cache, "logs", logName), "utf8").split("\n");
+    expect(command).toContain(`-DCMAKE_C_COMPILER=${join(sandbox.bin, "cc")}`);
+    expect(command).toContain(`-DCMAKE_CXX_COMPILER_LAUNCHER=${join(sandbox.bin, "ccache")}`);
+    expect(command).toMatch(/CMAKE_CXX_FLAGS=\S+ -pipe/);
+  });
+
+  it("says of CC and CXX that there are no such programs", async () => {
+    const { output } = await sandbox.run("install.mjs", { CC: "gcc-98", CXX: "ccache g++-99" });
+    expect(output).toContain(
+      'because a C++17 compiler is missing (there is no program "gcc-98", which CC names, nor "g++-99", which CXX names).',
+    );
+    expect(output).toContain("&& unset CC CXX && npx llama-native build\n");
   });
 
   it("does not take another than CC and CXX name", async () => {

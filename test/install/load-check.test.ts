@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { checkRuns } from "../../scripts/lib/load-check.mjs";
+import { checkLoads, checkRuns } from "../../scripts/lib/load-check.mjs";
 import { builtAddon } from "./sandbox.js";
 
 let folder: string;
@@ -37,5 +37,30 @@ describe("an addon that is looked at before it is used", () => {
     ["is none", "(void) 0", "Module did not self-register: "],
   ])("is told apart where it %s", async (_what, start, problem) => {
     expect(await checkRuns(library(start), false, 1000)).toContain(problem);
+  });
+});
+
+describe.runIf(process.platform === "linux")("an addon that was just built", () => {
+  /** Needs a library by name which is not there when it is loaded. */
+  function needing(name: string): string {
+    const [source, driver, path] = [join(folder, "empty.c"), join(folder, name), join(folder, "needing.node")];
+    writeFileSync(source, "int of_the_driver() { return 0; }");
+    execFileSync("cc", ["-shared", "-fPIC", source, "-o", driver, `-Wl,-soname,${name}`]);
+    execFileSync("cc", ["-shared", "-fPIC", "-Wl,--no-as-needed", driver, "-o", path]);
+    rmSync(driver);
+    return path;
+  }
+
+  it("for CUDA is kept where only the driver is missing, as where an image is built for another machine", async () => {
+    expect(await checkLoads(needing("libcuda.so.1"), { backend: "cuda" })).toEqual({
+      unloaded: expect.stringContaining("libcuda.so.1: cannot open shared object file") as string,
+    });
+  });
+
+  it.each([
+    ["cuda", "libcublas.so.99"],
+    ["vulkan", "libcuda.so.1"],
+  ])("for %s is refused without %s", async (backend, name) => {
+    await expect(checkLoads(needing(name), { backend })).rejects.toMatchObject({ reason: "not-loadable" });
   });
 });

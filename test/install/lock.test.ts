@@ -1,10 +1,12 @@
+import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { withLock } from "../../scripts/lib/lock.mjs";
-import { Sandbox } from "./sandbox.js";
+import { pidSpace, withLock } from "../../scripts/lib/lock.mjs";
+import { packageDir, Sandbox } from "./sandbox.js";
 
 let sandbox: Sandbox;
 let path: string;
@@ -20,7 +22,7 @@ afterEach(() => {
 function leaveLock(owner: { pid: number; host?: string } | null, secondsAgo: number): void {
   mkdirSync(path, { recursive: true });
   const file = owner === null ? path : join(path, "owner.json");
-  if (owner !== null) writeFileSync(file, JSON.stringify({ host: hostname(), ...owner }));
+  if (owner !== null) writeFileSync(file, JSON.stringify({ host: pidSpace(), ...owner }));
   const then = new Date(Date.now() - secondsAgo * 1000);
   utimesSync(file, then, then);
 }
@@ -99,6 +101,7 @@ describe("a lock", () => {
   it.each([
     ["its holder is dead", { pid: deadPid }, 0],
     ["its holder, on another machine, is silent", { pid: 1, host: "elsewhere" }, 600],
+    ["its holder, in another container of this machine's name, is silent", { pid: 1, host: hostname() }, 600],
     ["its holder was killed before it wrote its name", null, 60],
   ])("is taken over when %s", async (_what, owner, secondsAgo) => {
     leaveLock(owner, secondsAgo);
@@ -151,6 +154,7 @@ describe("a lock", () => {
   it.each([
     ["its holder is alive", { pid: process.ppid }],
     ["its holder is on another machine", { pid: deadPid, host: "elsewhere" }],
+    ["its holder is in another container of this machine's name", { pid: deadPid, host: hostname() }],
     ["its holder has not written its name yet", null],
   ])("is waited for when %s", async (_what, owner) => {
     leaveLock(owner, 0);
@@ -161,4 +165,16 @@ describe("a lock", () => {
     leaveLock({ pid: deadPid }, 0);
     expect(await entered).toBe("in");
   });
+
+  it.runIf(process.platform === "linux" && process.getuid?.() === 0)(
+    "of a process that lives is not taken by one with pids of its own, for which it is not there",
+    async () => {
+      const script = `
+        import { isHeld } from ${JSON.stringify(join(packageDir, "scripts", "lib", "lock.mjs"))};
+        console.log(process.pid, isHeld(${JSON.stringify(path)}));`;
+      const command = ["--pid", "--fork", "--mount-proc", process.execPath, "--input-type=module", "-e", script];
+      const said = await withLock(path, () => promisify(execFile)("unshare", command));
+      expect(said.stdout).toBe("1 true\n");
+    },
+  );
 });

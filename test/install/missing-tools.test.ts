@@ -111,8 +111,17 @@ describe.runIf(process.platform !== "win32")("Visual Studio", () => {
   const arm = { platform: "win32", arch: "arm64" } as const;
   const clang = ["Llvm.Clang", "Llvm.ClangToolset"].map((name) => `Microsoft.VisualStudio.Component.VC.${name}`);
 
+  interface VisualStudio {
+    machine: { platform: "win32"; arch: string };
+    version: string;
+    cmake: string;
+  }
+
   /** Stands for vswhere on a machine whose Visual Studio has these components. */
-  function addVisualStudio(...components: string[]): Toolchain | string[] {
+  function addVisualStudio(
+    components: string[],
+    { machine = arm, version = "17.9.34728.123", cmake = "cmake version 9.9.9" }: Partial<VisualStudio> = {},
+  ): ReturnType<typeof detectToolchain> {
     const folder = join(sandbox.root, "Microsoft Visual Studio", "Installer");
     mkdirSync(folder, { recursive: true });
     const known = components.map((name) => `Microsoft.VisualStudio.Component.VC.${name}`).join(" ");
@@ -121,20 +130,34 @@ for argument; do
   case "$argument" in
   Microsoft.*) case " ${known} " in *" $argument "*) ;; *) exit 0 ;; esac ;;
   installationPath) echo "C:\\VS" ;;
-  installationVersion) echo "17.9.34728.123" ;;
+  installationVersion) echo "${version}" ;;
   esac
 done
 `;
     writeFileSync(join(folder, "vswhere.exe"), script, { mode: 0o755 });
-    sandbox.addTool("cmake");
-    const found = detectToolchain({ PATH: sandbox.bin, "ProgramFiles(x86)": sandbox.root }, arm);
-    return "missing" in found ? found.missing : found.toolchain;
+    sandbox.addTool("cmake", `echo "${cmake}"`);
+    return detectToolchain({ PATH: sandbox.bin, "ProgramFiles(x86)": sandbox.root }, machine);
   }
 
   it("needs its own Clang for ARM, which ggml takes alone there", () => {
-    expect(addVisualStudio("Tools.x86.x64", "Tools.ARM64")).toEqual(["compiler"]);
-    const toolchain = addVisualStudio("Tools.ARM64", "Llvm.Clang", "Llvm.ClangToolset");
-    expect(toolchain).toMatchObject({ compiler: { version: "Visual Studio 17.9.34728.123" }, toolset: "ClangCL" });
+    expect(addVisualStudio(["Tools.x86.x64", "Tools.ARM64"])).toMatchObject({ missing: ["compiler"] });
+    const found = addVisualStudio(["Tools.ARM64", "Llvm.Clang", "Llvm.ClangToolset"]);
+    const compiler = { version: "Visual Studio 17.9.34728.123" };
+    expect(found).toMatchObject({ toolchain: { compiler, toolset: "ClangCL" } });
+  });
+
+  it.each([
+    ["18.1.0", "cmake version 4.1.2", "CMake 4.2 or newer"],
+    ["17.9.34728.123", "cmake version 3.20.6", "CMake 3.21 or newer"],
+    ["16.11.4", "cmake version 3.19.8", "CMake 3.20 or newer"],
+  ])("%s needs a CMake that knows it, which %s is not", (version, cmake, wanted) => {
+    const machine = { platform: "win32", arch: "x64" } as const;
+    const found = addVisualStudio(["Tools.x86.x64"], { machine, version, cmake });
+    if (!("missing" in found)) throw new Error("found a toolchain");
+    expect(found.missing).toEqual(["cmake-too-old"]);
+    const [what, remedy] = missingToolsMessage(found, {}, machine).split("\n");
+    expect(what).toContain(`because ${wanted} is missing`);
+    expect(remedy).toBe("To get it, run: winget install Kitware.CMake; then in a new terminal npx llama-native build");
   });
 
   it("is asked for with both by what is to be installed", () => {

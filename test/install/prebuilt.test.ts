@@ -91,6 +91,22 @@ describe("an install beside a package with a finished addon", () => {
   });
 });
 
+it("an install takes the package in place of an addon that another version built", async () => {
+  installPackage();
+  mkdirSync(join(sandbox.dist, "cpu"), { recursive: true });
+  writeFileSync(sandbox.addon, "older");
+  writeFileSync(join(sandbox.dist, "cpu", "build.json"), JSON.stringify({ version: "0.0.1" }));
+  expect(await install()).toMatchObject({ code: 0, output: used });
+});
+
+it("an install that cannot build says so, although another version's addon is there", async () => {
+  mkdirSync(join(sandbox.dist, "cpu"), { recursive: true });
+  writeFileSync(sandbox.addon, "older");
+  writeFileSync(join(sandbox.dist, "cpu", "build.json"), JSON.stringify({ version: "0.0.1" }));
+  await install();
+  expect(sandbox.notBuilt).toMatchObject({ reason: "missing-tools" });
+});
+
 describe("an install beside a GPU's package", () => {
   const gpuName = prebuiltName(thisPlatform(), "vulkan");
   const gpuIsUsed = `nothing to build for vulkan: ${gpuName} is used`;

@@ -17,7 +17,6 @@ import { afterAll, describe, expect, it } from "vitest";
 import { importsOf, newestVersion, readElf, readMachO } from "../../scripts/release/binaries.mjs";
 import {
   checkPackage,
-  lacksDriver,
   libraryProblems,
   machineProblems,
   MAX_CPU_BYTES,
@@ -29,6 +28,7 @@ import { createManifest } from "../../scripts/release/manifest.mjs";
 import { GPU_PACKAGES, PLATFORMS, publishedDependencies } from "../../scripts/release/platforms.mjs";
 import { readTarget } from "../../scripts/release/target.mjs";
 import { usesMusl } from "../../scripts/lib/c-library.mjs";
+import { lacksDriver } from "../../scripts/lib/load-check.mjs";
 import { prebuiltName } from "../../scripts/lib/prebuilt.mjs";
 import { parseYaml } from "../support/yaml.js";
 import { builtAddon, packageDir } from "./sandbox.js";
@@ -82,9 +82,9 @@ it("no build has ggml's backend for BLAS, which ggml turns on for Macs", () => {
 
 describe("the C library of a program", () => {
   /** One entry of something else, one for the loader, which is named behind `gap` bytes. */
-  const program = (loader: string, gap: number): string => {
+  const program = (loader: string, gap: number, kind = "\x02\x01"): string => {
     const bytes = Buffer.alloc(64 + 2 * 56 + gap + loader.length);
-    bytes.write("\x7fELF", "latin1");
+    bytes.write(`\x7fELF${kind}`, "latin1");
     bytes.writeBigUInt64LE(64n, 32);
     bytes.writeUInt16LE(56, 54);
     bytes.writeUInt16LE(2, 56);
@@ -101,6 +101,13 @@ describe("the C library of a program", () => {
   it.each([0, 100_000])("is musl where the file says so, %i bytes behind its head", (gap) => {
     expect(usesMusl(program("/lib/ld-musl-x86_64.so.1\0", gap))).toBe(true);
     expect(usesMusl(program("/lib64/ld-linux-x86-64.so.2\0", gap))).toBe(false);
+  });
+
+  it.each([
+    ["32 bits, as of ARM's older processors", "\x01\x01"],
+    ["the other order of bytes, as of IBM's mainframes", "\x02\x02"],
+  ])("is not looked for in a program of %s, for which there are no packages", (_what, kind) => {
+    expect(usesMusl(program("/lib/ld-musl-armhf.so.1\0", 0, kind))).toBe(false);
   });
 
   it("is this Node's", () => {

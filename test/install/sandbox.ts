@@ -143,15 +143,15 @@ esac`,
 
 /**
  * By folder what is mounted there for one program: an empty file system by its options, such as `size=1m` and `ro`, or what is in
- * another folder, in place of what is there or `beside` it.
+ * another folder, in place of what is there or `beside` it, and to be read alone or not.
  */
-export type Mounts = Record<string, string | { files: string; beside?: boolean }>;
+export type Mounts = Record<string, string | { files: string; beside?: boolean; readOnly?: boolean }>;
 
 /** The command in a name space of its own, where the mounts are seen by nobody else and go with it. */
 function mounted(mounts: Mounts, command: string[]): string[] {
   const each = Object.entries(mounts).flatMap(([folder, what]) => {
     if (typeof what === "string") return ["tmpfs", what, "tmpfs", folder];
-    if (what.beside !== true) return ["none", "bind", what.files, folder];
+    if (what.beside !== true) return ["none", what.readOnly === true ? "bind,ro" : "bind", what.files, folder];
     return ["overlay", `lowerdir=${what.files}:${folder}`, "overlay", folder];
   });
   const script = `set -e

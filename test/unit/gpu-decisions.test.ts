@@ -171,6 +171,15 @@ describe("CUDA", () => {
     expect(decision.reason).toContain(reason);
   });
 
+  it("an old GPU beside a newer one is left out, and said", () => {
+    const nvidia = [0x1b80, 0x2206].map((device) => ({ device, architecture: nvidiaArchitecture(device) }));
+    const gpus = { nvidia, amdTargets: [], hasAmd: false, hasRenderNode: true };
+    const decision = decide("cuda", withNvidia({ gpus, cuda: cudaOf({ version: "13.0" }) }), gcc12);
+    expect(decision.plan?.settings).toContain("-DCMAKE_CUDA_ARCHITECTURES=86");
+    expect(decision.reason).toContain("not for all GPUs: CUDA 13.0 compiles no more for this GPU (architecture 61)");
+    expect(chooseAutomatically([decision])).toBe(decision);
+  });
+
   it("refuses a host compiler that the toolkit does not accept, or takes an older one", () => {
     const gcc14 = withCompiler("g++ (Ubuntu 14.2.0-4ubuntu2) 14.2.0");
     const refused = decide("cuda", withNvidia(), gcc14);

@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
@@ -51,6 +51,18 @@ function installPackage(name: string, script: string, version = "1.2.3"): string
   mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, "package.json"), JSON.stringify({ name, version }));
   return addAddon(folder, script);
+}
+
+/** What a build leaves beside the addon. */
+function stamp(folder: string, version: string): void {
+  writeFileSync(join(folder, "build.json"), JSON.stringify({ version }));
+}
+
+/** What an install leaves that could not build for a GPU. */
+function leaveNote(backend: string): void {
+  const folder = join(root, "native", "dist", backend);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "not-built.json"), JSON.stringify({ message: "Vulkan's headers are missing" }));
 }
 
 const addon = (...types: string[]): string =>
@@ -120,6 +132,24 @@ describe("the CPU's addon", () => {
     );
   });
 
+  it("comes from the package where the one that was built is of another version, which a folder of the user's outlives", async () => {
+    stamp(dirname(build("cpu", "throw new Error('touched');")), "1.2.2");
+    const path = installPackage(prebuiltName("cpu"), addon("cpu"));
+    const { systemInfo } = await loader();
+    const reason = expect.stringContaining("built for version 1.2.2 of llama-native, and this is 1.2.3") as string;
+    expect(systemInfo()).toMatchObject({ addon: { path }, passedOver: [{ backend: "cpu", reason }] });
+  });
+
+  it("is an error where there is but one of another version, with what the install could not do about it", async () => {
+    stamp(dirname(build("cpu", addon("cpu"))), "1.2.2");
+    const before = await loader();
+    expect(() => before.loadAddon()).toThrow(/built for version 1\.2\.2 .* run `npx llama-native build`/);
+    writeFileSync(join(root, "native", "dist", "not-built.json"), JSON.stringify({ message: "CMake is missing." }));
+    vi.resetModules();
+    const after = await loader();
+    expect(() => after.loadAddon()).toThrow(/^CMake is missing\.\n.*built for version 1\.2\.2/s);
+  });
+
   it("is not looked for in packages where nothing tells where this one lies", async () => {
     moveTo(() => {
       throw new Error("bundled");
@@ -147,6 +177,22 @@ describe("a GPU's addon", () => {
     const { systemInfo } = await loader();
     const passedOver = [{ backend: "vulkan", reason: "it finds no device on this machine" }];
     expect(systemInfo()).toMatchObject({ backend: "vulkan", addon: { path }, passedOver });
+  });
+
+  it("comes from its package without a word of the build that an earlier install could not do", async () => {
+    installPackage(prebuiltName("cpu"), addon("cpu"));
+    leaveNote("vulkan");
+    const path = installPackage(prebuiltName("vulkan"), addon("gpu"));
+    const { systemInfo } = await loader();
+    expect(systemInfo()).toMatchObject({ backend: "vulkan", addon: { path }, passedOver: [] });
+  });
+
+  it("is missed for what is wrong with its package, not for that build", async () => {
+    installPackage(prebuiltName("cpu"), addon("cpu"));
+    leaveNote("vulkan");
+    installPackage(prebuiltName("vulkan"), addon("gpu"), "1.2.2");
+    const { loadAddon } = await loader();
+    expect(() => loadAddon("vulkan")).toThrow("cannot be used: expected version 1.2.3 of the package");
   });
 
   it("is passed over for the CPU's where its package is of no use, with the reason", async () => {

@@ -149,7 +149,7 @@ function examineMetal({ platform, arch }) {
 function examineCuda(facts, tools, forRelease) {
   const { cuda, gpus, gccVersions, platform } = facts;
   const device = cudaDevice(facts);
-  const architectures = forRelease ? [] : [...new Set(gpus.nvidia.map(({ architecture }) => architecture))];
+  const found = forRelease ? [] : [...new Set(gpus.nvidia.map(({ architecture }) => architecture))];
   /** @param {string} problem @param {string} advice @returns {Finding} */
   const no = (problem, advice) => ({ device, problem, advice, plan: () => ({ settings: [], toolkit: "" }) });
   const toolkitAdvice = "install the CUDA toolkit (its nvcc on PATH, or its folder in CUDA_PATH)";
@@ -161,25 +161,28 @@ function examineCuda(facts, tools, forRelease) {
   }
   if (!cuda.hasBlas)
     return no(`the CUDA toolkit in ${cuda.root} has no cuBLAS`, "install cuBLAS, a part of the CUDA toolkit");
-  for (const architecture of architectures) {
-    const problem = architecture === null ? null : toolkitProblem(architecture, cuda.version);
-    if (problem !== null) return no(problem, "install a toolkit that fits the GPU");
-  }
+  const problems = found.map((architecture) => architecture && toolkitProblem(architecture, cuda.version));
+  // The addon leaves out a GPU without kernels (native/cmake/cuda_kernels.h).
+  const architectures = found.filter((_, index) => problems[index] === null);
+  const [unfit] = problems.filter((problem) => problem !== null);
+  if (unfit !== undefined && architectures.length === 0) return no(unfit, "install a toolkit that fits the GPU");
   const host = hostCompilerFor(cuda, tools, gccVersions);
   if ("problem" in host) return no(host.problem, host.advice);
   const targets = forRelease
     ? releasedArchitectures(cuda.version)
     : ownArchitectures(architectures, device.exists, tools.cmake);
-  const plan = () => cudaPlan(cuda, { targets, host: host.path, platform, forRelease });
+  const left = unfit === undefined ? "" : `, not for all GPUs: ${unfit}`;
+  const plan = () => cudaPlan(cuda, { targets, host: host.path, platform, forRelease, left });
   return { device, problem: null, advice: null, plan };
 }
 
 /**
  * @param {import("./facts.mjs").CudaToolkit} cuda
- * @param {{ targets: string | null, host: string | null, platform: NodeJS.Platform, forRelease: boolean }} what
+ * @param {{ targets: string | null, host: string | null, platform: NodeJS.Platform, forRelease: boolean, left: string }} what
+ * `left`: said of GPUs that are left out
  * @returns {GpuPlan}
  */
-function cudaPlan({ root, nvcc, version, canLinkDriver }, { targets, host, platform, forRelease }) {
+function cudaPlan({ root, nvcc, version, canLinkDriver }, { targets, host, platform, forRelease, left }) {
   return {
     settings: [
       `-DCMAKE_CUDA_COMPILER=${nvcc}`,
@@ -191,7 +194,7 @@ function cudaPlan({ root, nvcc, version, canLinkDriver }, { targets, host, platf
       // For several GPUs; ggml links with it where the toolkit's image has it, and systems do not.
       ...(forRelease ? ["-DGGML_CUDA_NCCL=OFF"] : []),
     ],
-    toolkit: `CUDA ${version}, ${targets === null ? "ggml's own list of architectures" : `architectures ${targets}`}`,
+    toolkit: `CUDA ${version}, ${targets === null ? "ggml's own list of architectures" : `architectures ${targets}`}${left}`,
   };
 }
 
