@@ -2,9 +2,8 @@
 // not fail the install of a whole application: the reason is printed, kept for the library to throw as NOT_BUILT, and the
 // install goes on.
 
-import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { ADDON } from "./lib/addon-store.mjs";
+import { ADDON, hasAddon } from "./lib/addon-store.mjs";
 import { buildAddon } from "./lib/build-addon.mjs";
 import { buildBackend, buildBestGpu, keepingFailure } from "./lib/build-backends.mjs";
 import { asBuildError, BuildError } from "./lib/errors.mjs";
@@ -33,9 +32,10 @@ async function install(choice) {
   const hasCpu = await takePrebuilt("cpu", { reporter });
   if (process.env.LLAMA_NATIVE_SKIP_BUILD === "1") {
     if (hasCpu) return;
-    const built = join(distDir(), "cpu", ADDON);
-    if (existsSync(built)) {
-      reporter.say(`llama-native: nothing is built, because LLAMA_NATIVE_SKIP_BUILD is set; ${built} is there`);
+    const built = join(distDir(), "cpu");
+    if (hasAddon(built)) {
+      const path = join(built, ADDON);
+      reporter.say(`llama-native: nothing is built, because LLAMA_NATIVE_SKIP_BUILD is set; ${path} is there`);
       return;
     }
     throw new BuildError(

@@ -75,8 +75,9 @@ export function takeFromCache(cache, inputs, target) {
   const names = existsSync(folder) ? readdirSync(folder) : [];
   const kept = names.map((name) => join(folder, name)).find((path) => serves(path, inputs));
   if (kept === undefined) return false;
-  // The stamp comes last: without it the addon does not count.
-  rmSync(join(target, STAMP), { force: true });
+  // The stamp comes last: until then it tells no more than whose the addon is, which serves for nothing.
+  const earlier = readJson(join(target, STAMP));
+  if (earlier !== null) writeJson(join(target, STAMP), { version: earlier.version });
   copyWhole(join(kept, ADDON), join(target, ADDON));
   copyStamp(kept, target);
   markUsed(kept);

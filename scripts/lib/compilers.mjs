@@ -17,16 +17,16 @@ import { readIfThere } from "./files.mjs";
 export const MIN_COMPILERS = { gcc: 9, clang: 7, apple: 11 };
 const NEWEST_LOOKED_FOR = { gcc: 20, clang: 30 };
 
-/** Programs that compilers are called by. */
-const LAUNCHERS = ["ccache", "sccache", "distcc", "icecc"];
-
 /**
- * The environment with nothing but compilers in CC and CXX, which may be commands, as Make and CMake take them: a launcher before
- * the compiler, and options behind it. These are then where CMake has a place for them.
+ * The environment with nothing but compilers in CC and CXX, which may be commands, as Make and CMake take them: ccache before the
+ * compiler, which is used in any case, and options behind it, which CMake takes from elsewhere. Other launchers stay where they
+ * are, and so no program is found: what they compile with -march=native they take for the same on every CPU.
  * @param {NodeJS.ProcessEnv} env
+ * @param {NodeJS.Platform} [platform]
  * @returns {NodeJS.ProcessEnv}
  */
-export function withPlainCompilers(env) {
+export function withPlainCompilers(env, platform = process.platform) {
+  if (platform === "win32") return env; // where Visual Studio asks for neither
   const plain = { ...env };
   for (const [name, flags] of /** @type {const} */ ([
     ["CC", "CFLAGS"],
@@ -34,11 +34,11 @@ export function withPlainCompilers(env) {
   ])) {
     const words = (env[name] ?? "").split(/\s+/).filter((word) => word !== "");
     if (words.length < 2 || findExecutable(env[name] ?? "", env) !== null) continue;
-    const launcher = LAUNCHERS.includes(basename(words[0] ?? "")) ? words.shift() : undefined;
+    if (basename(words[0] ?? "") === "ccache") words.shift();
     const [compiler, ...options] = words;
+    if (options[0]?.startsWith("-") === false) continue;
     plain[name] = compiler;
     if (options.length > 0) plain[flags] = [...options, env[flags] ?? ""].join(" ").trim();
-    if (launcher !== undefined) plain.CMAKE_CXX_COMPILER_LAUNCHER ??= launcher;
   }
   return plain;
 }

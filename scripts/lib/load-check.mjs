@@ -2,6 +2,7 @@
 // that hangs, must not end the install.
 
 import { BuildError } from "./errors.mjs";
+import { systemLibrary } from "./gpu/facts.mjs";
 import { run } from "./run.mjs";
 
 // RTLD_NOW: a function that was left out of the build is found here, and not when it is first called.
@@ -13,12 +14,20 @@ const LIST_EXPORTS = `
 /** A disk that is slow has to read 60 MB, and a GPU's driver to start. */
 const LONGEST_MS = 120_000;
 
-/** Libraries of drivers, which machines that build for others do without. @type {Record<string, RegExp>} */
-const DRIVERS = { cuda: /libcuda\.so\.1|nvcuda\.dll/ };
+/** Libraries of drivers, which machines that build for others do without. @type {Record<string, { linux: string, win32: string }>} */
+const DRIVERS = { cuda: { linux: "libcuda.so.1", win32: "nvcuda.dll" } };
 
-/** Whether a GPU's addon was not loaded for want of a driver alone. @param {string} backend @param {string} failure */
-export function lacksDriver(backend, failure) {
-  return DRIVERS[backend]?.test(failure) === true && /No such file or directory|error 126\b/.test(failure);
+/**
+ * Whether a GPU's addon was not loaded for want of a driver alone. Windows does not tell which library it lacks.
+ * @param {string} backend
+ * @param {string} failure
+ * @param {{ platform?: NodeJS.Platform, env?: NodeJS.ProcessEnv }} [machine]
+ */
+export function lacksDriver(backend, failure, { platform = process.platform, env = process.env } = {}) {
+  const driver = DRIVERS[backend];
+  if (driver === undefined) return false;
+  if (platform !== "win32") return failure.includes(driver.linux) && failure.includes("No such file or directory");
+  return /specified module could not be found|error 126\b/.test(failure) && systemLibrary(driver.win32, env) === null;
 }
 
 /**

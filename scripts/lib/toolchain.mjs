@@ -21,7 +21,7 @@ const MIN_CMAKE_FOR = { 17: { major: 3, minor: 21 }, 18: { major: 4, minor: 2 } 
  * @property {string | null} cCompiler null on Windows
  * @property {"Ninja" | "Unix Makefiles" | null} generator null: CMake's default (Visual Studio)
  * @property {string | null} toolset of Visual Studio's, where it is not its usual one; null on other systems
- * @property {string | null} ccache or another launcher of compilers, which CC, CXX or CMAKE_CXX_COMPILER_LAUNCHER name
+ * @property {string | null} ccache
  *
  * @typedef {"cmake" | "cmake-too-old" | "compiler" | "compiler-too-old" | "make"} MissingTool
  * @typedef {{ missing: MissingTool[], compiler: Tool | null, minCmake?: typeof MIN_CMAKE }} Lack `compiler`: the one that is
@@ -43,7 +43,7 @@ export function visualStudioComponents(arch) {
  * @returns {{ toolchain: Toolchain } | Lack}
  */
 export function detectToolchain(env = process.env, { platform, arch } = process) {
-  env = withPlainCompilers(env);
+  env = withPlainCompilers(env, platform);
   const isWindows = platform === "win32";
   /** @type {MissingTool[]} */
   const missing = [];
@@ -59,8 +59,7 @@ export function detectToolchain(env = process.env, { platform, arch } = process)
   if (missing.length > 0 || cmake === null || compilers === null || generator === undefined)
     return { missing, compiler: compilers?.compiler ?? null, minCmake };
   const toolset = isWindows && arch === "arm64" ? "ClangCL" : null;
-  const ccache = findExecutable(env.CMAKE_CXX_COMPILER_LAUNCHER || "ccache", env);
-  return { toolchain: { cmake, ...compilers, generator, toolset, ccache } };
+  return { toolchain: { cmake, ...compilers, generator, toolset, ccache: findExecutable("ccache", env) } };
 }
 
 /** @param {NodeJS.ProcessEnv} env */
@@ -107,6 +106,11 @@ function findVisualStudio(env, arch) {
   const query = ["-latest", "-products", "*", "-requires", ...visualStudioComponents(arch)];
   const path = firstLine(vswhere, [...query, "-property", "installationPath"], env);
   const version = firstLine(vswhere, [...query, "-property", "installationVersion"], env);
+  // In a Visual Studio's own command prompt cmake-js takes no other.
+  if (path && env.VCINSTALLDIR && env.VSCMD_VER) {
+    const compiler = { path: join(env.VCINSTALLDIR, ".."), version: `Visual Studio ${env.VSCMD_VER}` };
+    return { compiler, cCompiler: null };
+  }
   return path && version ? { compiler: { path, version: `Visual Studio ${version}` }, cCompiler: null } : null;
 }
 

@@ -147,5 +147,6 @@ function markdownTable([heading = [], ...rows], side) {
 
 /** @param {number} bytes */
 function megabytes(bytes) {
+  if (!Number.isFinite(bytes)) throw new Error(`Expected a number of bytes but found ${bytes}`);
   return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }

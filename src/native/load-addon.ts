@@ -206,7 +206,10 @@ function tryGpu(backend: Backend, built: readonly string[], passedOver: PassedOv
 
 function tryPlace(backend: Backend, place: Place): { addon: NativeAddon } | PassedOverBackend {
   const { path, origin, problem } = place;
-  if (problem !== null) return { backend, reason: problem, advice: renew(backend, place) };
+  if (problem !== null) {
+    const note = origin === "built" ? readNote(join(addonFolder(), backend, noteName)) : undefined;
+    return note === undefined ? { backend, reason: problem, advice: renew(backend, place) } : whyNotBuilt(backend);
+  }
   const missing = missingInstructionSets(path);
   if (missing.length > 0) return explainOtherCpu(backend, missing);
   try {

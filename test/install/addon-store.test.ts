@@ -11,7 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { claim, hasAddon, keepInCache, takeFromCache } from "../../scripts/lib/addon-store.mjs";
+import { claim, hasAddon, keepInCache, serves, takeFromCache } from "../../scripts/lib/addon-store.mjs";
 import { inBuildFolder, lockPath } from "../../scripts/lib/build-folder.mjs";
 import type { BuildInputs } from "../../scripts/lib/build-inputs.mjs";
 import { pidSpace } from "../../scripts/lib/lock.mjs";
@@ -68,6 +68,15 @@ describe("finished addons in the cache", () => {
     expect(hasAddon(join(root, "dist"))).toBe(false);
     claim(join(root, "dist"));
     expect(hasAddon(join(root, "dist"))).toBe(true);
+  });
+
+  it("leave another version's addon what it is where they cannot be put in its place", () => {
+    keep({});
+    mkdirSync(join(root, "dist", "llama-native.node"), { recursive: true }); // which no file replaces
+    writeFileSync(join(root, "dist", "build.json"), JSON.stringify({ version: "0.0.1", sizeBytes: 5 }));
+    expect(() => take({})).toThrow();
+    expect(hasAddon(join(root, "dist"))).toBe(false);
+    expect(serves(join(root, "dist"), made)).toBe(false);
   });
 
   it("push out old ones of their own backend alone", () => {

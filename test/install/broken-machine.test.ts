@@ -176,9 +176,19 @@ describe.runIf(process.platform === "linux")("with an old compiler", () => {
     const [logName = ""] = readdirSync(join(sandbox.cache, "logs")).filter((name) => name.startsWith("cpu-"));
     const [command = ""] = readFileSync(join(sandbox.cache, "logs", logName), "utf8").split("\n");
     expect(command).toContain(`-DCMAKE_C_COMPILER=${join(sandbox.bin, "cc")}`);
+    expect(command).toContain(`-DCMAKE_CXX_COMPILER=${join(sandbox.bin, "c++")}`);
     expect(command).toContain(`-DCMAKE_CXX_COMPILER_LAUNCHER=${join(sandbox.bin, "ccache")}`);
     expect(command).toMatch(/CMAKE_CXX_FLAGS=\S+ -pipe/);
   });
+
+  it.each(["sccache c++", "ccache distcc c++", "zig c++"])(
+    "does not take the first word for a compiler: %s",
+    async (CXX) => {
+      for (const name of ["sccache", "ccache", "distcc", "zig"]) sandbox.addTool(name);
+      const { output } = await sandbox.run("install.mjs", { CXX });
+      expect(output).toContain(`(there is no program "${CXX}", which CXX names)`);
+    },
+  );
 
   it("says of CC and CXX that there are no such programs", async () => {
     const { output } = await sandbox.run("install.mjs", { CC: "gcc-98", CXX: "ccache g++-99" });

@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { cmakeSettings } from "../../scripts/lib/cmake.mjs";
+import { withPlainCompilers } from "../../scripts/lib/compilers.mjs";
 import { missingToolsMessage } from "../../scripts/lib/missing-tools.mjs";
 import type { Toolchain } from "../../scripts/lib/toolchain.mjs";
 import { detectToolchain, MIN_CMAKE } from "../../scripts/lib/toolchain.mjs";
@@ -112,15 +113,16 @@ describe.runIf(process.platform !== "win32")("Visual Studio", () => {
   const clang = ["Llvm.Clang", "Llvm.ClangToolset"].map((name) => `Microsoft.VisualStudio.Component.VC.${name}`);
 
   interface VisualStudio {
-    machine: { platform: "win32"; arch: string };
+    machine: { readonly platform: "win32"; readonly arch: string };
     version: string;
     cmake: string;
+    env: NodeJS.ProcessEnv;
   }
 
   /** Stands for vswhere on a machine whose Visual Studio has these components. */
   function addVisualStudio(
     components: string[],
-    { machine = arm, version = "17.9.34728.123", cmake = "cmake version 9.9.9" }: Partial<VisualStudio> = {},
+    { machine = arm, version = "17.9.34728.123", cmake = "cmake version 9.9.9", env }: Partial<VisualStudio> = {},
   ): ReturnType<typeof detectToolchain> {
     const folder = join(sandbox.root, "Microsoft Visual Studio", "Installer");
     mkdirSync(folder, { recursive: true });
@@ -136,7 +138,7 @@ done
 `;
     writeFileSync(join(folder, "vswhere.exe"), script, { mode: 0o755 });
     sandbox.addTool("cmake", `echo "${cmake}"`);
-    return detectToolchain({ PATH: sandbox.bin, "ProgramFiles(x86)": sandbox.root }, machine);
+    return detectToolchain({ PATH: sandbox.bin, "ProgramFiles(x86)": sandbox.root, ...env }, machine);
   }
 
   it("needs its own Clang for ARM, which ggml takes alone there", () => {
@@ -158,6 +160,20 @@ done
     const [what, remedy] = missingToolsMessage(found, {}, machine).split("\n");
     expect(what).toContain(`because ${wanted} is missing`);
     expect(remedy).toBe("To get it, run: winget install Kitware.CMake; then in a new terminal npx llama-native build");
+  });
+
+  it("is the one whose command prompt it is, as cmake-js takes no other", () => {
+    const cmake = "cmake version 3.31.6";
+    const latest = { machine: { platform: "win32", arch: "x64" }, version: "18.1.0", cmake } as const;
+    expect(addVisualStudio(["Tools.x86.x64"], latest)).toMatchObject({ missing: ["cmake-too-old"] });
+    const prompt = { VCINSTALLDIR: "/VS2022/VC/", VSCMD_VER: "17.14.1" };
+    const compiler = { path: "/VS2022", version: "Visual Studio 17.14.1" };
+    expect(addVisualStudio(["Tools.x86.x64"], { ...latest, env: prompt })).toMatchObject({ toolchain: { compiler } });
+  });
+
+  it("has no use for CC and CXX, whatever they say", () => {
+    const env = { CXX: "g++ -pipe", CC: '"C:\\Program Files\\LLVM\\bin\\clang.exe"' };
+    expect(withPlainCompilers(env, "win32")).toBe(env);
   });
 
   it("is asked for with both by what is to be installed", () => {

@@ -105,6 +105,8 @@ it("an install that cannot build says so, although another version's addon is th
   writeFileSync(join(sandbox.dist, "cpu", "build.json"), JSON.stringify({ version: "0.0.1" }));
   await install();
   expect(sandbox.notBuilt).toMatchObject({ reason: "missing-tools" });
+  await install({ LLAMA_NATIVE_SKIP_BUILD: "1" });
+  expect(sandbox.notBuilt).toMatchObject({ reason: "skipped" });
 });
 
 describe("an install beside a GPU's package", () => {

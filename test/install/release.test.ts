@@ -236,6 +236,17 @@ describe("the checks of a package", () => {
     expect(lacksDriver("vulkan", words("libcuda.so.1"))).toBe(false);
   });
 
+  it("know the same on Windows by whether the driver is there, as its words do not name it", () => {
+    const machine = { platform: "win32", env: { SystemRoot: folder } } as const;
+    const words = "The specified module could not be found.";
+    expect(lacksDriver("cuda", words, machine)).toBe(true);
+    expect(lacksDriver("vulkan", words, machine)).toBe(false);
+    expect(lacksDriver("cuda", "The specified procedure could not be found.", machine)).toBe(false);
+    mkdirSync(join(folder, "System32"));
+    writeFileSync(join(folder, "System32", "nvcuda.dll"), "");
+    expect(lacksDriver("cuda", words, machine)).toBe(false);
+  });
+
   it("find what a wrong compiler made for another machine", () => {
     const addon = { file: "a.node", machine: "AArch64" };
     expect(machineProblems(addon, "linux-arm64")).toEqual([]);

@@ -176,8 +176,18 @@ describe("CUDA", () => {
     const gpus = { nvidia, amdTargets: [], hasAmd: false, hasRenderNode: true };
     const decision = decide("cuda", withNvidia({ gpus, cuda: cudaOf({ version: "13.0" }) }), gcc12);
     expect(decision.plan?.settings).toContain("-DCMAKE_CUDA_ARCHITECTURES=86");
-    expect(decision.reason).toContain("not for all GPUs: CUDA 13.0 compiles no more for this GPU (architecture 61)");
+    expect(decision.reason).toContain("; CUDA 13.0 compiles no more for this GPU (architecture 61)");
+    expect(decision.advice).toBe("install a toolkit that fits the GPU");
     expect(chooseAutomatically([decision])).toBe(decision);
+  });
+
+  it("an old GPU beside one of no known architecture is refused, as CMake would compile for both", () => {
+    const nvidia = [
+      { device: 0x1b80, architecture: "61" },
+      { device: 0xffff, architecture: null },
+    ];
+    const gpus = { nvidia, amdTargets: [], hasAmd: false, hasRenderNode: true };
+    expect(decide("cuda", withNvidia({ gpus, cuda: cudaOf({ version: "13.0" }) }), gcc12).plan).toBeNull();
   });
 
   it("refuses a host compiler that the toolkit does not accept, or takes an older one", () => {

@@ -195,6 +195,17 @@ describe("a GPU's addon", () => {
     expect(() => loadAddon("vulkan")).toThrow("cannot be used: expected version 1.2.3 of the package");
   });
 
+  it("of another version is missed for what an install could not do about it", async () => {
+    installPackage(prebuiltName("cpu"), addon("cpu"));
+    stamp(dirname(build("vulkan", addon("gpu"))), "1.2.2");
+    const before = await loader();
+    expect(() => before.loadAddon("vulkan")).toThrow(/built for version 1\.2\.2 .* --gpu vulkan/);
+    leaveNote("vulkan");
+    vi.resetModules();
+    const after = await loader();
+    expect(() => after.loadAddon("vulkan")).toThrow("cannot be used: Vulkan's headers are missing");
+  });
+
   it("is passed over for the CPU's where its package is of no use, with the reason", async () => {
     installPackage(prebuiltName("cpu"), addon("cpu"));
     installPackage(

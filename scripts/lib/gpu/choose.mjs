@@ -148,7 +148,7 @@ function examineMetal({ platform, arch }) {
 /** @param {GpuFacts} facts @param {BuildTools} tools @param {boolean} forRelease @returns {Finding} */
 function examineCuda(facts, tools, forRelease) {
   const { cuda, gpus, gccVersions, platform } = facts;
-  const device = cudaDevice(facts);
+  let device = cudaDevice(facts);
   const found = forRelease ? [] : [...new Set(gpus.nvidia.map(({ architecture }) => architecture))];
   /** @param {string} problem @param {string} advice @returns {Finding} */
   const no = (problem, advice) => ({ device, problem, advice, plan: () => ({ settings: [], toolkit: "" }) });
@@ -162,16 +162,21 @@ function examineCuda(facts, tools, forRelease) {
   if (!cuda.hasBlas)
     return no(`the CUDA toolkit in ${cuda.root} has no cuBLAS`, "install cuBLAS, a part of the CUDA toolkit");
   const problems = found.map((architecture) => architecture && toolkitProblem(architecture, cuda.version));
-  // The addon leaves out a GPU without kernels (native/cmake/cuda_kernels.h).
+  // The addon leaves out an old GPU without kernels (native/cmake/cuda_kernels.h), and a newer one's driver compiles them further.
   const architectures = found.filter((_, index) => problems[index] === null);
   const [unfit] = problems.filter((problem) => problem !== null);
-  if (unfit !== undefined && architectures.length === 0) return no(unfit, "install a toolkit that fits the GPU");
+  if (unfit !== undefined) {
+    const advice = "install a toolkit that fits the GPU";
+    // Beside one that the list does not know, CMake would compile for all that it finds.
+    if (architectures.length === 0 || architectures.includes(null)) return no(unfit, advice);
+    device = { ...device, advice: device.advice ?? advice };
+  }
   const host = hostCompilerFor(cuda, tools, gccVersions);
   if ("problem" in host) return no(host.problem, host.advice);
   const targets = forRelease
     ? releasedArchitectures(cuda.version)
     : ownArchitectures(architectures, device.exists, tools.cmake);
-  const left = unfit === undefined ? "" : `, not for all GPUs: ${unfit}`;
+  const left = unfit === undefined ? "" : `; ${unfit}`;
   const plan = () => cudaPlan(cuda, { targets, host: host.path, platform, forRelease, left });
   return { device, problem: null, advice: null, plan };
 }
@@ -179,7 +184,7 @@ function examineCuda(facts, tools, forRelease) {
 /**
  * @param {import("./facts.mjs").CudaToolkit} cuda
  * @param {{ targets: string | null, host: string | null, platform: NodeJS.Platform, forRelease: boolean, left: string }} what
- * `left`: said of GPUs that are left out
+ * `left`: said of a GPU that it has no code for
  * @returns {GpuPlan}
  */
 function cudaPlan({ root, nvcc, version, canLinkDriver }, { targets, host, platform, forRelease, left }) {

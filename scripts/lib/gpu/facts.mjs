@@ -93,7 +93,7 @@ export function freeDisk(folder, ask = statfsSync) {
 }
 
 /** A library of Windows' own folder, where drivers put theirs too. @param {string} name @param {NodeJS.ProcessEnv} env */
-function systemLibrary(name, env) {
+export function systemLibrary(name, env) {
   const path = join(env.SystemRoot ?? "C:\\Windows", "System32", name);
   return existsSync(path) ? path : null;
 }
