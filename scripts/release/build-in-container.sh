@@ -1,16 +1,12 @@
 #!/bin/sh
-# Builds the package of a Linux platform as root in a container that has nothing yet: AlmaLinux for glibc, Alpine for musl; of a
-# GPU, Debian for Vulkan and NVIDIA's Rocky Linux with the toolkit for CUDA.
+# Builds the package of Linux x64 as root in a container that has nothing yet: AlmaLinux, for an older glibc; of a GPU, Debian for
+# Vulkan and NVIDIA's Rocky Linux with the toolkit for CUDA.
 #
 #   build-in-container.sh <backend>
 set -eu
 backend=$1
 
-if command -v apk >/dev/null; then
-  apk add --no-cache cmake g++ git linux-headers ninja nodejs npm
-  npm ci --ignore-scripts
-  npm run release:build -- --gpu "$backend"
-elif command -v apt-get >/dev/null; then
+if command -v apt-get >/dev/null; then
   export DEBIAN_FRONTEND=noninteractive
   apt-get update
   apt-get install -y --no-install-recommends ca-certificates cmake g++ git glslc libvulkan-dev ninja-build nodejs npm spirv-headers
