@@ -4,10 +4,13 @@ include(CheckCXXCompilerFlag)
 include(CheckLinkerFlag)
 
 # LLAMA_NATIVE_THIS_CPU: for this machine's instruction set. Clang before 15 knows no -march=native for ARM, and GCC none for POWER.
+set(LLAMA_NATIVE_THIS_CPU "")
 foreach(option march mcpu)
-  check_cxx_compiler_flag(-${option}=native LLAMA_NATIVE_KNOWS_${option})
-  if(LLAMA_NATIVE_KNOWS_${option} AND NOT LLAMA_NATIVE_THIS_CPU)
-    set(LLAMA_NATIVE_THIS_CPU -${option}=native)
+  if(NOT LLAMA_NATIVE_THIS_CPU)
+    check_cxx_compiler_flag(-${option}=native LLAMA_NATIVE_KNOWS_${option})
+    if(LLAMA_NATIVE_KNOWS_${option})
+      set(LLAMA_NATIVE_THIS_CPU -${option}=native)
+    endif()
   endif()
 endforeach()
 

@@ -10,10 +10,9 @@ import { MIN_CMAKE, visualStudioComponents } from "./toolchain.mjs";
  * @typedef {{ platform: NodeJS.Platform, arch: string }} Machine
  */
 
-/** @type {Record<MissingTool, string>} */
+/** @type {Record<Exclude<MissingTool, "cmake-too-old">, string>} */
 const NAMES = {
   cmake: "CMake",
-  "cmake-too-old": "a newer CMake",
   compiler: "a C++17 compiler",
   "compiler-too-old": `GCC ${MIN_COMPILERS.gcc}, Clang ${MIN_COMPILERS.clang} or newer`,
   make: "Ninja or Make",
@@ -74,12 +73,11 @@ export function missingToolsMessage({ missing, compiler, minCmake = MIN_CMAKE },
     })
     .join(" and ");
   const verb = missing.length === 1 ? "is" : "are";
-  const wrong = missing.includes("compiler") && !isWindows ? wrongVariables(env) : [];
-  const found =
-    isOld && compiler !== null ? ` (${compiler.path} is ${compiler.version})` : describeVariables(wrong, env);
+  const wrong = missing.includes("compiler") && !isWindows ? wrongVariables(withPlainCompilers(env)) : [];
+  const found = isOld && compiler !== null ? ` (${compiler.path} is ${compiler.version})` : describeVariables(wrong);
   const { commands, byHand, variables } = remedy(missing, env, machine);
   const build = `${variables === "" ? "" : `${variables} `}npx llama-native build`;
-  const steps = [...commands, ...(wrong.length === 0 ? [] : [`unset ${wrong.join(" ")}`])];
+  const steps = [...commands, ...(wrong.length === 0 ? [] : [`unset ${wrong.map(({ name }) => name).join(" ")}`])];
   // What Windows installs is on the PATH of new terminals alone, and its own shell does not know "&&".
   const run = isWindows ? [...steps, `in a new terminal ${build}`].join("; then ") : [...steps, build].join(" && ");
   return [
@@ -90,14 +88,14 @@ export function missingToolsMessage({ missing, compiler, minCmake = MIN_CMAKE },
 
 /** Of those that name compilers, which name none. @param {NodeJS.ProcessEnv} env */
 function wrongVariables(env) {
-  const plain = withPlainCompilers(env);
-  return ["CC", "CXX"].filter((name) => env[name] && findExecutable(plain[name] ?? "", env) === null);
+  const named = ["CC", "CXX"].map((name) => ({ name, program: env[name] ?? "" }));
+  return named.filter(({ program }) => program !== "" && findExecutable(program, env) === null);
 }
 
-/** @param {string[]} names @param {NodeJS.ProcessEnv} env */
-function describeVariables(names, env) {
-  if (names.length === 0) return "";
-  return ` (there is no program ${names.map((name) => `"${withPlainCompilers(env)[name]}", which ${name} names`).join(", nor ")})`;
+/** @param {{ name: string, program: string }[]} wrong */
+function describeVariables(wrong) {
+  if (wrong.length === 0) return "";
+  return ` (there is no program ${wrong.map(({ name, program }) => `"${program}", which ${name} names`).join(", nor ")})`;
 }
 
 /**

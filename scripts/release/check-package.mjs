@@ -11,7 +11,7 @@ import { compareVersions, inspectBinary, newestVersion } from "./binaries.mjs";
 import { PLATFORMS } from "./platforms.mjs";
 
 /** What a platform's package may take on disk, so that with llama-native itself and the headers an install stays within 30 MB. */
-export const MAX_CPU_BYTES = 24.5e6;
+export const MAX_CPU_BYTES = 24.4e6;
 const BINARY = /\.(?:node|so|dylib|dll)$/;
 
 /** Libraries that every system has, or that come with a GPU's driver or toolkit. @type {Record<string, RegExp[]>} */

@@ -1,5 +1,7 @@
-import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { dirname, join } from "node:path";
+
+import { readJson } from "./read-json.js";
 
 /** One processor's entry is shorter; the whole file has an entry for each, which the kernel takes long to write. */
 const entryBytes = 16 << 10;
@@ -16,13 +18,9 @@ export function missingInstructionSets(addon: string): string[] {
 }
 
 function readNeeded(stamp: string): string[] {
-  try {
-    const { inputs } = JSON.parse(readFileSync(stamp, "utf8")) as { inputs?: { instructionSets?: unknown } };
-    const list = inputs?.instructionSets;
-    return typeof list === "string" && list !== "" ? list.split(" ") : [];
-  } catch {
-    return []; // an addon from elsewhere
-  }
+  const inputs = readJson(stamp)?.["inputs"] as { instructionSets?: unknown } | null | undefined;
+  const list = inputs?.instructionSets; // none of an addon from elsewhere
+  return typeof list === "string" && list !== "" ? list.split(" ") : [];
 }
 
 function readPresent(): ReadonlySet<string> | undefined {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 
 import { InvalidOptionError, LlamaError } from "../errors.js";
@@ -17,6 +17,7 @@ import { callAddon } from "./errors.js";
 import { missingInstructionSets } from "./instruction-sets.js";
 import { packageRoot, packageVersion, requireOf } from "./own-package.js";
 import { findPrebuilt } from "./prebuilt.js";
+import { readJson } from "./read-json.js";
 
 /** What the addon in use found on this machine, and why other addons that are there are not in use. */
 export interface SystemInfo extends NativeSystemInfo {
@@ -149,7 +150,7 @@ function placesOf(backend: Backend, built: readonly string[]): Place[] {
 
 /** Of an addon that was built by another version of this package, which `LLAMA_NATIVE_OUT_DIR` may outlive; else null. */
 function otherVersion(path: string): string | null {
-  const version = readObject(join(dirname(path), "build.json"))?.["version"];
+  const version = readJson(join(dirname(path), "build.json"))?.["version"];
   if (typeof version !== "string" || version === packageVersion) return null;
   return `it was built for version ${version} of llama-native, and this is ${packageVersion}`;
 }
@@ -207,8 +208,8 @@ function tryGpu(backend: Backend, built: readonly string[], passedOver: PassedOv
 function tryPlace(backend: Backend, place: Place): { addon: NativeAddon } | PassedOverBackend {
   const { path, origin, problem } = place;
   if (problem !== null) {
-    const note = origin === "built" ? readNote(join(addonFolder(), backend, noteName)) : undefined;
-    return note === undefined ? { backend, reason: problem, advice: renew(backend, place) } : whyNotBuilt(backend);
+    if (origin === "built") return whyNotBuilt(backend, problem);
+    return { backend, reason: problem, advice: renew(backend, place) };
   }
   const missing = missingInstructionSets(path);
   if (missing.length > 0) return explainOtherCpu(backend, missing);
@@ -228,10 +229,11 @@ function whyNoGpu(backend: Backend, addon: NativeAddon): PassedOverBackend | und
   return hasGpu ? undefined : explainNoDevice(backend, backendWarnings);
 }
 
-function whyNotBuilt(backend: Backend): PassedOverBackend {
+/** What the install left behind, else `otherwise`. */
+function whyNotBuilt(backend: Backend, otherwise = "its addon is not built"): PassedOverBackend {
   const note = readNote(join(addonFolder(), backend, noteName));
   const message = note?.message.replace(/^llama-native: /, "");
-  return { backend, reason: message ?? "its addon is not built", advice: rebuild(backend) };
+  return { backend, reason: message ?? otherwise, advice: rebuild(backend) };
 }
 
 function unavailable({ backend, reason, advice }: PassedOverBackend): LlamaError {
@@ -299,16 +301,7 @@ function notBuilt(path: string, packaged?: LlamaError): LlamaError {
 
 /** What the install left behind where it could not build: `{reason, message}`. */
 function readNote(file: string): { reason: string; message: string } | undefined {
-  const note = readObject(file);
+  const note = readJson(file);
   if (typeof note?.["message"] !== "string") return undefined;
   return { reason: typeof note["reason"] === "string" ? note["reason"] : "unknown", message: note["message"] };
-}
-
-/** Undefined where there is none, or one cut short. */
-function readObject(file: string): Record<string, unknown> | undefined {
-  try {
-    return JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
-  } catch {
-    return undefined;
-  }
 }

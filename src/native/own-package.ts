@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import * as nodeModule from "node:module";
 import { dirname, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { LlamaError } from "../errors.js";
+import { readJson } from "./read-json.js";
 
 /** As in package.json, which no bundle carries along; a test compares the two. */
 export const packageVersion = "0.1.0";
@@ -74,12 +75,8 @@ export function requireOf(file: string): NodeJS.Require {
 
 /** Undefined where the folder is not this package's. */
 function versionAt(folder: string): string | undefined {
-  try {
-    const { name, version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as Record<string, unknown>;
-    return name === "llama-native" && typeof version === "string" ? version : undefined;
-  } catch {
-    return undefined;
-  }
+  const { name, version } = readJson(join(folder, "package.json")) ?? {};
+  return name === "llama-native" && typeof version === "string" ? version : undefined;
 }
 
 function bundled(file: string | undefined, installed: string | undefined): LlamaError {

@@ -1,9 +1,9 @@
-import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 import { usesMusl } from "../../scripts/lib/c-library.mjs";
 import type { Backend } from "./backends.js";
 import { packageRoot, packageVersion, requireOf } from "./own-package.js";
+import { readJson } from "./read-json.js";
 
 /** A package with a finished addon, beside this one among the installed packages. */
 export interface Prebuilt {
@@ -23,7 +23,7 @@ export function findPrebuilt(backend: Backend): Prebuilt | undefined {
   } catch {
     return undefined; // another system's, left out, or nothing tells where packages are looked for
   }
-  const version = readManifest(manifest)?.version;
+  const version = readJson(manifest)?.["version"];
   const problem =
     version === packageVersion
       ? null
@@ -34,14 +34,6 @@ export function findPrebuilt(backend: Backend): Prebuilt | undefined {
 export function prebuiltName(backend: Backend): string {
   const system = `${process.platform}-${process.arch}${isOnMusl() ? "-musl" : ""}`;
   return `llama-native-${system}${backend === "cpu" ? "" : `-${backend}`}`;
-}
-
-function readManifest(path: string): { version?: unknown } | undefined {
-  try {
-    return JSON.parse(readFileSync(path, "utf8")) as { version?: unknown };
-  } catch {
-    return undefined;
-  }
 }
 
 let musl: boolean | undefined;

@@ -213,7 +213,7 @@ describe("the checks of a package", () => {
 
   it("find a package that is too large", () => {
     expect(sizeProblems("cpu", MAX_CPU_BYTES)).toEqual([]);
-    expect(sizeProblems("cpu", 31e6)).toEqual(["expected at most 24.5 MB, but its files have 31.0 MB"]);
+    expect(sizeProblems("cpu", 31e6)).toEqual(["expected at most 24.4 MB, but its files have 31.0 MB"]);
     expect(sizeProblems("cuda", 300e6)).toEqual([]);
   });
 

@@ -176,18 +176,18 @@ function examineCuda(facts, tools, forRelease) {
   const targets = forRelease
     ? releasedArchitectures(cuda.version)
     : ownArchitectures(architectures, device.exists, tools.cmake);
-  const left = unfit === undefined ? "" : `; ${unfit}`;
-  const plan = () => cudaPlan(cuda, { targets, host: host.path, platform, forRelease, left });
+  const plan = () => cudaPlan(cuda, { targets, host: host.path, platform, forRelease, unfit });
   return { device, problem: null, advice: null, plan };
 }
 
 /**
  * @param {import("./facts.mjs").CudaToolkit} cuda
- * @param {{ targets: string | null, host: string | null, platform: NodeJS.Platform, forRelease: boolean, left: string }} what
- * `left`: said of a GPU that it has no code for
+ * @param {{ targets: string | null, host: string | null, platform: NodeJS.Platform, forRelease: boolean, unfit: string | undefined }} what
+ * `unfit`: why it has no code for a GPU that is there
  * @returns {GpuPlan}
  */
-function cudaPlan({ root, nvcc, version, canLinkDriver }, { targets, host, platform, forRelease, left }) {
+function cudaPlan({ root, nvcc, version, canLinkDriver }, { targets, host, platform, forRelease, unfit }) {
+  const compiled = targets === null ? "ggml's own list of architectures" : `architectures ${targets}`;
   return {
     settings: [
       `-DCMAKE_CUDA_COMPILER=${nvcc}`,
@@ -199,7 +199,7 @@ function cudaPlan({ root, nvcc, version, canLinkDriver }, { targets, host, platf
       // For several GPUs; ggml links with it where the toolkit's image has it, and systems do not.
       ...(forRelease ? ["-DGGML_CUDA_NCCL=OFF"] : []),
     ],
-    toolkit: `CUDA ${version}, ${targets === null ? "ggml's own list of architectures" : `architectures ${targets}`}${left}`,
+    toolkit: `CUDA ${version}, ${compiled}${unfit === undefined ? "" : `; ${unfit}`}`,
   };
 }
 
